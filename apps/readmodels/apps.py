@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ReadModelsConfig(AppConfig):
+    name = "apps.readmodels"
+    label = "readmodels"
