@@ -1,6 +1,27 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ConsumersConfig(AppConfig):
     name = "apps.consumers"
     label = "consumers"
+
+    def ready(self) -> None:
+        from apps.consumers import tasks
+        from apps.outbox import wake
+
+        wake.on_positions(tasks.nudge)
+        post_migrate.connect(_ensure_generations, dispatch_uid="consumers.generations")
+
+
+def _ensure_generations(using: str = "default", **_: Any) -> None:
+    from django.db import connections
+
+    from apps.consumers import generations, projections
+
+    if "consumers_generation" not in connections[using].introspection.table_names():
+        return
+    for projection in projections.all_projections():
+        generations.ensure_live(projection)

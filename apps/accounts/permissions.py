@@ -1,0 +1,24 @@
+"""Default deny: a view of the management API names the permission on the tenant it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from apps.tenants import scope
+from apps.tenants.models import Tenant
+
+
+class TenantPermission(BasePermission):
+    """Grants when the user holds the view's `required_permission` on the tenant in scope."""
+
+    message = "Your account may not do this in this tenant."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        required = getattr(view, "required_permission", None)
+        at_work = scope.find()
+        if required is None or at_work is None or not request.user.is_authenticated:
+            return False
+        return bool(request.user.has_perm(required, Tenant(id=at_work.tenant_id)))

@@ -1,0 +1,69 @@
+"""Errors a caller can anticipate: each has a stable code, an HTTP status and data a client can act on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One wrong value. `pointer` is a JSON Pointer (RFC 6901) into the input; `code` is stable, `detail` is for people."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class DomainError(Exception):
+    """Base of all anticipated errors; `detail` says what happened, to which object and what to do next."""
+
+    code = "error"
+    status = 400
+    title = "The request could not be carried out"
+
+    def __init__(self, detail: str, *, problems: Iterable[FieldProblem] = (), **data: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.problems = tuple(problems)
+        self.data = data
+
+
+class ValidationFailed(DomainError):
+    """The input breaks a rule; `problems` names every field at once."""
+
+    code = "validation_failed"
+    status = 422
+    title = "The input is not valid"
+
+    @classmethod
+    def for_field(cls, pointer: str, code: str, detail: str) -> ValidationFailed:
+        return cls(f"{pointer.lstrip('/') or 'body'}: {detail}", problems=[FieldProblem(pointer, code, detail)])
+
+
+class NotFound(DomainError):
+    code = "not_found"
+    status = 404
+    title = "There is no such object"
+
+
+class Conflict(DomainError):
+    """The object is in a state, or another object holds a value, that forbids the change."""
+
+    code = "conflict"
+    status = 409
+    title = "The change conflicts with the current state"
+
+
+class Forbidden(DomainError):
+    code = "forbidden"
+    status = 403
+    title = "This is not allowed"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` Did you mean "x"?` for the nearest known word, or an empty string."""
+    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f' Did you mean "{nearest[0]}"?' if nearest else ""

@@ -1,0 +1,53 @@
+"""Identifiers: UUIDv7 in the database, TypeID text (`prod_01h…`) at the edge.
+
+TypeID: https://github.com/jetify-com/typeid, a lower-case prefix, `_`, and the 128 bits in 26 characters of Crockford's base32.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from uuid_utils.compat import uuid7
+
+from apps.kernel import errors
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_LENGTH = 26
+
+
+class InvalidId(errors.ValidationFailed):
+    code = "invalid_id"
+    status = 404
+    title = "This is not an identifier of such an object"
+
+
+def new_id() -> uuid.UUID:
+    """A time-ordered UUIDv7 (RFC 9562)."""
+    return uuid7()
+
+
+def encode(prefix: str, value: uuid.UUID) -> str:
+    """`prod_01h455vb4pex5vsknk084sn02q` for a UUID."""
+    number = value.int
+    characters = []
+    for _ in range(_LENGTH):
+        characters.append(_ALPHABET[number & 31])
+        number >>= 5
+    return f"{prefix}_{''.join(reversed(characters))}"
+
+
+def decode(prefix: str, text: str) -> uuid.UUID:
+    """The UUID behind `text`, a TypeID with this prefix or a plain UUID. Raises InvalidId."""
+    head, separator, tail = text.rpartition("_")
+    try:
+        if not separator:
+            return uuid.UUID(text)
+        if head == prefix and len(tail) == _LENGTH and tail[0] in "01234567":
+            number = 0
+            for character in tail:
+                number = (number << 5) | _VALUES[character]
+            return uuid.UUID(int=number)
+    except (ValueError, KeyError):
+        pass
+    raise InvalidId(f'"{text}" is not an id of this kind; expected {prefix}_ and {_LENGTH} characters, or a UUID.')

@@ -1,0 +1,58 @@
+"""Money: integer minor units and an ISO 4217 code, with the exponent the standard gives the currency."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+from iso4217 import Currency
+
+from apps.kernel import errors
+
+MAXIMUM_MINOR_UNITS = 10**15
+
+
+class InvalidCurrency(errors.ValidationFailed):
+    code = "invalid_currency"
+
+
+class InvalidAmount(errors.ValidationFailed):
+    code = "invalid_amount"
+
+
+@lru_cache(maxsize=512)
+def exponent(currency: str) -> int:
+    """Decimal places of the currency: 2 for EUR, 0 for JPY, 3 for KWD. Raises InvalidCurrency."""
+    try:
+        return int(Currency(currency).exponent or 0)
+    except ValueError:
+        known = [entry.code for entry in Currency]
+        hint = errors.did_you_mean(currency.upper(), known)
+        raise InvalidCurrency(
+            f'"{currency}" is not an ISO 4217 currency code in capitals, such as EUR.{hint}',
+            problems=[errors.FieldProblem("/currency", "invalid_currency", f'"{currency}" is unknown.{hint}')],
+        ) from None
+
+
+def to_minor_units(amount: str | Decimal, currency: str) -> int:
+    """`"19.90", "EUR"` → 1990. Raises InvalidAmount for text, negative, too large or too precise amounts."""
+    places = exponent(currency)
+    try:
+        number = Decimal(str(amount).strip())
+    except InvalidOperation:
+        raise InvalidAmount(f'"{amount}" is not a decimal number such as 19.90.') from None
+    if not number.is_finite() or number < 0:
+        raise InvalidAmount(f'"{amount}" is not a price: it must be zero or more.')
+    if number.adjusted() > 15:
+        raise InvalidAmount(f'"{amount}" is larger than the largest price that can be stored.')
+    scaled = number.scaleb(places)
+    if scaled != scaled.to_integral_value():
+        raise InvalidAmount(f'"{amount}" has more than the {places} decimal places of {currency}.')
+    if scaled > MAXIMUM_MINOR_UNITS:
+        raise InvalidAmount(f'"{amount}" is larger than the largest price that can be stored.')
+    return int(scaled)
+
+
+def to_decimal_text(minor_units: int, currency: str) -> str:
+    """`1990, "EUR"` → `"19.90"`."""
+    return str(Decimal(minor_units).scaleb(-exponent(currency)))

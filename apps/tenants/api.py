@@ -1,0 +1,78 @@
+"""The tenant's own data: `/api/v1/admin/tenant`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import path
+from drf_spectacular.utils import OpenApiTypes, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.kernel import api
+from apps.tenants import models, queries, scope, services
+
+
+def _shown(tenant: models.Tenant) -> dict[str, Any]:
+    return {
+        "slug": tenant.slug,
+        "name": tenant.name,
+        "default_locale": tenant.default_locale,
+        "currency": tenant.currency,
+        "is_active": tenant.is_active,
+        "settings": tenant.settings,
+        "domains": sorted(domain.host for domain in tenant.domains.all()),
+        "locales": sorted(entry.locale for entry in tenant.locales.all() if entry.is_enabled),
+    }
+
+
+def _current() -> models.Tenant:
+    return models.Tenant.objects.prefetch_related("domains", "locales").get(id=scope.current_id())
+
+
+class TenantView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["tenant"], operation_id="tenant_get")
+    def get(self, request: Request) -> Response:
+        """The tenant with its domains and locales."""
+        return Response(_shown(_current()))
+
+    @extend_schema(
+        request=services.TenantChanges, responses=OpenApiTypes.OBJECT, tags=["tenant"], operation_id="tenant_update"
+    )
+    def patch(self, request: Request) -> Response:
+        """Change what is given."""
+        services.update_tenant(tenant=_current(), changes=api.read_input(request, services.TenantChanges))
+        return Response(_shown(_current()))
+
+
+class LocalesView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(
+        request=services.LocaleChoice, responses=OpenApiTypes.OBJECT, tags=["tenant"], operation_id="locale_enable"
+    )
+    def post(self, request: Request) -> Response:
+        """Publish in a language."""
+        choice = api.read_input(request, services.LocaleChoice)
+        services.enable_locale(tenant=_current(), locale=choice.locale, name=choice.name)
+        return Response(_shown(_current()), status=201)
+
+
+class LocaleView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(responses={204: None}, tags=["tenant"], operation_id="locale_disable")
+    def delete(self, request: Request, locale: str) -> Response:
+        """Stop publishing in a language."""
+        services.disable_locale(tenant=_current(), locale=locale)
+        return Response(status=204)
+
+
+urlpatterns = [
+    path("tenant", TenantView.as_view()),
+    path("tenant/locales", LocalesView.as_view()),
+    path("tenant/locales/<str:locale>", LocaleView.as_view()),
+]

@@ -1,0 +1,111 @@
+"""Tenants, and the base every tenant-owned table stands on."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import structlog
+from django.db import models
+
+from apps.kernel import ids
+from apps.tenants import scope
+
+log = structlog.get_logger(__name__)
+
+
+class Tenant(models.Model):
+    """One customer of the installation: a shop, a site, or both, unrelated to all others."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    slug = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=255)
+    default_locale = models.CharField(max_length=10, default="en")
+    currency = models.CharField(max_length=3, default="USD", help_text="ISO 4217 code of prices given without one.")
+    is_active = models.BooleanField(default=True)
+    settings = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["slug"]
+        permissions = [
+            ("manage_content", "Can manage the content of the tenant"),
+            ("manage_commerce", "Can manage the catalogue and stock of the tenant"),
+            ("manage_settings", "Can change the tenant's own settings"),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Domain(models.Model):
+    """A host name that leads to the tenant; lower case, without port."""
+
+    host = models.CharField(max_length=253, primary_key=True)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="domains")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.host
+
+
+class TenantLocale(models.Model):
+    """A language the tenant publishes in, beside its default one."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="locales")
+    locale = models.CharField(max_length=10)
+    name = models.CharField(max_length=100, blank=True)
+    is_enabled = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "locale"], name="tenants_locale_once_per_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.locale
+
+
+class TenantManager[M: models.Model](models.Manager[M]):
+    """Sees the rows of the tenant in scope; raises scope.NoTenantScope when there is none."""
+
+    use_in_migrations = False
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        return super().get_queryset().filter(tenant_id=scope.current_id())
+
+
+class TenantModel(models.Model):
+    """Base of every tenant-owned table. New rows belong to the tenant in scope."""
+
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.DO_NOTHING,
+        default=scope.current_id,
+        db_index=False,  # every index of a tenant table leads with the tenant
+        related_name="+",
+        editable=False,
+    )
+
+    objects: models.Manager[Self] = TenantManager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+
+    @classmethod
+    def all_tenants(cls, *, reason: str) -> models.QuerySet[Self]:
+        """The one loud way out of the scope: every use is logged with its reason."""
+        log.info("tenants.all_tenants", model=cls._meta.label, reason=reason)
+        return models.QuerySet(cls)
+
+
+class InTenantForeignKey(models.ForeignKey[Any, Any]):
+    """A reference within the tenant: the database constraint is the model's SameTenant, which also acts on delete.
+
+    No index of its own: the tenant-leading uniques and indexes of the model serve it.
+    """
+
+    def __init__(self, to: Any, **options: Any) -> None:
+        options |= {"on_delete": models.DO_NOTHING, "db_constraint": False, "db_index": False}
+        super().__init__(to, **options)

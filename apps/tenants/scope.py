@@ -1,0 +1,60 @@
+"""The tenant scope: whose rows a query may see. Without one there is nothing, loudly."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import structlog
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The tenant at work: what a request, task or command needs to know of it without a query."""
+
+    tenant_id: uuid.UUID
+    slug: str
+    default_locale: str
+    currency: str
+    locales: tuple[str, ...]
+
+
+class NoTenantScope(RuntimeError):
+    """Tenant data was asked for outside a tenant scope."""
+
+
+_scope: ContextVar[Scope | None] = ContextVar("rustok_tenant_scope", default=None)
+
+
+def find() -> Scope | None:
+    """The scope at work, or None."""
+    return _scope.get()
+
+
+def current() -> Scope:
+    """The scope at work. Raises NoTenantScope."""
+    scope = _scope.get()
+    if scope is None:
+        raise NoTenantScope(
+            "no tenant is in scope: wrap the work in tenants.scope.use(...), or use Model.all_tenants(reason=...)"
+        )
+    return scope
+
+
+def current_id() -> uuid.UUID:
+    """The id of the tenant at work. Raises NoTenantScope."""
+    return current().tenant_id
+
+
+@contextmanager
+def use(scope: Scope) -> Iterator[Scope]:
+    """Work for this tenant within the block."""
+    token = _scope.set(scope)
+    try:
+        with structlog.contextvars.bound_contextvars(tenant=scope.slug):
+            yield scope
+    finally:
+        _scope.reset(token)
