@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Django's command line, from any directory. Starts or finds the embedded servers for commands that need them."""
+
+import os
+import sys
+
+# Written for old Pythons too, so that they get a sentence and not a syntax error.
+if sys.version_info < (3, 12):  # noqa: UP036
+    sys.exit(
+        "RusToK needs Python 3.12 or newer, and this is %d.%d (%s).\n" % (sys.version_info[:2] + (sys.executable,))  # noqa: UP031
+        + "Run `make env`, then use .venv/bin/python manage.py ..."
+    )
+
+CHECKOUT = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - before anything may be imported
+
+# They read neither database nor Valkey, or look after the servers themselves.
+WITHOUT_SERVERS = {
+    "check",
+    "collectstatic",
+    "compilemessages",
+    "dev",
+    "diffsettings",
+    "docs_settings",
+    "findstatic",
+    "help",
+    "makemessages",
+    "makemigrations",
+    "services",
+    "spectacular",
+    "startapp",
+    "version",
+}
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rustok.settings")
+    sys.path[:1] = [CHECKOUT]
+    try:
+        from django.core.management import execute_from_command_line
+
+        from rustok import environment, servers
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"{error.name} is not installed in {sys.executable}.\nRun `make env`, then use .venv/bin/python manage.py …"
+        )
+
+    try:
+        environment.current()
+        if needs_servers(sys.argv[1:]):
+            servers.ensure_started()
+    except (environment.EnvironmentInvalid, servers.ServersError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    execute_from_command_line(sys.argv)
+    return 0
+
+
+def needs_servers(arguments: list[str]) -> bool:
+    if not arguments or arguments[0].startswith("-") or {"-h", "--help"} & set(arguments):
+        return False
+    command = arguments[0]
+    return command not in WITHOUT_SERVERS and not command.startswith("docs_")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""Every setting of an installation, read once from the environment.
+
+A setting is a field here and nowhere else: type, default, unit and meaning stand together, and
+`manage.py docs_settings` turns them into `docs/reference/settings.md`.
+"""
+
+import difflib
+import os
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PREFIX = "RUSTOK_"
+DEFAULT_SECRET_KEY = "development-only-this-key-protects-nothing-set-your-own"
+SHORTEST_SECRET_KEY = 50
+DEVELOPMENT_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+
+
+class EnvironmentInvalid(Exception):
+    """The environment cannot be used; `problems` are complete sentences, one per mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("The settings in the environment cannot be used:\n" + "\n".join(f"  - {p}" for p in problems))
+
+
+class Profile(StrEnum):
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+def _split_commas(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
+
+
+def _unit(unit: str) -> dict[str, Any]:
+    return {"unit": unit}
+
+
+class Environment(BaseSettings):
+    """The typed settings. Unset variables take the default; empty strings count as unset."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, populate_by_name=True, frozen=True, extra="forbid"
+    )
+
+    # Installation
+    profile: Profile = Field(
+        default=Profile.DEVELOPMENT,
+        description="What this installation is for. `production` refuses unsafe defaults; `test` gives up durability for speed.",
+    )
+    process: Literal["command", "web", "worker", "beat"] = Field(
+        default="command",
+        description="What this process does, set by whatever starts it. `web` opens a database connection pool.",
+    )
+    debug: bool = Field(
+        default=False,
+        description="Django's debug pages. Keeps every query in memory and slows everything; refused in production.",
+    )
+    data_dir: Path = Field(
+        default=CHECKOUT / ".rustok",
+        description="Where the embedded servers keep data, sockets' passwords and logs. A relative path starts at the checkout.",
+        json_schema_extra={"default_text": "`.rustok` in the checkout", **_unit("path")},
+    )
+
+    # Secrets and hosts
+    secret_key: SecretStr = Field(
+        default=SecretStr(DEFAULT_SECRET_KEY),
+        description=f"Signs sessions and tokens. Production demands its own, of at least {SHORTEST_SECRET_KEY} characters.",
+        json_schema_extra={"default_text": "a known key, for development only"},
+    )
+    allowed_hosts: CommaList = Field(
+        default_factory=list,
+        description="Host names this installation answers to; `.example.com` includes subdomains, `*` leaves it to the tenants' domains.",
+        json_schema_extra={
+            "default_text": f"{', '.join(f'`{host}`' for host in DEVELOPMENT_HOSTS)}; must be set in production",
+            **_unit("comma-separated"),
+        },
+    )
+    trust_proxy: bool = Field(
+        default=False,
+        description="Believe `X-Forwarded-Proto` of the proxy in front. Only with a proxy that always sets it.",
+    )
+    token_lifetime_hours: int = Field(
+        default=24 * 14, ge=1, le=24 * 366, description="How long a login token is valid.", json_schema_extra=_unit("hours")
+    )
+
+    # Web
+    host: str = Field(default="127.0.0.1", description="Address the web server listens on.")
+    port: int = Field(
+        default=5150,
+        ge=1,
+        le=65535,
+        description="Port the web server listens on. When it is not set, `make dev` takes the next free one.",
+        json_schema_extra=_unit("TCP port"),
+    )
+    web_workers: int = Field(
+        default=2, ge=1, le=256, description="Web server processes.", json_schema_extra=_unit("processes")
+    )
+    web_threads: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Requests one web process works on at a time.",
+        json_schema_extra=_unit("threads"),
+    )
+    worker_processes: int = Field(
+        default=2, ge=1, le=256, description="Celery worker processes.", json_schema_extra=_unit("processes")
+    )
+
+    # Logs
+    log_format: Literal["console", "json"] | None = Field(
+        default=None,
+        description="`console` for people, `json` for machines: one object per line.",
+        json_schema_extra={"default_text": "`json` in production, else `console`"},
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        default="INFO", description="The least important messages that are still written."
+    )
+
+    # Database and Valkey
+    database_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="DATABASE_URL",
+        description="`postgresql://user:password@host:port/name` of a PostgreSQL 18 to use instead of the embedded one.",
+        json_schema_extra={"default_text": "the embedded server; must be set in production"},
+    )
+    database_pool_size: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="Most connections one web process opens. Web processes x this + Celery processes must fit `max_connections`.",
+        json_schema_extra=_unit("connections"),
+    )
+    valkey_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="VALKEY_URL",
+        description="`redis://`, `rediss://` or `unix://` URL of a Valkey or Redis to use instead of the embedded one.",
+        json_schema_extra={"default_text": "the embedded server; must be set in production"},
+    )
+    valkey_database: int | None = Field(
+        default=None,
+        ge=0,
+        description="Valkey database of bus and limits; the cache uses the next number and Celery the one after.",
+        json_schema_extra={"default_text": "the number in `VALKEY_URL`, else 0", **_unit("database number")},
+    )
+
+    # Events
+    events_transport: Literal["valkey", "memory"] = Field(
+        default="valkey",
+        description="The bus that carries positioned events to other processes. `memory` reaches this process only.",
+    )
+    events_batch_size: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Most events sequenced, relayed or consumed in one transaction.",
+        json_schema_extra=_unit("events"),
+    )
+    events_time_slice_seconds: float = Field(
+        default=10,
+        gt=0,
+        le=3600,
+        description="How long one run of a drain task works before it makes room for others.",
+        json_schema_extra=_unit("seconds"),
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return CHECKOUT / value.expanduser()
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("valkey_url")
+    @classmethod
+    def _is_valkey(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    @model_validator(mode="after")
+    def _hosts_of_development(self) -> Self:
+        if not self.allowed_hosts and self.profile is not Profile.PRODUCTION:
+            self.allowed_hosts.extend(DEVELOPMENT_HOSTS)
+            if self.profile is Profile.TEST:
+                self.allowed_hosts.append("testserver")
+        return self
+
+    @property
+    def chosen_log_format(self) -> Literal["console", "json"]:
+        return self.log_format or ("json" if self.profile is Profile.PRODUCTION else "console")
+
+
+def variable_of(field_name: str) -> str:
+    """The environment variable behind a field of `Environment`."""
+    alias = Environment.model_fields[field_name].validation_alias
+    return alias if isinstance(alias, str) else PREFIX + field_name.upper()
+
+
+@cache
+def current() -> Environment:
+    """The settings of this process, read on first use. Raises EnvironmentInvalid."""
+    return load()
+
+
+def load() -> Environment:
+    """Read and judge the whole environment; all mistakes are reported at once. Raises EnvironmentInvalid."""
+    problems = _unknown_variables()
+    try:
+        environment = Environment()
+    except ValidationError as error:
+        raise EnvironmentInvalid(problems + _bad_values(error)) from None
+    problems += _unsafe_in_production(environment)
+    if problems:
+        raise EnvironmentInvalid(problems)
+    return environment
+
+
+def _unknown_variables() -> list[str]:
+    known = {variable_of(name) for name in Environment.model_fields}
+    # Compared without the prefix, which would make any two names look alike.
+    suffixes = [variable.removeprefix(PREFIX) for variable in sorted(known) if variable.startswith(PREFIX)]
+    problems = []
+    for variable in sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
+        nearest = difflib.get_close_matches(variable.removeprefix(PREFIX), suffixes, n=1)
+        hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "see docs/reference/settings.md for all of them."
+        problems.append(f"{variable} is not a setting; {hint}")
+    return problems
+
+
+def _bad_values(error: ValidationError) -> list[str]:
+    problems = []
+    for mistake in error.errors(include_url=False, include_context=False):
+        location = str(mistake["loc"][0]) if mistake["loc"] else ""
+        fields = [name for name in Environment.model_fields if location in (name, variable_of(name))]
+        name = fields[0]
+        annotation = Environment.model_fields[name].annotation
+        is_secret = SecretStr in (annotation, *get_args(annotation))
+        shown = "" if is_secret else f"={os.environ.get(variable_of(name), '')!r}"
+        message = mistake["msg"].removeprefix("Value error, ")
+        problems.append(f"{variable_of(name)}{shown}: {message[:1].lower()}{message[1:]}. Correct or unset it.")
+    return problems
+
+
+def _unsafe_in_production(environment: Environment) -> list[str]:
+    if environment.profile is not Profile.PRODUCTION:
+        return []
+    problems = []
+    secret_key = environment.secret_key.get_secret_value()
+    if secret_key == DEFAULT_SECRET_KEY:
+        problems.append("RUSTOK_SECRET_KEY is the known default: set a random value of your own.")
+    elif len(secret_key) < SHORTEST_SECRET_KEY:
+        problems.append(f"RUSTOK_SECRET_KEY is too short: use at least {SHORTEST_SECRET_KEY} random characters.")
+    if not environment.allowed_hosts:
+        problems.append("RUSTOK_ALLOWED_HOSTS is empty: list the host names this installation answers to.")
+    if environment.database_url is None:
+        problems.append("DATABASE_URL is not set: the embedded PostgreSQL is for development and tests.")
+    if environment.valkey_url is None:
+        problems.append("VALKEY_URL is not set: the embedded Valkey is for development and tests.")
+    if environment.debug:
+        problems.append("RUSTOK_DEBUG is on: debug pages show secrets to visitors; unset it.")
+    if environment.events_transport == "memory":
+        problems.append("RUSTOK_EVENTS_TRANSPORT=memory reaches one process only: use valkey.")
+    return problems

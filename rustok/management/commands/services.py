@@ -1,0 +1,51 @@
+"""`manage.py services start|stop|status|watch`: the embedded PostgreSQL and Valkey alone."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from rustok import servers
+
+
+class Command(BaseCommand):
+    help = (
+        "Start, stop, show or watch the embedded PostgreSQL and Valkey. DATABASE_URL and VALKEY_URL each replace one. "
+        "`status` exits with 1 when a server is not running."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "action",
+            choices=["start", "stop", "status", "watch"],
+            help="watch: stay in the foreground, restart what dies, stop both at SIGTERM or Ctrl-C.",
+        )
+        parser.add_argument("--json", action="store_true", help="status as one JSON object.")
+
+    def handle(self, *args: Any, action: str, json: bool, **options: Any) -> None:
+        try:
+            match action:
+                case "start":
+                    servers.ensure_started(say=self.stderr.write)
+                    self._show(as_json=json)
+                case "stop":
+                    stopped = servers.stop()
+                    self.stdout.write(f"Stopped {' and '.join(stopped)}." if stopped else "Nothing was running.")
+                case "status":
+                    self._show(as_json=json)
+                    if not all(server["state"] in ("running", "external") for server in servers.status().values()):
+                        raise SystemExit(1)
+                case "watch":
+                    servers.watch(say=self.stderr.write)
+        except servers.ServersError as error:
+            raise CommandError(str(error), returncode=2) from error
+
+    def _show(self, *, as_json: bool) -> None:
+        report = servers.status()
+        if as_json:
+            self.stdout.write(json.dumps(report, indent=2))
+            return
+        for name, server in report.items():
+            facts = [f"{fact} {server[fact]}" for fact in ("pid", "socket", "set_by", "problem") if server.get(fact)]
+            self.stdout.write(f"{name:9} {server['state']:12} {'  '.join(facts)}".rstrip())

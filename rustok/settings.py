@@ -1,0 +1,236 @@
+"""Django's settings. What differs between installations comes from `rustok.environment`; the rest is decided here."""
+
+from typing import Any
+
+import django_stubs_ext
+
+from rustok import environment as environments
+from rustok import logs, servers
+from rustok.environment import CHECKOUT, Profile
+
+# Lets code write `ModelAdmin[Product]` at run time as it does for the type checker.
+django_stubs_ext.monkeypatch()
+
+ENVIRONMENT = environments.current()
+CONNECTIONS = servers.connection_facts(ENVIRONMENT)
+IS_PRODUCTION = ENVIRONMENT.profile is Profile.PRODUCTION
+
+# --- Core ---------------------------------------------------------------------------------------------------
+
+DEBUG = ENVIRONMENT.debug
+SECRET_KEY = ENVIRONMENT.secret_key.get_secret_value()
+ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
+
+ROOT_URLCONF = "rustok.urls"
+WSGI_APPLICATION = "rustok.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "guardian",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_prometheus",
+    "apps.kernel",
+    "apps.events",
+    "apps.outbox",
+    "apps.consumers",
+    "apps.tenants",
+    "apps.accounts",
+    "apps.content",
+    "apps.commerce",
+    "apps.readmodels",
+    "rustok",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "apps.kernel.middleware.CorrelationMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Before the session is read: an unknown host costs no query of ours.
+    "apps.tenants.middleware.TenantMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+TIME_ZONE = "UTC"
+USE_TZ = True
+LANGUAGE_CODE = "en"
+USE_I18N = True
+
+# --- Database, Valkey, cache --------------------------------------------------------------------------------
+
+_database_options: dict[str, Any] = {
+    "application_name": f"rustok-{ENVIRONMENT.process}",
+    **CONNECTIONS.database.options,
+}
+if ENVIRONMENT.process == "web":
+    # Opened at the first query, hence after granian has forked; a busy pool answers 500 rather than wait for ever.
+    _database_options["pool"] = {"min_size": 1, "max_size": ENVIRONMENT.database_pool_size, "timeout": 10}
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "HOST": CONNECTIONS.database.host,
+        "PORT": CONNECTIONS.database.port,
+        "NAME": CONNECTIONS.database.name,
+        "USER": CONNECTIONS.database.user,
+        "PASSWORD": CONNECTIONS.database.password,
+        "OPTIONS": _database_options,
+        # The pool keeps connections itself; commands and Celery keep theirs for a minute.
+        "CONN_MAX_AGE": 0 if ENVIRONMENT.process == "web" else 60,
+        # A restarted server costs one check and not one failed request per connection.
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+
+VALKEY_URL = CONNECTIONS.valkey_url
+
+CACHES = {
+    "default": {
+        "BACKEND": "rustok.cache.ValkeyCache",
+        # A database of its own, because clearing a Django cache empties the whole database.
+        "LOCATION": CONNECTIONS.valkey_url_of(CONNECTIONS.valkey_database + 1),
+        "KEY_PREFIX": "rustok",
+        # A cache is worth waiting for less long than its source takes.
+        "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": None},
+    }
+}
+
+# --- Users and access ---------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+if ENVIRONMENT.profile is Profile.TEST:
+    # Argon2 is slow on purpose, which tests that only need somebody logged in would pay for.
+    PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+# Guardian would create an anonymous user by itself; anonymous visitors have no object permissions here.
+ANONYMOUS_USER_NAME = None
+TOKEN_LIFETIME_HOURS = ENVIRONMENT.token_lifetime_hours
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_PRODUCTION
+if ENVIRONMENT.trust_proxy:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+SILENCED_SYSTEM_CHECKS = [
+    # django-ratelimit knows a fixed list of shared caches, and Django's own Redis cache is not on it.
+    "django_ratelimit.W001",
+]
+
+# --- API ----------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.kernel.api.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "RusToK",
+    "DESCRIPTION": "Multi-tenant headless content and commerce.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- Static files, mail, logs -------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = CHECKOUT / "staticfiles"
+# Outside production files are served from where they are, so that nothing has to be collected first.
+WHITENOISE_USE_FINDERS = not IS_PRODUCTION
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if IS_PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+MAILERS = {
+    "default": {"BACKEND": f"django.core.mail.backends.{'smtp' if IS_PRODUCTION else 'console'}.EmailBackend"},
+}
+LOGGING = logs.configure(
+    log_format=ENVIRONMENT.chosen_log_format, level=ENVIRONMENT.log_level, process=ENVIRONMENT.process
+)
+
+# --- Events -------------------------------------------------------------------------------------------------
+
+EVENTS_TRANSPORT = ENVIRONMENT.events_transport
+EVENTS_BATCH_SIZE = ENVIRONMENT.events_batch_size
+EVENTS_TIME_SLICE_SECONDS = ENVIRONMENT.events_time_slice_seconds
+
+# --- Celery -------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = CONNECTIONS.celery_broker_url
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "rustok"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = ENVIRONMENT.worker_processes
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for Valkey as long as it takes
+# A task is a nudge: when the broker is down, the request that sends one must not wait for it.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 0.5,
+    "socket_timeout": 5,
+    "max_retries": 0,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
+# Nothing worth remembering: every entry is due again within seconds.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": name, "schedule": every_seconds, "options": {"expires": expires_seconds}}
+    for name, every_seconds, expires_seconds in (
+        ("outbox.advance", 1.0, 5.0),
+        ("consumers.advance", 1.0, 5.0),
+        ("commerce.expire_reservations", 30.0, 30.0),
+    )
+}

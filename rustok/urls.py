@@ -1,0 +1,40 @@
+"""Every address of the installation. Each has one owner, and the owner's `api.py` lists what is below."""
+
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from rustok import health
+
+admin.site.site_header = admin.site.site_title = "RusToK"
+
+API = [
+    ("api/v1/store/", "apps.readmodels.api"),
+    ("api/v1/admin/", "apps.content.api"),
+    ("api/v1/admin/", "apps.commerce.api"),
+    ("api/v1/admin/", "apps.tenants.api"),
+    ("api/v1/auth/", "apps.accounts.api"),
+]
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="api-docs"), name="home"),
+    path("health/", health.ready, name="health"),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("", include("django_prometheus.urls")),
+    path("admin/", admin.site.urls),
+    *(path(prefix, include(module)) for prefix, module in API if find_spec(module)),
+    path(
+        "api/schema",
+        SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]),
+        name="api-schema",
+    ),
+    path(
+        "api/docs",
+        SpectacularSwaggerView.as_view(url_name="api-schema", authentication_classes=[], permission_classes=[]),
+        name="api-docs",
+    ),
+]
