@@ -1,0 +1,143 @@
+"""What every importer shares: opening the file, the report of rows not taken as they are, and the summary."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, BinaryIO, Self
+
+import orjson
+
+from apps.kernel import errors
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_SHOWN_VALUE_LENGTH = 200
+
+
+class ImportRefused(errors.DomainError):
+    """The file as a whole can't be imported; nothing was written."""
+
+    code = "import_refused"
+
+
+class Source:
+    """A file to import, gunzipped on the fly. `size` and `position` count bytes of the file as it lies on disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ImportRefused when there is no such readable, non-empty file."""
+        self.path = path
+        try:
+            self._file: BinaryIO = path.open("rb")
+            self.size = path.stat().st_size
+            magic = self._file.read(2)
+        except OSError as error:
+            raise ImportRefused(f'"{path}" can\'t be read: {error.strerror}. Give the path of a file.') from None
+        if not magic:
+            raise ImportRefused(f'"{path}" is empty.')
+        self._file.seek(0)
+        self.stream: IO[bytes] = gzip.GzipFile(fileobj=self._file) if magic == _GZIP_MAGIC else self._file
+
+    @property
+    def position(self) -> int:
+        return self._file.tell()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that was not taken as it stands. `row` counts data rows (CSV) or items (XML) from 1."""
+
+    row: int
+    column: str
+    value: str
+    problem: str
+
+
+class Report:
+    """Problems, written to a CSV or JSON file as they come (by its ending) and counted; flat in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises ImportRefused for another ending or a folder that can't be written."""
+        self.path = path
+        self.count = 0
+        self.examples: list[Problem] = []
+        self._file: IO[str] | None = None
+        if path is None:
+            return
+        if path.suffix not in {".csv", ".json"}:
+            raise ImportRefused(f'"{path}": the report is CSV or JSON by its ending; use .csv or .json.')
+        try:
+            self._file = path.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise ImportRefused(f'"{path}" can\'t be written: {error.strerror}.') from None
+        if path.suffix == ".csv":
+            self._csv = csv.writer(self._file)
+            self._csv.writerow(["row", "column", "value", "problem"])
+        else:
+            self._file.write("[")
+
+    def add(self, *, row: int, column: str, value: object, problem: str) -> None:
+        shown = "" if value is None else str(value)
+        if len(shown) > _SHOWN_VALUE_LENGTH:
+            shown = shown[:_SHOWN_VALUE_LENGTH] + "…"
+        entry = Problem(row, column, shown, problem)
+        self.count += 1
+        if len(self.examples) < 5:
+            self.examples.append(entry)
+        if self._file is None or self.path is None:
+            return
+        if self.path.suffix == ".csv":
+            self._csv.writerow([entry.row, entry.column, entry.value, entry.problem])
+        else:
+            self._file.write(",\n" if self.count > 1 else "\n")
+            self._file.write(orjson.dumps(asdict(entry)).decode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            if self.path is not None and self.path.suffix == ".json":
+                self._file.write("\n]\n")
+            self._file.close()
+
+
+class Tally:
+    """What became of the objects of a file: `tally["products", "created"] += 1`."""
+
+    OUTCOMES = ("created", "updated", "unchanged", "skipped")
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, kind: str, outcome: str, count: int = 1) -> None:
+        self.counts[kind, outcome] += count
+
+    def lines(self) -> list[str]:
+        """One line a kind: `products: 20 created, 0 updated, 0 unchanged, 1 skipped`."""
+        kinds = list(dict.fromkeys(kind for kind, _ in self.counts))
+        return [
+            f"{kind}: " + ", ".join(f"{self.counts[kind, outcome]:,} {outcome}" for outcome in self.OUTCOMES)
+            for kind in kinds
+        ]
+
+    def as_dict(self) -> dict[str, dict[str, int]]:
+        kinds = list(dict.fromkeys(kind for kind, _ in self.counts))
+        return {kind: {outcome: self.counts[kind, outcome] for outcome in self.OUTCOMES} for kind in kinds}
+
+
+def read_text(source: Source) -> io.TextIOWrapper:
+    """The source as UTF-8 text with line ends untouched; a byte order mark is dropped. Decoding errors raise UnicodeDecodeError."""
+    return io.TextIOWrapper(source.stream, encoding="utf-8-sig", newline="")
