@@ -14,6 +14,14 @@ _TAG = re.compile(r"<!--.*?-->|<[^>]*>", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
+_SEARCH_LANGUAGES = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
+    "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian", "hy": "armenian",
+    "id": "indonesian", "it": "italian", "lt": "lithuanian", "ne": "nepali", "nl": "dutch", "no": "norwegian",
+    "nb": "norwegian", "nn": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian",
+    "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+
 _ATTRIBUTES = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items()}
 _ATTRIBUTES.setdefault("*", set()).update({"class", "id", "title", "lang", "dir"})
 _ATTRIBUTES.setdefault("img", set()).update({"srcset", "sizes", "loading"})
@@ -46,3 +54,8 @@ def markdown_to_html(source: str) -> str:
 def to_plain_text(markup: str, *, maximum_length: int = 100_000) -> str:
     """The words of an HTML fragment on one line, for search and excerpts."""
     return _SPACE.sub(" ", html.unescape(_TAG.sub(" ", markup))).strip()[:maximum_length]
+
+
+def search_language(locale: str) -> str:
+    """The Postgres text search configuration for a locale; `simple` (no stemming) where there is none."""
+    return _SEARCH_LANGUAGES.get(locale[:2], "simple")

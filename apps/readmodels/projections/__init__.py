@@ -1,0 +1,1 @@
+"""The projections of the storefront: pure folds of events into states, and pure renderings of states into documents."""
