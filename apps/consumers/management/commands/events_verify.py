@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from apps.consumers import status
+
+
+class Command(BaseCommand):
+    help = (
+        "Prove the log and the read models: positions are 1..N, every committed event has one, versions are in order, "
+        "documents equal the fold of the log. Exit codes: 0 all promises hold, 1 some are broken (each is named)."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="machine-readable output")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        quiet = options["json"]
+        broken = status.verify(report=lambda line: None if quiet else self.stdout.write(line))
+        if options["json"]:
+            self.stdout.write(json.dumps({"ok": not broken, "broken": broken}))
+        elif broken:
+            for line in broken:
+                self.stderr.write(f"BROKEN: {line}")
+        else:
+            self.stdout.write("All promises hold.")
+        if broken:
+            sys.exit(1)
