@@ -1,0 +1,60 @@
+"""The registry of node kinds. Other apps add theirs with `register_kind` from their AppConfig.ready()."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from apps.kernel import errors
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+
+class UnknownKind(errors.ValidationFailed):
+    """No kind of this name is registered."""
+
+    code = "unknown_kind"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A sort of node. Slugs are unique per kind and locale; `description` says what such a node is."""
+
+    name: str
+    description: str
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register_kind(name: str, *, description: str) -> Kind:
+    """Add a kind. Raises ValueError for a wrong name or a second registration."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f'"{name}" is not a kind name: a-z, 0-9 and underscores, 32 at most, starting with a letter')
+    if name in _kinds:
+        raise ValueError(f'the kind "{name}" is registered already')
+    _kinds[name] = Kind(name, description)
+    return _kinds[name]
+
+
+def all_kinds() -> list[Kind]:
+    """Every registered kind, by name."""
+    return [_kinds[name] for name in sorted(_kinds)]
+
+
+def get_kind(name: str) -> Kind:
+    """The kind of this name. Raises UnknownKind, which names the nearest one."""
+    kind = _kinds.get(name)
+    if kind is None:
+        hint = errors.did_you_mean(name, _kinds)
+        detail = f'"{name}" is not a kind of content.{hint} There are: {", ".join(sorted(_kinds))}.'
+        raise UnknownKind(detail, problems=[errors.FieldProblem("/kind", "unknown_kind", detail)])
+    return kind
+
+
+PAGE = register_kind("page", description="A page of the site, placed in the page tree.").name
+POST = register_kind("post", description="A dated entry of the blog.").name
+ARTICLE = register_kind("article", description="A longer editorial text.").name
+CUSTOM = register_kind("custom", description="Content of a type the platform does not know itself.").name
+ATTACHMENT = register_kind("attachment", description="A file, described; its URL is in the metadata.").name
+COMMENT = register_kind("comment", description="A reader's words about the node it is placed below.").name
