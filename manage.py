@@ -7,7 +7,7 @@ import sys
 # Written for old Pythons too, so that they get a sentence and not a syntax error.
 if sys.version_info < (3, 12):  # noqa: UP036
     sys.exit(
-        "RusToK needs Python 3.12 or newer, and this is %d.%d (%s).\n" % (sys.version_info[:2] + (sys.executable,))  # noqa: UP031
+        "RusToK needs Python 3.12 or newer, and this is %d.%d.\n" % sys.version_info[:2]  # noqa: UP031
         + "Run `make env`, then use .venv/bin/python manage.py ..."
     )
 

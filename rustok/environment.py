@@ -93,7 +93,11 @@ class Environment(BaseSettings):
         description="Believe `X-Forwarded-Proto` of the proxy in front. Only with a proxy that always sets it.",
     )
     token_lifetime_hours: int = Field(
-        default=24 * 14, ge=1, le=24 * 366, description="How long a login token is valid.", json_schema_extra=_unit("hours")
+        default=24 * 14,
+        ge=1,
+        le=24 * 366,
+        description="How long a login token is valid.",
+        json_schema_extra=_unit("hours"),
     )
 
     # Web

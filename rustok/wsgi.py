@@ -6,9 +6,9 @@ import os
 os.environ.setdefault("RUSTOK_PROCESS", "web")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rustok.settings")
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.core.wsgi import get_wsgi_application
 
-from rustok import child  # noqa: E402
+from rustok import child
 
 # The server loads this in each of its workers: a worker whose server was killed must not keep the port.
 child.die_with_parent()

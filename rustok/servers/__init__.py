@@ -11,6 +11,7 @@ are found by all others. `DATABASE_URL` and `VALKEY_URL` each replace one of the
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -23,7 +24,7 @@ from psycopg import ProgrammingError, conninfo
 
 from rustok import environment as environments
 from rustok.environment import Environment, EnvironmentInvalid, Profile
-from rustok.servers import files, processes
+from rustok.servers import files, processes, run_as
 from rustok.servers.errors import ServersError
 from rustok.servers.places import Places
 from rustok.servers.postgres import DATABASE, PORT, USER, Postgres
@@ -35,6 +36,7 @@ __all__ = [
     "ServersError",
     "connection_facts",
     "ensure_started",
+    "remove",
     "status",
     "stop",
     "watch",
@@ -131,6 +133,20 @@ def stop(environment: Environment | None = None) -> list[str]:
         return []
     with _exclusive(environment):
         return [server.name for server in reversed(_embedded(environment)) if server.stop()]
+
+
+def remove(environment: Environment) -> None:
+    """Stop the embedded servers and delete their data directory for good."""
+    stop(environment)
+    places = Places(environment.data_dir)
+    for folder in (
+        places.postgres_sockets,
+        places.valkey_sockets,
+        run_as.data_of(places),
+        run_as.COPIES_ROOT / places.key,
+        environment.data_dir,
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def status(environment: Environment | None = None) -> dict[str, dict[str, object]]:

@@ -37,7 +37,9 @@ def claim(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         owner = folder.stat().st_uid
     except OSError as error:
-        raise ServersError(f"The data directory {folder} cannot be made: {error.strerror}. Set RUSTOK_DATA_DIR.") from error
+        raise ServersError(
+            f"The data directory {folder} cannot be made: {error.strerror}. Set RUSTOK_DATA_DIR."
+        ) from error
     if owner != os.geteuid():
         raise ServersError(
             f"The data directory {folder} belongs to {user_name(owner)}, and you are {user_name(os.geteuid())}. "

@@ -185,7 +185,9 @@ class Postgres:
         while (problem := self.problem()) is not None:
             waited = time.monotonic() - began
             if not processes.is_alive(process):
-                raise ServersError(f"PostgreSQL did not start. The end of {self.log}:\n{processes.last_lines(self.log)}")
+                raise ServersError(
+                    f"PostgreSQL did not start. The end of {self.log}:\n{processes.last_lines(self.log)}"
+                )
             if waited > START_TIMEOUT_SECONDS:
                 raise ServersError(f"PostgreSQL is running but did not answer in {waited:.0f} s: {problem}")
             if waited > 3 and not told:
@@ -213,7 +215,9 @@ class Postgres:
             raise ServersError(f"{self.places.passwords} has no line for the user {user}: restore the file.")
         return found[1]
 
-    def _connect(self, *, database: str = "postgres", timeout_seconds: int = 10) -> psycopg.Connection[tuple[object, ...]]:
+    def _connect(
+        self, *, database: str = "postgres", timeout_seconds: int = 10
+    ) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
             host=str(self.places.postgres_sockets),
             port=PORT,

