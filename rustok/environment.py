@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "RUSTOK_"
-DEFAULT_SECRET_KEY = "development-only-this-key-protects-nothing-set-your-own"
+DEFAULT_SECRET_KEY = "development-only-this-key-protects-nothing-set-your-own"  # noqa: S105 - known to all, refused in production
 SHORTEST_SECRET_KEY = 50
 DEVELOPMENT_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
@@ -58,7 +58,7 @@ class Environment(BaseSettings):
     # Installation
     profile: Profile = Field(
         default=Profile.DEVELOPMENT,
-        description="What this installation is for. `production` refuses unsafe defaults; `test` gives up durability for speed.",
+        description="What this is for. `production` refuses unsafe defaults; `test` gives up durability for speed.",
     )
     process: Literal["command", "web", "worker", "beat"] = Field(
         default="command",
@@ -70,19 +70,19 @@ class Environment(BaseSettings):
     )
     data_dir: Path = Field(
         default=CHECKOUT / ".rustok",
-        description="Where the embedded servers keep data, sockets' passwords and logs. A relative path starts at the checkout.",
+        description="Data, passwords and logs of the embedded servers. A relative path starts at the checkout.",
         json_schema_extra={"default_text": "`.rustok` in the checkout", **_unit("path")},
     )
 
     # Secrets and hosts
     secret_key: SecretStr = Field(
         default=SecretStr(DEFAULT_SECRET_KEY),
-        description=f"Signs sessions and tokens. Production demands its own, of at least {SHORTEST_SECRET_KEY} characters.",
+        description=f"Signs sessions and tokens. Production demands its own, {SHORTEST_SECRET_KEY} characters or more.",
         json_schema_extra={"default_text": "a known key, for development only"},
     )
     allowed_hosts: CommaList = Field(
         default_factory=list,
-        description="Host names this installation answers to; `.example.com` includes subdomains, `*` leaves it to the tenants' domains.",
+        description="Host names to answer to; `.example.com` includes subdomains, `*` leaves it to the tenants' domains.",
         json_schema_extra={
             "default_text": f"{', '.join(f'`{host}`' for host in DEVELOPMENT_HOSTS)}; must be set in production",
             **_unit("comma-separated"),
@@ -137,20 +137,20 @@ class Environment(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None,
         validation_alias="DATABASE_URL",
-        description="`postgresql://user:password@host:port/name` of a PostgreSQL 18 to use instead of the embedded one.",
+        description="`postgresql://user:password@host:port/name` of a PostgreSQL 18 in place of the embedded one.",
         json_schema_extra={"default_text": "the embedded server; must be set in production"},
     )
     database_pool_size: int = Field(
         default=8,
         ge=1,
         le=1000,
-        description="Most connections one web process opens. Web processes x this + Celery processes must fit `max_connections`.",
+        description="Most connections of one web process. All processes together must fit `max_connections`.",
         json_schema_extra=_unit("connections"),
     )
     valkey_url: SecretStr | None = Field(
         default=None,
         validation_alias="VALKEY_URL",
-        description="`redis://`, `rediss://` or `unix://` URL of a Valkey or Redis to use instead of the embedded one.",
+        description="`redis://`, `rediss://` or `unix://` URL of a Valkey or Redis in place of the embedded one.",
         json_schema_extra={"default_text": "the embedded server; must be set in production"},
     )
     valkey_database: int | None = Field(

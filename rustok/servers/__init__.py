@@ -80,7 +80,7 @@ class ConnectionFacts:
     def celery_broker_url(self) -> str:
         """The broker of Celery, two databases further, in kombu's form."""
         url = self.valkey_url_of(self.valkey_database + 2)
-        scheme, host, path, query, _ = urlsplit(url)
+        scheme, _, path, query, _ = urlsplit(url)
         if scheme != "unix":
             return url
         options = dict(parse_qsl(query))

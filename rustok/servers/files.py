@@ -38,7 +38,7 @@ def claim(folder: Path) -> None:
         owner = folder.stat().st_uid
     except OSError as error:
         raise ServersError(
-            f"The data directory {folder} cannot be made: {error.strerror}. Set RUSTOK_DATA_DIR."
+            f"{folder} cannot be made: {error.strerror}. Set RUSTOK_DATA_DIR to another place."
         ) from error
     if owner != os.geteuid():
         raise ServersError(

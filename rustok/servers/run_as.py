@@ -71,7 +71,8 @@ class RunAs:
 
     def owner(self) -> int:
         """The user id the server's files must have on disk."""
-        return self.popen_options().get("user", os.geteuid())
+        user: int = self.popen_options().get("user", os.geteuid())
+        return user
 
     def own(self, path: Path) -> None:
         """Give `path`, and everything below it, to the user the server runs as."""
@@ -85,7 +86,7 @@ class RunAs:
                 os.chown(Path(folder, name), user, group, follow_symlinks=False)
 
     def works(self) -> bool:
-        """Tried, not guessed: the server tells its version, and a program in this mode can look into the data folder."""
+        """Tried, not guessed: the server tells its version, and a program can look into the data folder."""
         try:
             version = self.run("postgres", "--version", timeout_seconds=20)
             # pg_controldata needs no data to be there: it names the missing file, or the lack of permission.
