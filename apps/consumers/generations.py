@@ -32,6 +32,10 @@ def create(projection: projections.Projection, *, state: str, target_position: i
     number = newest.number + 1 if newest else 1
     with connection.cursor() as cursor:
         for relation in projection.all_relations:
+            # Debris of a flushed database: a table whose generation nobody knows.
+            cursor.execute(
+                sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(relation.table(number)))
+            )
             cursor.execute(
                 sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(
                     sql.Identifier(relation.table(number)), sql.Identifier(relation.template)

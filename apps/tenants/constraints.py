@@ -24,22 +24,22 @@ class SameTenant(BaseConstraint):
         self.on_delete = on_delete
 
     def create_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+        """Run last in the migration: the target's unique constraint may come later in it."""
         quote = schema_editor.quote_name
         field = model._meta.get_field(self.field)
         target = field.related_model._meta.db_table  # type: ignore[union-attr]
         column = field.column  # type: ignore[union-attr]
         action = f"SET NULL ({quote(column)})" if self.on_delete == "SET NULL" else self.on_delete
-        return (
+        schema_editor.deferred_sql.append(
             f"ALTER TABLE {quote(model._meta.db_table)} ADD CONSTRAINT {quote(self.name)} "
             f"FOREIGN KEY ({quote('tenant_id')}, {quote(column)}) "
             f"REFERENCES {quote(target)} ({quote('tenant_id')}, {quote('id')}) "
             f"ON DELETE {action} DEFERRABLE INITIALLY IMMEDIATE"
         )
+        return ""
 
     def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
-        """Nothing inline: the target's unique constraint may come later in the same migration."""
-        schema_editor.deferred_sql.append(self.create_sql(model, schema_editor))
-        return ""
+        return self.create_sql(model, schema_editor)
 
     def remove_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
         quote = schema_editor.quote_name
