@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from apps.consumers import projections, writing
 from apps.events import envelope
@@ -26,10 +26,21 @@ def fold(
     return writing.Folded(events[0].tenant_id, events[0].aggregate_id, version, state)
 
 
-def fold_all(projection: projections.Projection, *, until: int) -> Iterator[writing.Folded]:
-    """Every aggregate as the fold of the whole log up to a position, in key order. Needs an open transaction."""
-    streams = log.read_by_aggregate(
-        until=until, aggregate_types=projection.aggregate_types, types=projection.types
-    )
+def fold_all(
+    projection: projections.Projection,
+    *,
+    until: int,
+    on_poison: Callable[[Sequence[envelope.Event], Exception], None],
+) -> Iterator[writing.Folded]:
+    """Every aggregate as the fold of the whole log up to a position, in key order. Needs an open transaction.
+
+    A stream that can't be folded is handed to `on_poison` with its error and left out.
+    """
+    streams = log.read_by_aggregate(until=until, aggregate_types=projection.aggregate_types, types=projection.types)
     for stream in streams:
-        yield fold(projection, None, stream)
+        try:
+            folded = fold(projection, None, stream)
+        except Exception as error:  # noqa: BLE001 - whatever a fold raises makes its aggregate poison, no other
+            on_poison(stream, error)
+        else:
+            yield folded

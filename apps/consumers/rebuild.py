@@ -76,7 +76,12 @@ def _build(projection: projections.Projection, on_progress: Callable[[int], None
     with transaction.atomic():
         target = sequencer.head()
         number = generations.create(projection, state="catching_up", target_position=target)
-        for chunk in batched(folding.fold_all(projection, until=target), CHUNK, strict=False):
+        folded = folding.fold_all(
+            projection,
+            until=target,
+            on_poison=lambda stream, error: runner.park(projection, number, stream, error=repr(error)),
+        )
+        for chunk in batched(folded, CHUNK, strict=False):
             writing.replace(projection, number, chunk, fresh=True)
             aggregates += len(chunk)
             on_progress(aggregates)

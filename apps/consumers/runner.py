@@ -93,13 +93,14 @@ def _apply(projection: projections.Projection, generation: int, events: Sequence
     folded = []
     for key, stream in streams.items():
         if key in blocked:
-            _park(projection, generation, stream, error="an earlier event of this aggregate is parked")
+            park(projection, generation, stream, error="an earlier event of this aggregate is parked")
             continue
         try:
             folded.append(folding.fold(projection, before.get((key[0], key[2])), stream))
         except Exception as error:
+            # Whatever a fold raises is about this aggregate alone: folds are pure.
             log.exception("consumers.parked", projection=projection.name, aggregate=str(key[2]))
-            _park(projection, generation, stream, error=f"{type(error).__name__}: {error}")
+            park(projection, generation, stream, error=repr(error))
     writing.replace(projection, generation, folded, fresh=False)
 
 
@@ -110,7 +111,7 @@ def _blocked(
     return set(rows.values_list("tenant_id", "aggregate_type", "aggregate_id").distinct())
 
 
-def _park(
+def park(
     projection: projections.Projection, generation: int, stream: Sequence[envelope.Event], *, error: str
 ) -> None:
     """Park the aggregate, not the lane: these events wait, the checkpoint passes them in the same transaction."""

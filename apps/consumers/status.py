@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import batched
 from typing import Any
 
 from django.db import connection, transaction
 
 from apps.consumers import folding, generations, models, projections, writing
+from apps.events import envelope
 from apps.outbox import relay, sequencer
 
 LAG = """
@@ -130,8 +131,14 @@ def _verify_projection(projection: projections.Projection) -> tuple[int, list[st
     if parked:
         broken.append(f"{projection.name} has {parked} parked events")
     checked = 0
+
+    def complain(stream: Sequence[envelope.Event], error: Exception) -> None:
+        first = stream[0]
+        broken.append(f"{projection.name}: {first.aggregate_type} {first.aggregate_id} can't be folded: {error}")
+
     expected_counts = dict.fromkeys([relation.template for relation in projection.all_relations], 0)
-    for chunk in batched(folding.fold_all(projection, until=checkpoint.position), 500, strict=False):
+    folded = folding.fold_all(projection, until=checkpoint.position, on_poison=complain)
+    for chunk in batched(folded, 500, strict=False):
         checked += len(chunk)
         expected = writing.rows_of(projection, chunk)
         keys = [(entry.tenant_id, entry.id) for entry in chunk]
