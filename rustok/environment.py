@@ -82,7 +82,7 @@ class Environment(BaseSettings):
     )
     allowed_hosts: CommaList = Field(
         default_factory=list,
-        description="Host names to answer to; `.example.com` includes subdomains, `*` leaves it to the tenants' domains.",
+        description="Host names to answer to; `.example.com` takes subdomains too, `*` any host with a tenant.",
         json_schema_extra={
             "default_text": f"{', '.join(f'`{host}`' for host in DEVELOPMENT_HOSTS)}; must be set in production",
             **_unit("comma-separated"),

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+import psutil
 from psycopg import ProgrammingError, conninfo
 
 from rustok import environment as environments
@@ -178,6 +179,9 @@ def watch(environment: Environment | None = None, *, say: Callable[[str], None])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked_to_end.set())
 
+    files.claim(environment.data_dir)
+    remembered = Places(environment.data_dir).pid_file("watch")
+    processes.remember(psutil.Process(), remembered)
     embedded = _embedded(environment, say)
     while not asked_to_end.wait(WATCH_INTERVAL_SECONDS):
         missing = [server for server in embedded if server.find() is None or not server.socket.exists()]
@@ -189,6 +193,7 @@ def watch(environment: Environment | None = None, *, say: Callable[[str], None])
                 say(f"{error}\nTrying again.")
                 asked_to_end.wait(1)
     stop(environment)
+    remembered.unlink(missing_ok=True)
 
 
 def _embedded(environment: Environment, say: Callable[[str], None] | None = None) -> list[Server]:
