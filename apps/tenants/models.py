@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import structlog
 from django.db import models
@@ -87,7 +87,7 @@ class TenantModel(models.Model):
         editable=False,
     )
 
-    objects: models.Manager[Self] = TenantManager()
+    objects: ClassVar[models.Manager[Self]] = TenantManager()
 
     class Meta:
         abstract = True
