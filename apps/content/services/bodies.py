@@ -1,0 +1,63 @@
+"""Bodies on the way in: HTML is sanitised, blocks are checked, markdown and plain text stay as they were written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from apps.content import models
+from apps.content.services.inputs import MAXIMUM_BODY_LENGTH, BodyInput
+from apps.kernel import errors, text
+
+
+class InvalidBlocks(errors.ValidationFailed):
+    """A JSON body is not a list of blocks."""
+
+    code = "invalid_blocks"
+
+
+def stored(body: BodyInput) -> str:
+    """The text to store. Raises InvalidBlocks, ValidationFailed."""
+    if body.format is models.Format.JSON:
+        return _blocks(body)
+    if not isinstance(body.body, str):
+        raise errors.ValidationFailed.for_field(
+            "/bodies", "not_text", f'a body of the format "{body.format.value}" is text; blocks need the format "json".'
+        )
+    return text.clean_html(body.body) if body.format is models.Format.HTML else body.body
+
+
+def _blocks(body: BodyInput) -> str:
+    try:
+        blocks = orjson.loads(body.body) if isinstance(body.body, str) else body.body
+    except orjson.JSONDecodeError as error:
+        raise _invalid(f"this is not JSON: {error}.") from None
+    if not isinstance(blocks, list):
+        raise _invalid("send a list of blocks.")
+    for number, block in enumerate(blocks, start=1):
+        if not isinstance(block, dict) or not isinstance(block.get("type"), str) or not block["type"]:
+            raise _invalid(f'block {number} is not an object with a "type", such as {{"type": "paragraph"}}.')
+    try:
+        written = orjson.dumps([_clean(block) for block in blocks]).decode()
+    except TypeError as error:
+        raise _invalid(f"this can't be stored as JSON: {error}.") from None
+    if "\\u0000" in written or len(written) > MAXIMUM_BODY_LENGTH:
+        raise _invalid(f"blocks have no NUL characters and at most {MAXIMUM_BODY_LENGTH:,} characters together.")
+    return written
+
+
+def _clean(value: Any) -> Any:
+    """The value with the HTML under keys named `html` sanitised; other text is for the frontend to escape."""
+    if isinstance(value, dict):
+        return {
+            key: text.clean_html(item) if key == "html" and isinstance(item, str) else _clean(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value
+
+
+def _invalid(detail: str) -> InvalidBlocks:
+    return InvalidBlocks(f"bodies: {detail}", problems=[errors.FieldProblem("/bodies", "invalid_blocks", detail)])

@@ -1,0 +1,149 @@
+"""Where nodes stand in the tree: parents, order among siblings, and deleting whole branches."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from apps.content import events, models
+from apps.content.services import records, trees
+from apps.content.services.editing import locked_node
+from apps.content.services.errors import NodeNotFound, TreeCycle, WrongChildren
+from apps.content.services.locks import lock_content
+from apps.kernel import errors, ids
+from apps.outbox.append import unit_of_work
+
+
+class _Same:
+    """The parent stays as it is."""
+
+
+SAME_PARENT = _Same()
+
+
+def set_parent(*, node_id: uuid.UUID, parent_id: uuid.UUID | None) -> models.Node:
+    """Put the node, with all below it, last among the children of another parent, or of none.
+
+    Raises NodeNotFound, TreeCycle, TreeTooDeep.
+    """
+    with unit_of_work():
+        lock_content()
+        node = locked_node(node_id)
+        if node.parent_id == parent_id:
+            return node
+        return move_node(node_id=node_id, parent_id=parent_id)
+
+
+def move_node(
+    *, node_id: uuid.UUID, parent_id: uuid.UUID | _Same | None = SAME_PARENT, position: int | None = None
+) -> models.Node:
+    """Put the node, with all below it, at `position` (0 is first, None is last) among its siblings.
+
+    Siblings whose stored position has to change, and descendants whose depth does, have their own events.
+    Raises NodeNotFound, TreeCycle, TreeTooDeep.
+    """
+    if position is not None and position < 0:
+        raise errors.ValidationFailed.for_field("/position", "negative", f"{position}: positions start at 0.")
+    with unit_of_work():
+        lock_content()
+        node = locked_node(node_id)
+        wanted_parent = node.parent_id if isinstance(parent_id, _Same) else parent_id
+        depth = _checked_depth(node, wanted_parent)
+        order = list(
+            models.Node.objects.filter(parent_id=wanted_parent)
+            .order_by("position", "id")
+            .values_list("id", "position", "depth")
+        )
+        siblings = [(id, at) for id, at, _ in order if id != node.id]
+        index = len(siblings) if position is None else min(position, len(siblings))
+        if wanted_parent == node.parent_id and [id for id, _, _ in order].index(node.id) == index:
+            return node
+        positions = trees.positions_with(siblings, id=node.id, index=index)
+        places: list[tuple[uuid.UUID, uuid.UUID | None, int, int]] = [
+            (id, wanted_parent, at, depth) for id, at in positions.items()
+        ]
+        _write([*places, *(_branch(node, depth - node.depth) if depth != node.depth else [])])
+        node.parent_id, node.position, node.depth = wanted_parent, positions[node.id], depth
+    return node
+
+
+def reorder_children(*, parent_id: uuid.UUID | None, ids_in_order: Sequence[uuid.UUID]) -> list[models.Node]:
+    """Give the children of a node (or, for None, the nodes at the top) this order.
+
+    The list must be exactly the children. Raises NodeNotFound, WrongChildren.
+    """
+    with unit_of_work():
+        lock_content()
+        if parent_id is not None:
+            locked_node(parent_id)
+        children = {node.id: node for node in models.Node.objects.filter(parent_id=parent_id)}
+        _check_exactly(children, ids_in_order)
+        in_order = [children[id] for id in ids_in_order]
+        changed = [(position, node) for position, node in enumerate(in_order) if node.position != position]
+        _write([(node.id, node.parent_id, position, node.depth) for position, node in changed])
+        for position, node in changed:
+            node.position = position
+    return in_order
+
+
+def delete_node(*, node_id: uuid.UUID) -> None:
+    """Delete the node and all below it, deepest first, each with its own event. Raises NodeNotFound."""
+    with unit_of_work():
+        lock_content()
+        node = locked_node(node_id)
+        doomed = [node.id, *trees.descendants(models.Node, node.id)]
+        rows = models.Node.objects.filter(id__in=doomed)
+        for id in rows.order_by("-depth", "position", "id").values_list("id", flat=True):
+            records.of_node(id, events.NodeDeleted())
+        # Not the collecting delete(): the database removes what belongs to the nodes.
+        rows._raw_delete(rows.db)
+
+
+def _checked_depth(node: models.Node, parent_id: uuid.UUID | None) -> int:
+    """The node's depth below this parent. Raises NodeNotFound, TreeCycle, TreeTooDeep."""
+    if parent_id is None:
+        return 0
+    parent = models.Node.objects.filter(id=parent_id).first()
+    if parent is None:
+        raise NodeNotFound(f"There is no node {ids.encode('node', parent_id)} to place {_named(node)} below.")
+    if parent.id == node.id:
+        raise TreeCycle(f"{_named(node)} can't be its own parent.")
+    if node.id in trees.ancestors_and_self(models.Node, parent.id):
+        raise TreeCycle(f"{_named(node)} can't be placed below {_named(parent)}, which is below it.")
+    depth = parent.depth + 1
+    height = max((below - node.depth for _, _, _, below in _branch(node, 0)), default=0)
+    trees.check_depth(depth + height, f"The deepest node below {_named(node)}" if height else _named(node))
+    return depth
+
+
+def _branch(node: models.Node, deeper: int) -> list[tuple[uuid.UUID, uuid.UUID | None, int, int]]:
+    """The places of all below the node, `deeper` levels further down."""
+    below = models.Node.objects.filter(id__in=trees.descendants(models.Node, node.id))
+    rows = below.order_by("depth", "id").values_list("id", "parent_id", "position", "depth")
+    return [(id, parent_id, position, depth + deeper) for id, parent_id, position, depth in rows]
+
+
+def _write(places: list[tuple[uuid.UUID, uuid.UUID | None, int, int]]) -> None:
+    trees.update_places(models.Node, places)
+    for id, parent_id, position, depth in places:
+        records.of_node(id, events.NodeMoved(parent_id=parent_id, position=position, depth=depth))
+
+
+def _check_exactly(children: dict[uuid.UUID, Any], ids_in_order: Sequence[uuid.UUID]) -> None:
+    given = Counter(ids_in_order)
+    wrong = {
+        "is given twice": sorted(id for id, count in given.items() if count > 1),
+        "is not a child": sorted(set(given) - set(children)),
+        "is missing": sorted(set(children) - set(given)),
+    }
+    found = [f"{ids.encode('node', entries[0])} {what}" for what, entries in wrong.items() if entries]
+    if found:
+        detail = f"send every child exactly once: {', '.join(found)}."
+        raise WrongChildren(f"ids: {detail}", problems=[errors.FieldProblem("/ids", "wrong_children", detail)])
+
+
+def _named(node: models.Node) -> str:
+    translation = models.NodeTranslation.objects.filter(node=node).order_by("locale").first()
+    return f'"{translation.title if translation else node.kind}" ({node})'
