@@ -158,7 +158,7 @@ SILENCED_SYSTEM_CHECKS = [
 # --- API ----------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_RENDERER_CLASSES": ["apps.kernel.api.OrjsonRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.kernel.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.permissions.TenantPermission"],

@@ -38,3 +38,6 @@ urlpatterns = [
         name="api-docs",
     ),
 ]
+
+handler404 = "apps.kernel.api.not_found"
+handler500 = "apps.kernel.api.server_error"

@@ -1,4 +1,4 @@
-"""What every endpoint shares: RFC 9457 problem documents, fast JSON, and input models in the OpenAPI document."""
+"""What every endpoint shares: reading the body, answering lists, and RFC 9457 problem documents."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ import orjson
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from drf_spectacular.extensions import OpenApiSerializerExtension
-from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ResolvedComponent
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 from rest_framework import exceptions
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,28 +19,6 @@ from apps.kernel import context, errors, pagination, validation
 log = structlog.get_logger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
-
-
-class OrjsonRenderer(BaseRenderer):
-    media_type = "application/json"
-    format = "json"
-    charset = None
-    render_style = "binary"
-
-    def render(
-        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
-    ) -> bytes:
-        if data is None:
-            return b""
-        return orjson.dumps(data, default=_to_json)
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, bytes):
-        return orjson.Fragment(value)
-    return str(value)
 
 
 def read_input[Model: BaseModel](request: Request, model: type[Model]) -> Model:
@@ -144,24 +117,3 @@ def _flat(detail: Any) -> str:
     if isinstance(detail, list):
         return "; ".join(_flat(value) for value in detail)
     return str(detail)
-
-
-class InputModelExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """Lets `extend_schema(request=SomeInput)` show a pydantic input model in the OpenAPI document."""
-
-    target_class = validation.Input
-    match_subclasses = True
-
-    def get_name(self, auto_schema: AutoSchema, direction: str) -> str | None:
-        return str(self.target.__name__)
-
-    def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
-        _, top = models_json_schema([(self.target, "validation")], ref_template="#/components/schemas/{model}")
-        definitions = top["$defs"]
-        own: dict[str, Any] = definitions.pop(self.target.__name__)
-        for name, schema in definitions.items():
-            component = ResolvedComponent(
-                name=name, type=ResolvedComponent.SCHEMA, object=name, schema=schema
-            )
-            auto_schema.registry.register_on_missing(component)
-        return own
