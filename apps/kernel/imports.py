@@ -38,8 +38,10 @@ class Source:
         except OSError as error:
             raise ImportRefused(f'"{path}" can\'t be read: {error.strerror}. Give the path of a file.') from None
         if not magic:
+            self._file.close()
             raise ImportRefused(f'"{path}" is empty.')
         self._file.seek(0)
+        self.text: io.TextIOWrapper | None = None
         self.stream: IO[bytes] = gzip.GzipFile(fileobj=self._file) if magic == _GZIP_MAGIC else self._file
 
     @property
@@ -139,5 +141,9 @@ class Tally:
 
 
 def read_text(source: Source) -> io.TextIOWrapper:
-    """The source as UTF-8 text with line ends untouched; a byte order mark is dropped. Decoding errors raise UnicodeDecodeError."""
-    return io.TextIOWrapper(source.stream, encoding="utf-8-sig", newline="")
+    """The source as UTF-8 text with line ends untouched; a byte order mark is dropped. Raises UnicodeDecodeError.
+
+    The source keeps it: a wrapper that is thrown away would close the file under it.
+    """
+    source.text = io.TextIOWrapper(source.stream, encoding="utf-8-sig", newline="")
+    return source.text

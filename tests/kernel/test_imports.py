@@ -1,0 +1,99 @@
+"""The importers' common ground: sources, reports, tallies, progress."""
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from apps.kernel import imports
+from apps.kernel.progress import Progress
+
+
+def test_a_gzipped_file_reads_like_a_plain_one(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfHandle\r\n")
+    (tmp_path / "b.csv").write_bytes(gzip.compress(b"\xef\xbb\xbfHandle\r\n"))
+
+    for name in ("a.csv", "b.csv"):
+        with imports.Source(tmp_path / name) as source:
+            assert imports.read_text(source).read() == "Handle\r\n"
+            assert source.position == source.size
+
+
+@pytest.mark.parametrize(("name", "complaint"), [("missing.csv", "can't be read"), (".", "can't be read")])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, complaint: str) -> None:
+    with pytest.raises(imports.ImportRefused, match=complaint):
+        imports.Source(tmp_path / name)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+
+    with pytest.raises(imports.ImportRefused, match="is empty"):
+        imports.Source(tmp_path / "empty.csv")
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+def test_a_report_names_row_column_value_and_problem(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"report.{ending}"
+
+    with imports.Report(path) as report:
+        report.add(row=2, column="Variant Price", value="x" * 500, problem="not a price")
+        report.add(row=3, column="Title", value=None, problem='has a "quote", and a comma')
+
+    text = path.read_text()
+    rows = list(csv.DictReader(io.StringIO(text))) if ending == "csv" else json.loads(text)
+    assert [str(row["row"]) for row in rows] == ["2", "3"]
+    assert len(rows[0]["value"]) == 201
+    assert rows[1]["problem"] == 'has a "quote", and a comma'
+    assert report.count == 2
+
+
+def test_an_empty_json_report_is_a_list(tmp_path: Path) -> None:
+    with imports.Report(tmp_path / "report.json"):
+        pass
+
+    assert json.loads((tmp_path / "report.json").read_text()) == []
+
+
+def test_a_report_that_cannot_be_written_stops_before_the_import(tmp_path: Path) -> None:
+    with pytest.raises(imports.ImportRefused, match=r"\.csv or \.json"):
+        imports.Report(tmp_path / "report.xlsx")
+    with pytest.raises(imports.ImportRefused, match="can't be written"):
+        imports.Report(tmp_path / "nowhere" / "report.csv")
+
+
+def test_a_tally_speaks_in_lines() -> None:
+    tally = imports.Tally()
+    tally.add("products", "created", 1200)
+    tally.add("products", "skipped")
+    tally.add("variants", "created", 3)
+
+    assert tally.lines() == [
+        "products: 1,200 created, 0 updated, 0 unchanged, 1 skipped",
+        "variants: 3 created, 0 updated, 0 unchanged, 0 skipped",
+    ]
+    assert tally.as_dict()["products"]["created"] == 1200
+
+
+def test_progress_shows_share_rate_and_time_left() -> None:
+    stream = io.StringIO()
+    progress = Progress("Importing", unit="rows", total=100, stream=stream)
+
+    progress.add(25)
+    progress.finish()
+
+    assert "Importing: 25 rows of 100 (25%)" in stream.getvalue()
+    assert "s left" in stream.getvalue()
+
+
+def test_quiet_progress_is_silent() -> None:
+    stream = io.StringIO()
+    progress = Progress("Importing", unit="rows", quiet=True, stream=stream)
+
+    progress.to(10)
+    progress.finish()
+
+    assert (progress.done, stream.getvalue()) == (10, "")

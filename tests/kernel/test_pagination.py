@@ -1,0 +1,88 @@
+"""Keyset pages: every row once, in order, forwards and backwards, whatever comes or goes meanwhile."""
+
+from typing import Any
+
+import pytest
+from django.test import RequestFactory
+
+from apps.kernel import errors, pagination
+from apps.tenants.models import Tenant
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+def page(**parameters: Any) -> pagination.Page[Tenant]:
+    request = RequestFactory().get("/things", {"limit": 3} | {key: value for key, value in parameters.items() if value})
+    order = ("-name", "-id") if parameters.pop("down", None) else ("name", "id")
+    return pagination.paginate(Tenant.objects.all(), order=order, request=request)
+
+
+@pytest.fixture
+def names() -> list[str]:
+    # Equal names: only the id tells them apart.
+    made = [Tenant.objects.create(slug=f"t{number}", name=f"name {number // 3}") for number in range(10)]
+    return [tenant.slug for tenant in sorted(made, key=lambda tenant: (tenant.name, tenant.id))]
+
+
+def test_walking_forwards_and_back_meets_every_row_once(names: list[str]) -> None:
+    forwards, cursor, last = [], None, page()
+    while True:
+        last = page(cursor=cursor)
+        forwards += [tenant.slug for tenant in last.rows]
+        if last.next is None:
+            break
+        cursor = last.next
+    backwards = [tenant.slug for tenant in last.rows]
+    while last.previous:
+        last = page(cursor=last.previous)
+        backwards = [tenant.slug for tenant in last.rows] + backwards
+
+    assert forwards == backwards == names
+
+
+def test_a_new_row_does_not_shift_the_next_page(names: list[str]) -> None:
+    first = page()
+    Tenant.objects.create(slug="early", name="a")
+
+    second = page(cursor=first.next)
+
+    assert [tenant.slug for tenant in [*first.rows, *second.rows]] == names[:6]
+
+
+def test_descending_order(names: list[str]) -> None:
+    request = RequestFactory().get("/things", {"limit": 100})
+
+    rows = pagination.paginate(Tenant.objects.all(), order=("-name", "-id"), request=request).rows
+
+    assert [tenant.slug for tenant in rows] == names[::-1]
+
+
+def test_the_count_comes_only_when_asked_for(names: list[str]) -> None:
+    assert page().count is None
+    assert page(count="exact").count == 10
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("limit", "0"), ("limit", "101"), ("limit", "x"), ("limit", "²"), ("count", "all"), ("cursor", "nonsense"),
+     ("cursor", "WyJuIiwieCIsMV0"), ("cursor", "ä"), ("cursor", "W10")],
+)  # fmt: skip
+def test_a_wrong_parameter_is_named(names: list[str], parameter: str, value: str) -> None:
+    with pytest.raises(errors.ValidationFailed) as refused:
+        page(**{parameter: value})
+
+    assert refused.value.problems[0].pointer == f"/{parameter}"
+
+
+def test_a_cursor_of_another_order_is_refused(names: list[str]) -> None:
+    request = RequestFactory().get("/things", {"cursor": page().next})
+
+    with pytest.raises(errors.ValidationFailed, match="was not made by this list"):
+        pagination.paginate(Tenant.objects.all(), order=("-name", "-id"), request=request)
+
+
+def test_links_keep_the_other_parameters(names: list[str]) -> None:
+    request = RequestFactory().get("/things", {"limit": 3, "locale": "de", "cursor": "old"})
+
+    assert pagination.link(request, "new") == "http://testserver/things?limit=3&locale=de&cursor=new"
+    assert pagination.link(request, None) is None
