@@ -78,7 +78,9 @@ def _check_external_ids(batch: Sequence[BatchNode]) -> None:
     taken = set(models.Node.objects.filter(external_id__in=list(wanted)).values_list("external_id", flat=True))
     taken |= {external_id for external_id, count in wanted.items() if count > 1}
     if taken:
-        raise ExternalIdTaken(f'There is a node with the external id "{min(str(id) for id in taken)}" already; update that one.')
+        raise ExternalIdTaken(
+            f'There is a node with the external id "{min(str(id) for id in taken)}" already; update that one.'
+        )
 
 
 def _placed(batch: Sequence[BatchNode], now: datetime) -> list[models.Node]:
