@@ -19,6 +19,9 @@ def make_tenant(**fields: Any) -> models.Tenant:
     return services.create_tenant(new=services.NewTenant(slug=slug, **fields))
 
 
+PASSWORD = "correct horse battery"
+
+
 @contextmanager
 def at_work(tenant: models.Tenant) -> Iterator[scope.Scope]:
     """Work in the tenant's scope."""
@@ -28,7 +31,7 @@ def at_work(tenant: models.Tenant) -> Iterator[scope.Scope]:
 
 def make_user(**fields: Any) -> accounts.User:
     email = fields.pop("email", f"{uuid.uuid4().hex[:12]}@example.test")
-    return accounts.User.objects.create_user(email, fields.pop("password", "correct horse battery"), **fields)
+    return accounts.User.objects.create_user(email, fields.pop("password", PASSWORD), **fields)
 
 
 def make_token(tenant: models.Tenant, role: str = "owner") -> str:
@@ -37,5 +40,5 @@ def make_token(tenant: models.Tenant, role: str = "owner") -> str:
 
     user = make_user()
     account_services.grant_role(user=user, tenant=tenant, role=role)
-    credentials = account_services.Credentials(email=user.email, password="correct horse battery")
+    credentials = account_services.Credentials(email=user.email, password=PASSWORD)
     return account_services.issue_token(credentials=credentials, now=timezone.now()).token

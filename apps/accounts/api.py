@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.urls import path
 from django.utils import timezone
 from django_ratelimit.core import is_ratelimited
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 from rest_framework.permissions import AllowAny, IsAuthenticated

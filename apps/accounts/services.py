@@ -51,9 +51,7 @@ def grant_role(*, user: models.User, tenant: Tenant, role: str) -> models.Member
             "/role", "unknown_role", f'"{role}" is not one of {", ".join(ROLE_PERMISSIONS)}.'
         )
     with transaction.atomic():
-        membership, _ = models.Membership.objects.update_or_create(
-            tenant=tenant, user=user, defaults={"role": role}
-        )
+        membership, _ = models.Membership.objects.update_or_create(tenant=tenant, user=user, defaults={"role": role})
         wanted, held = ROLE_PERMISSIONS[role], set(get_user_perms(user, tenant))
         for permission in wanted - held:
             assign_perm(permission, user, tenant)

@@ -33,9 +33,7 @@ def create(projection: projections.Projection, *, state: str, target_position: i
     with connection.cursor() as cursor:
         for relation in projection.all_relations:
             # Debris of a flushed database: a table whose generation nobody knows.
-            cursor.execute(
-                sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(relation.table(number)))
-            )
+            cursor.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(relation.table(number))))
             cursor.execute(
                 sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(
                     sql.Identifier(relation.table(number)), sql.Identifier(relation.template)
@@ -77,9 +75,7 @@ def discard(projection: projections.Projection, number: int) -> None:
     """Drop the tables, the checkpoint and the parked events of a generation no reader sees."""
     with connection.cursor() as cursor:
         for relation in projection.all_relations:
-            cursor.execute(
-                sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(relation.table(number)))
-            )
+            cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(relation.table(number))))
     models.Checkpoint.objects.filter(consumer=projection.name, generation=number).delete()
     models.Parked.objects.filter(consumer=projection.name, generation=number).delete()
 

@@ -81,7 +81,7 @@ def _build(projection: projections.Projection, on_progress: Callable[[int], None
             until=target,
             on_poison=lambda stream, error: runner.park(projection, number, stream, error=repr(error)),
         )
-        for chunk in batched(folded, CHUNK, strict=False):
+        for chunk in batched(folded, CHUNK):
             writing.replace(projection, number, chunk, fresh=True)
             aggregates += len(chunk)
             on_progress(aggregates)
@@ -99,4 +99,3 @@ def _catch_up_and_swap(projection: projections.Projection, number: int) -> None:
         )
         runner.advance(projection, number)
         generations.swap(projection, to=number)
-

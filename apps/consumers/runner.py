@@ -104,16 +104,12 @@ def _apply(projection: projections.Projection, generation: int, events: Sequence
     writing.replace(projection, generation, folded, fresh=False)
 
 
-def _blocked(
-    projection: projections.Projection, generation: int
-) -> set[tuple[uuid.UUID, str, uuid.UUID]]:
+def _blocked(projection: projections.Projection, generation: int) -> set[tuple[uuid.UUID, str, uuid.UUID]]:
     rows = models.Parked.objects.filter(consumer=projection.name, generation=generation, state="blocked")
     return set(rows.values_list("tenant_id", "aggregate_type", "aggregate_id").distinct())
 
 
-def park(
-    projection: projections.Projection, generation: int, stream: Sequence[envelope.Event], *, error: str
-) -> None:
+def park(projection: projections.Projection, generation: int, stream: Sequence[envelope.Event], *, error: str) -> None:
     """Park the aggregate, not the lane: these events wait, the checkpoint passes them in the same transaction."""
     models.Parked.objects.bulk_create(
         models.Parked(
@@ -131,8 +127,6 @@ def park(
 
 def _move(projection: projections.Projection, generation: int, before: int, to: int) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            MOVE, {"consumer": projection.name, "generation": generation, "before": before, "to": to}
-        )
+        cursor.execute(MOVE, {"consumer": projection.name, "generation": generation, "before": before, "to": to})
         if cursor.rowcount != 1:
             raise LostCheckpoint(f"{projection.name} generation {generation} is no longer at {before}")

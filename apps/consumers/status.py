@@ -37,7 +37,7 @@ SELECT count(*) FROM outbox_stream s FULL JOIN (
 
 
 def status() -> dict[str, Any]:
-    """`head`, `unpositioned`, `relay` and per consumer `name, generation, position, lag_events, lag_seconds, parked`."""
+    """Head, unpositioned events, the relay, and each consumer with its position, lag and parked events."""
     head = sequencer.head()
     consumers = []
     for checkpoint in models.Checkpoint.objects.order_by("consumer", "generation"):
@@ -91,9 +91,7 @@ def _lag_seconds(position: int, head: int) -> float:
 
 
 def _needs_rebuild(checkpoint: models.Checkpoint) -> bool:
-    generation = models.Generation.objects.filter(
-        projection=checkpoint.consumer, number=checkpoint.generation
-    ).first()
+    generation = models.Generation.objects.filter(projection=checkpoint.consumer, number=checkpoint.generation).first()
     known = {projection.name: projection.version for projection in projections.all_projections()}
     return generation is not None and generation.code_version != known.get(checkpoint.consumer)
 
@@ -126,7 +124,9 @@ def _verify_projection(projection: projections.Projection) -> tuple[int, list[st
     head = sequencer.head()
     broken = []
     if checkpoint.position < head:
-        broken.append(f"{projection.name} is at {checkpoint.position} of {head}; let the workers drain, then verify again")
+        broken.append(
+            f"{projection.name} is at {checkpoint.position} of {head}; let the workers drain, then verify again"
+        )
     parked = models.Parked.objects.filter(consumer=projection.name, generation=number, state="blocked").count()
     if parked:
         broken.append(f"{projection.name} has {parked} parked events")
@@ -138,7 +138,7 @@ def _verify_projection(projection: projections.Projection) -> tuple[int, list[st
 
     expected_counts = dict.fromkeys([relation.template for relation in projection.all_relations], 0)
     folded = folding.fold_all(projection, until=checkpoint.position, on_poison=complain)
-    for chunk in batched(folded, 500, strict=False):
+    for chunk in batched(folded, 500):
         checked += len(chunk)
         expected = writing.rows_of(projection, chunk)
         keys = [(entry.tenant_id, entry.id) for entry in chunk]
@@ -146,7 +146,9 @@ def _verify_projection(projection: projections.Projection) -> tuple[int, list[st
             expected_counts[relation.template] += len(expected[relation.template])
             stored = writing.read_rows(relation, number, keys)
             if different := _differing(expected[relation.template], stored):
-                broken.append(f"{relation.table(number)}: {len(different)} rows differ from the fold, e.g. {different[0]}")
+                broken.append(
+                    f"{relation.table(number)}: {len(different)} rows differ from the fold, e.g. {different[0]}"
+                )
     for relation in projection.all_relations:
         stored_count = writing.count_rows(relation, number)
         if stored_count != expected_counts[relation.template]:

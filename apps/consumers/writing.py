@@ -62,9 +62,7 @@ def replace(projection: projections.Projection, generation: int, folded: Sequenc
                     copy.write_row(row)
 
 
-def rows_of(
-    projection: projections.Projection, folded: Iterable[Folded]
-) -> dict[str, list[projections.Row]]:
+def rows_of(projection: projections.Projection, folded: Iterable[Folded]) -> dict[str, list[projections.Row]]:
     """The rows of every relation for these aggregates, by template name."""
     rows: dict[str, list[projections.Row]] = {relation.template: [] for relation in projection.all_relations}
     for entry in folded:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import redis
 from django.conf import settings
@@ -76,15 +76,13 @@ class ValkeyBus:
 
     def read(self, after: int, *, limit: int = 500, block_milliseconds: int | None = None) -> list[Message]:
         try:
-            answer = self._client.xread({self._stream: f"{after}-0"}, count=limit, block=block_milliseconds)
+            answer: Any = self._client.xread({self._stream: f"{after}-0"}, count=limit, block=block_milliseconds)
         except redis.RedisError as error:
             raise BusUnavailable(str(error)) from error
-        entries = list(answer.values())[0][0] if isinstance(answer, dict) and answer else answer and answer[0][1]
         return [
-            Message(
-                int(entry_id.split(b"-")[0]), {key.decode(): value.decode() for key, value in fields.items()}
-            )
-            for entry_id, fields in entries or []
+            Message(int(entry_id.split(b"-")[0]), {key.decode(): value.decode() for key, value in fields.items()})
+            for _, entries in answer
+            for entry_id, fields in entries
         ]
 
     def trim(self, below: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One wrong value. `pointer` is a JSON Pointer (RFC 6901) into the input; `code` is stable, `detail` is for people."""
+    """One wrong value. `pointer` is a JSON Pointer (RFC 6901); `code` is stable, `detail` is for people."""
 
     pointer: str
     code: str

@@ -1,6 +1,7 @@
 """Identifiers: UUIDv7 in the database, TypeID text (`prod_01h…`) at the edge.
 
-TypeID: https://github.com/jetify-com/typeid, a lower-case prefix, `_`, and the 128 bits in 26 characters of Crockford's base32.
+TypeID (https://github.com/jetify-com/typeid): a lower-case prefix, `_`, and the 128 bits in 26 characters of
+Crockford's base32.
 """
 
 from __future__ import annotations

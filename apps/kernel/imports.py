@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Self
+from typing import IO, BinaryIO, Self, cast
 
 import orjson
 
@@ -42,7 +42,9 @@ class Source:
             raise ImportRefused(f'"{path}" is empty.')
         self._file.seek(0)
         self.text: io.TextIOWrapper | None = None
-        self.stream: IO[bytes] = gzip.GzipFile(fileobj=self._file) if magic == _GZIP_MAGIC else self._file
+        self.stream: BinaryIO = self._file
+        if magic == _GZIP_MAGIC:
+            self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=self._file))
 
     @property
     def position(self) -> int:

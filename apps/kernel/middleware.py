@@ -1,4 +1,4 @@
-"""Every request has a correlation id: taken from `X-Correlation-Id` when it is a UUID, drawn otherwise, and sent back."""
+"""Every request has a correlation id: from `X-Correlation-Id` when that is a UUID, drawn otherwise, and sent back."""
 
 from __future__ import annotations
 

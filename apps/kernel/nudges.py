@@ -21,7 +21,7 @@ def _valkey() -> redis.Redis:
 
 
 def send(task: Any, name: str) -> None:
-    """Send `task` unless one is already waiting; after a failure stay silent for a second. Raises the client's error."""
+    """Send `task` unless one is already waiting; stay silent for a second after a failure, which is raised."""
     global _silent_until  # noqa: PLW0603 - one process, one broker connection
     if time.monotonic() < _silent_until:
         return

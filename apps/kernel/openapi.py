@@ -26,7 +26,7 @@ class InputModelExtension(OpenApiSerializerExtension):  # type: ignore[no-untype
         definitions = top["$defs"]
         own: dict[str, Any] = definitions.pop(self.target.__name__)
         for name, schema in definitions.items():
-            component = ResolvedComponent(
+            component = ResolvedComponent(  # type: ignore[no-untyped-call]
                 name=name, type=ResolvedComponent.SCHEMA, object=name, schema=schema
             )
             auto_schema.registry.register_on_missing(component)

@@ -47,9 +47,7 @@ def read_wants_count(request: HttpRequest) -> bool:
     return text == "exact"
 
 
-def paginate[Row: Model](
-    queryset: QuerySet[Row, Row], *, order: tuple[str, ...], request: HttpRequest
-) -> Page[Row]:
+def paginate[Row: Model](queryset: QuerySet[Row, Row], *, order: tuple[str, ...], request: HttpRequest) -> Page[Row]:
     """One page of `queryset` by `limit`, `cursor` and `count` of the request.
 
     `order` is a tuple of fields that together are unique and not null, all ascending or, each with a leading `-`,
@@ -109,7 +107,7 @@ def _read_cursor(text: str | None, order: tuple[str, ...], model: type[Model]) -
         parts = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         direction, made_for, *values = parts
         if direction in {"n", "p"} and made_for == ",".join(order) and len(values) == len(order):
-            fields = [model._meta.get_field(name.removeprefix("-")) for name in order]
+            fields: list[Any] = [model._meta.get_field(name.removeprefix("-")) for name in order]
             return direction == "p", [field.to_python(value) for field, value in zip(fields, values, strict=True)]
     except (binascii.Error, ValueError, TypeError, ValidationError):
         pass

@@ -46,6 +46,12 @@ def _check_currency(value: str) -> str:
 def _refuse_nul(value: str) -> str:
     if "\x00" in value:
         raise PydanticCustomError("nul_character", "the text contains a NUL character; remove it")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            # JSON can spell half of a UTF-16 pair; UTF-8, and so the database, can't.
+            raise PydanticCustomError("lone_surrogate", "the text contains half a character; send it whole") from None
     return value
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 from django.db import connection, transaction
@@ -133,7 +134,7 @@ def _flush(pending: Sequence[_Pending]) -> None:
         return
     acting = context.current()
     types = [registry.type_of(entry.payload) for entry in pending]
-    parameters = {
+    parameters: dict[str, Any] = {
         "tenant_ids": [entry.tenant_id for entry in pending],
         "aggregate_types": [entry.aggregate_type for entry in pending],
         "aggregate_ids": [entry.aggregate_id for entry in pending],
@@ -155,9 +156,7 @@ def _flush(pending: Sequence[_Pending]) -> None:
     transaction.on_commit(wake.committed, robust=True)
 
 
-def _check_expected_versions(
-    pending: Sequence[_Pending], heads: dict[tuple[uuid.UUID, str, uuid.UUID], int]
-) -> None:
+def _check_expected_versions(pending: Sequence[_Pending], heads: dict[tuple[uuid.UUID, str, uuid.UUID], int]) -> None:
     counts: dict[tuple[uuid.UUID, str, uuid.UUID], int] = {}
     for entry in pending:
         counts[entry.key] = counts.get(entry.key, 0) + 1

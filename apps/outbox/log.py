@@ -19,13 +19,13 @@ SELECT {_COLUMNS} FROM outbox_position p JOIN outbox_log l ON l.id = p.id
 WHERE p.position > %(after)s AND p.position <= %(until)s
   AND p.lane BETWEEN %(lane_low)s AND %(lane_high)s AND l.type = ANY(%(types)s)
 ORDER BY p.position
-"""
+"""  # noqa: S608 - only the column list above is put in
 
 BY_AGGREGATE = f"""
 SELECT {_COLUMNS} FROM outbox_log l JOIN outbox_position p ON p.id = l.id
 WHERE p.position <= %(until)s AND l.aggregate_type = ANY(%(aggregate_types)s) AND l.type = ANY(%(types)s)
 ORDER BY l.tenant_id, l.aggregate_type, l.aggregate_id, l.version
-"""
+"""  # noqa: S608 - only the column list above is put in
 
 
 def read_window(
@@ -47,7 +47,7 @@ def read_by_aggregate(
 
     Memory is bounded by `chunk_size` rows and the longest stream.
     """
-    parameters = {"until": until, "aggregate_types": list(aggregate_types), "types": list(types)}
+    parameters: dict[str, Any] = {"until": until, "aggregate_types": list(aggregate_types), "types": list(types)}
     stream: list[envelope.Event] = []
     with connection.chunked_cursor() as cursor:
         cursor.execute(BY_AGGREGATE, parameters)
@@ -69,7 +69,22 @@ def key_of(event: envelope.Event) -> tuple[uuid.UUID, str, uuid.UUID]:
 
 def _to_event(row: Sequence[Any]) -> envelope.Event:
     data = registry.upcast(row[6], row[7], _loaded(row[8]))
-    return envelope.Event(*row[:7], registry.get(row[6]).version, data, *row[9:])
+    return envelope.Event(
+        position=row[0],
+        event_id=row[1],
+        tenant_id=row[2],
+        aggregate_type=row[3],
+        aggregate_id=row[4],
+        version=row[5],
+        type=row[6],
+        schema_version=registry.get(row[6]).version,
+        data=data,
+        actor=row[9],
+        correlation_id=row[10],
+        causation_id=row[11],
+        occurred_at=row[12],
+        recorded_at=row[13],
+    )
 
 
 def _loaded(value: Any) -> dict[str, Any]:

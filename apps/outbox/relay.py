@@ -78,7 +78,7 @@ def position() -> int:
 
 
 def _claim(owner: str) -> tuple[int, int] | None:
-    parameters = {"owner": owner, "seconds": LEASE_SECONDS, "sink": SINK}
+    parameters: dict[str, Any] = {"owner": owner, "seconds": LEASE_SECONDS, "sink": SINK}
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, parameters)
         row = cursor.fetchone()
@@ -98,10 +98,7 @@ def _read(after: int) -> list[tuple[Any, ...]]:
 
 def _move(before: int, last: int, fence: int) -> bool:
     return (
-        _execute(
-            MOVE, {"last": last, "seconds": LEASE_SECONDS, "sink": SINK, "fence": fence, "position": before}
-        )
-        == 1
+        _execute(MOVE, {"last": last, "seconds": LEASE_SECONDS, "sink": SINK, "fence": fence, "position": before}) == 1
     )
 
 
@@ -113,7 +110,19 @@ def _execute(sql: str, parameters: dict[str, Any]) -> int:
 
 def _to_message(row: Sequence[Any]) -> bus.Message:
     """CloudEvents 1.0 in binary mode: attributes as fields beside the data."""
-    position, event_id, tenant_id, aggregate_type, aggregate_id, version, name, schema, occurred_at, correlation, data = row
+    (
+        position,
+        event_id,
+        tenant_id,
+        aggregate_type,
+        aggregate_id,
+        version,
+        name,
+        schema,
+        occurred_at,
+        correlation,
+        data,
+    ) = row
     return bus.Message(
         position,
         {

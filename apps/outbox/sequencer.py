@@ -69,7 +69,6 @@ def count_unpositioned() -> int:
     """Committed events that have no position yet."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM outbox_log l "
-            "WHERE NOT EXISTS (SELECT 1 FROM outbox_position p WHERE p.id = l.id)"
+            "SELECT count(*) FROM outbox_log l WHERE NOT EXISTS (SELECT 1 FROM outbox_position p WHERE p.id = l.id)"
         )
         return int(cursor.fetchone()[0])

@@ -14,7 +14,8 @@ import orjson
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -27,7 +28,7 @@ PAGE_PARAMETERS = ("limit", "cursor", "count", "locale")
 SEARCHABLE = ("product", "content")
 _LIST = [
     OpenApiParameter("locale", description="Language; falls back to the tenant's default. Default: Accept-Language."),
-    OpenApiParameter("limit", OpenApiTypes.INT, description="Page size, 1 to 100, default 20."),
+    OpenApiParameter("limit", int, description="Page size, 1 to 100, default 20."),
     OpenApiParameter("cursor", description="From the `next` or `prev` link of another page."),
     OpenApiParameter("count", enum=["none", "exact"], description="`exact` counts all rows of the list."),
 ]
@@ -53,7 +54,7 @@ class ProductsView(StoreView):
             OpenApiParameter("tag"),
             OpenApiParameter("vendor"),
             OpenApiParameter("product_type"),
-            OpenApiParameter("in_stock", OpenApiTypes.BOOL),
+            OpenApiParameter("in_stock", bool),
         ],
     )
     def get(self, request: Request) -> HttpResponse:
@@ -67,9 +68,7 @@ class ProductsView(StoreView):
                 category_ids__contains=[queries.get_term(source="commerce.category", slug=slug).id]
             )
         if slug := request.GET.get("collection"):
-            products = products.filter(
-                id__in=queries.get_term(source="commerce.collection", slug=slug).member_ids
-            )
+            products = products.filter(id__in=queries.get_term(source="commerce.collection", slug=slug).member_ids)
         if tag := request.GET.get("tag"):
             products = products.filter(tags__contains=[tag])
         for name in ("vendor", "product_type"):
@@ -97,7 +96,9 @@ class ContentListView(StoreView):
         responses=OpenApiTypes.OBJECT,
         parameters=[
             *_LIST,
-            OpenApiParameter("category", description="Slug of a category; `taxonomy` names another tree than `category`."),
+            OpenApiParameter(
+                "category", description="Slug of a category; `taxonomy` names another tree than `category`."
+            ),
             OpenApiParameter("taxonomy"),
             OpenApiParameter("tag", description="Slug of a tag."),
             OpenApiParameter("parent", description="Slug or id of the parent, in any kind by id; `root` for none."),
@@ -213,7 +214,7 @@ class SearchView(StoreView):
 
 
 def read_locale(request: HttpRequest | Request) -> str:
-    """`locale`, else the first enabled locale of `Accept-Language`, else the tenant's default. Raises ValidationFailed."""
+    """`locale`, else the first enabled one of `Accept-Language`, else the default. Raises ValidationFailed."""
     tenant = scope.current()
     asked = request.GET.get("locale")
     if asked is not None:

@@ -4,7 +4,7 @@ generations; the `Live…` model beside it reads the view on the live one. docs/
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -14,7 +14,7 @@ from django.db import models
 from apps.tenants.models import TenantManager
 
 
-class RegConfigField(models.TextField):
+class RegConfigField(models.TextField[str, str]):
     """A Postgres text search configuration, such as `english`; `simple` where there is none for the language."""
 
     def db_type(self, connection: object) -> str:
@@ -95,7 +95,7 @@ class _RedirectColumns(_Columns):
 
 
 class _TermColumns(_LocalisedColumns):
-    """Categories, collections and tags of both modules. `source` is the aggregate type, `taxonomy` the tree within it."""
+    """Categories, collections and tags. `source` is the aggregate type, `taxonomy` the tree within it."""
 
     source = models.CharField(max_length=32)
     taxonomy = models.CharField(max_length=64)
@@ -174,7 +174,7 @@ class TermDocument(_TermColumns):
 
 class LiveProduct(_ProductColumns):
     pk = models.CompositePrimaryKey("tenant_id", "id", "locale")
-    objects: models.Manager[Self] = TenantManager()
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
 
     class Meta:
         managed = False
@@ -183,7 +183,7 @@ class LiveProduct(_ProductColumns):
 
 class LiveContent(_ContentColumns):
     pk = models.CompositePrimaryKey("tenant_id", "id", "locale")
-    objects: models.Manager[Self] = TenantManager()
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
 
     class Meta:
         managed = False
@@ -192,7 +192,7 @@ class LiveContent(_ContentColumns):
 
 class LiveRedirect(_RedirectColumns):
     pk = models.CompositePrimaryKey("tenant_id", "kind", "locale", "slug", "id")
-    objects: models.Manager[Self] = TenantManager()
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
 
     class Meta:
         managed = False
@@ -201,7 +201,7 @@ class LiveRedirect(_RedirectColumns):
 
 class LiveTerm(_TermColumns):
     pk = models.CompositePrimaryKey("tenant_id", "id", "locale")
-    objects: models.Manager[Self] = TenantManager()
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
 
     class Meta:
         managed = False

@@ -27,7 +27,8 @@ WHERE %(after_rank)s::float8 IS NULL OR (rank, id) < (%(after_rank)s::float8, %(
 ORDER BY rank DESC, id DESC LIMIT %(limit)s
 """
 SEARCH_BRANCH = """
-SELECT '{kind}' AS kind, d.id, ts_rank_cd(d.search, q.tsquery)::float8 AS rank, d.document, d.category_ids, {tag_ids} AS tag_ids
+SELECT '{kind}' AS kind, d.id, ts_rank_cd(d.search, q.tsquery)::float8 AS rank, d.document,
+       d.category_ids, {tag_ids} AS tag_ids
 FROM {view} d, query,
      LATERAL (SELECT CASE WHEN d.locale = %(locale)s THEN in_locale ELSE in_fallback END AS tsquery) q
 WHERE d.tenant_id = %(tenant_id)s AND d.search @@ q.tsquery
@@ -43,9 +44,7 @@ WITH query AS (
 SELECT count(*) FROM found
 """
 _BRANCHES = {
-    "product": SEARCH_BRANCH.format(
-        kind="product", view="readmodels_productdocument_live", tag_ids="'{}'::uuid[]"
-    ),
+    "product": SEARCH_BRANCH.format(kind="product", view="readmodels_productdocument_live", tag_ids="'{}'::uuid[]"),
     "content": SEARCH_BRANCH.format(kind="content", view="readmodels_contentdocument_live", tag_ids="d.tag_ids"),
 }
 

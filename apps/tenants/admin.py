@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db import models as django_models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import SimpleTemplateResponse
 
-from apps.tenants import models, scope
+from apps.tenants import models, queries, scope
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
@@ -32,9 +34,28 @@ class TenantReadOnlyAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> django_models.QuerySet[Any]:
         if scope.find() is not None:
             return super().get_queryset(request)
-        queryset = self.model.all_tenants(reason="platform admin list")
+        queryset: django_models.QuerySet[Any] = self.model.all_tenants(reason="platform admin list")
         ordering = self.get_ordering(request)
         return queryset.order_by(*ordering) if ordering else queryset
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """On a host of no tenant, one object is shown in the scope of its own."""
+        row = None
+        if scope.find() is None and object_id is not None:
+            row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        with scope.use(queries.scope_of(row.tenant)):
+            response = super().changeform_view(request, object_id, form_url, extra_context)
+            if isinstance(response, SimpleTemplateResponse):
+                response.render()  # while the scope lasts
+            return response
 
 
 class DomainInline(admin.TabularInline[models.Domain, models.Tenant]):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import path
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.kernel import api
-from apps.tenants import models, queries, scope, services
+from apps.tenants import models, scope, services
 
 
 def _shown(tenant: models.Tenant) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models.constraints import BaseConstraint
 
 
@@ -23,12 +22,12 @@ class SameTenant(BaseConstraint):
         self.field = field
         self.on_delete = on_delete
 
-    def create_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def create_sql(self, model: Any, schema_editor: Any) -> str:
         """Run last in the migration: the target's unique constraint may come later in it."""
         quote = schema_editor.quote_name
         field = model._meta.get_field(self.field)
-        target = field.related_model._meta.db_table  # type: ignore[union-attr]
-        column = field.column  # type: ignore[union-attr]
+        target = field.related_model._meta.db_table
+        column = field.column
         action = f"SET NULL ({quote(column)})" if self.on_delete == "SET NULL" else self.on_delete
         schema_editor.deferred_sql.append(
             f"ALTER TABLE {quote(model._meta.db_table)} ADD CONSTRAINT {quote(self.name)} "
@@ -38,10 +37,10 @@ class SameTenant(BaseConstraint):
         )
         return ""
 
-    def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def constraint_sql(self, model: Any, schema_editor: Any) -> str:
         return self.create_sql(model, schema_editor)
 
-    def remove_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def remove_sql(self, model: Any, schema_editor: Any) -> str:
         quote = schema_editor.quote_name
         return f"ALTER TABLE {quote(model._meta.db_table)} DROP CONSTRAINT {quote(self.name)}"
 
@@ -53,7 +52,7 @@ class SameTenant(BaseConstraint):
         options["field"] = self.field
         if self.on_delete != "CASCADE":
             options["on_delete"] = self.on_delete
-        return path, arguments, options
+        return path, tuple(arguments), options
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SameTenant) and self.deconstruct() == other.deconstruct()

@@ -41,7 +41,7 @@ def resolve(request: HttpRequest) -> models.Tenant:
     if named is not None:
         tenant = queries.get_tenant(slug_or_id=named)
         if by_host is not None and by_host.id != tenant.id:
-            raise queries.TenantMismatch(f'The host {host} and the header {HEADER}: {named} name different tenants.')
+            raise queries.TenantMismatch(f"The host {host} and the header {HEADER}: {named} name different tenants.")
     if tenant is None:
         raise queries.TenantNotFound(f"The host {host} leads to no tenant; use a tenant's domain or send {HEADER}.")
     if not tenant.is_active:

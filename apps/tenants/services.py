@@ -125,9 +125,7 @@ def enable_locale(*, tenant: models.Tenant, locale: str, name: str = "") -> mode
     """Publish in a language; enabling one that is enabled changes nothing. Raises ValidationFailed."""
     validation.parse(LocaleChoice, {"locale": locale, "name": name})
     with unit_of_work():
-        row, created = models.TenantLocale.objects.get_or_create(
-            tenant=tenant, locale=locale, defaults={"name": name}
-        )
+        row, created = models.TenantLocale.objects.get_or_create(tenant=tenant, locale=locale, defaults={"name": name})
         if created or not row.is_enabled:
             row.is_enabled = True
             row.save()

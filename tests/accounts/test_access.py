@@ -25,7 +25,7 @@ def no_attempts_yet() -> None:
     cache.clear()
 
 
-def log_in(client: Client, email: str, password: str = "correct horse battery") -> Any:
+def log_in(client: Client, email: str, password: str = factories.PASSWORD) -> Any:
     return client.post(LOGIN, {"email": email, "password": password}, content_type="application/json")
 
 

@@ -241,7 +241,9 @@ def test_a_killed_rebuild_leaves_the_live_one_and_is_swept_up_by_the_next(
     assert states[done.generation] == "live"
     assert [number for number, state in states.items() if state != "retired"] == [done.generation]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_class WHERE relname LIKE 'readmodels\\_contentdocument\\_\\_g%%' AND relkind = 'r'")
+        cursor.execute(
+            "SELECT count(*) FROM pg_class WHERE relname LIKE 'readmodels\\_contentdocument\\_\\_g%%' AND relkind = 'r'"
+        )
         assert cursor.fetchone()[0] == 1
 
 

@@ -23,9 +23,17 @@ def test_there_and_back_is_the_same(value: uuid.UUID) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "prod_", "prod_01h455vb4pex5vsknk084sn02", "node_01h455vb4pex5vsknk084sn02q", "prod_81h455vb4pex5vsknk084sn02q",
-     "prod_01h455vb4pex5vsknk084sn0uu", "../../etc", "prod_01H455VB4PEX5VSKNK084SN02Q"],
-)  # fmt: skip
+    [
+        "",
+        "prod_",
+        "prod_01h455vb4pex5vsknk084sn02",
+        "node_01h455vb4pex5vsknk084sn02q",
+        "prod_81h455vb4pex5vsknk084sn02q",
+        "prod_01h455vb4pex5vsknk084sn0uu",
+        "../../etc",
+        "prod_01H455VB4PEX5VSKNK084SN02Q",
+    ],
+)
 def test_what_is_not_such_an_id_is_refused(text: str) -> None:
     with pytest.raises(ids.InvalidId, match="is not an id of this kind"):
         ids.decode("prod", text)

@@ -9,7 +9,13 @@ from apps.kernel import money
 
 @pytest.mark.parametrize(
     ("amount", "currency", "minor"),
-    [("19.90", "EUR", 1990), ("19.9", "USD", 1990), ("14000000", "VND", 14_000_000), ("1.234", "KWD", 1234), ("0", "JPY", 0)],
+    [
+        ("19.90", "EUR", 1990),
+        ("19.9", "USD", 1990),
+        ("14000000", "VND", 14_000_000),
+        ("1.234", "KWD", 1234),
+        ("0", "JPY", 0),
+    ],
 )
 def test_amounts_become_minor_units(amount: str, currency: str, minor: int) -> None:
     assert money.to_minor_units(amount, currency) == minor

@@ -106,7 +106,17 @@ def test_the_command_creates_a_tenant() -> None:
     out = io.StringIO()
 
     call_command(
-        "create_tenant", "acme", "--name", "Acme", "--domain", "acme.test", "--locale", "de", "--currency", "EUR", stdout=out
+        "create_tenant",
+        "acme",
+        "--name",
+        "Acme",
+        "--domain",
+        "acme.test",
+        "--locale",
+        "de",
+        "--currency",
+        "EUR",
+        stdout=out,
     )
 
     tenant = models.Tenant.objects.get(slug="acme")
@@ -123,5 +133,5 @@ def test_the_command_refuses_bad_input_readably() -> None:
 def test_an_unknown_tenant_is_named_with_the_nearest_one() -> None:
     factories.make_tenant(slug="acme-shop")
 
-    with pytest.raises(queries.TenantNotFound, match='"acme-shp".*Did you mean "acme-shop"'):
+    with pytest.raises(queries.TenantNotFound, match=r'"acme-shp".*Did you mean "acme-shop"'):
         queries.scope_for_command(slug_or_id="acme-shp")

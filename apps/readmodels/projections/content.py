@@ -98,8 +98,7 @@ def render(tenant_id: uuid.UUID, node_id: uuid.UUID, state: projections.State) -
     return {
         DOCUMENT.template: [_row(tenant_id, node_id, state, locale) for locale in sorted(state["translations"])],
         REDIRECT.template: [
-            (tenant_id, node_id, state["kind"], redirect["locale"], redirect["slug"])
-            for redirect in state["redirects"]
+            (tenant_id, node_id, state["kind"], redirect["locale"], redirect["slug"]) for redirect in state["redirects"]
         ],
     }
 

@@ -78,7 +78,9 @@ def _apply_to_variants(variants: dict[str, Any], verb: str, data: dict[str, Any]
         level["reserved"] = data["reserved"]
         if verb == "inventory.updated":
             level["stocked"] = data["new_quantity"]
-        variant["stock"] = [(stock | {data["location_id"]: level})[key] for key in sorted(stock | {data["location_id"]: level})]
+        variant["stock"] = [
+            (stock | {data["location_id"]: level})[key] for key in sorted(stock | {data["location_id"]: level})
+        ]
     return variants | {variant_id: variant}
 
 

@@ -12,6 +12,7 @@ import orjson
 from apps.events import envelope
 from apps.kernel import ids, validation
 
+
 def localised(names: Mapping[str, str], locale: str) -> str:
     """The name in the locale, else in the first locale by name: a document never shows an empty label."""
     return names.get(locale) or (names[min(names)] if names else "")

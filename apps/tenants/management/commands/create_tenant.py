@@ -35,4 +35,6 @@ class Command(BaseCommand):
         with context.use(actor="command:create_tenant"):
             tenant = services.create_tenant(new=new)
         hosts = ", ".join(options["domain"]) or "no domain yet; clients name it in the X-Tenant header"
-        self.stdout.write(f"Created tenant {tenant.slug} ({tenant.id}), {tenant.currency}, {tenant.default_locale}: {hosts}.")
+        self.stdout.write(
+            f"Created tenant {tenant.slug} ({tenant.id}), {tenant.currency}, {tenant.default_locale}: {hosts}."
+        )
