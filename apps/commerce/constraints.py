@@ -12,7 +12,9 @@ from django.db.models.constraints import BaseConstraint
 class AppendOnly(BaseConstraint):
     """A trigger that refuses UPDATE and DELETE of any row; TRUNCATE, which needs ownership of the table, stays."""
 
-    def create_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def create_sql(  # type: ignore[override]  # Django never passes None
+        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor
+    ) -> str:
         name, table = schema_editor.quote_name(self.name), schema_editor.quote_name(model._meta.db_table)
         return (
             f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
@@ -21,12 +23,16 @@ class AppendOnly(BaseConstraint):
             f"CREATE TRIGGER {name} BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
         )
 
-    def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def constraint_sql(  # type: ignore[override]  # Django never passes None
+        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor
+    ) -> str:
         """Nothing inline: a trigger is made after its table."""
         schema_editor.deferred_sql.append(self.create_sql(model, schema_editor))
         return ""
 
-    def remove_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def remove_sql(  # type: ignore[override]  # Django never passes None
+        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor
+    ) -> str:
         name, table = schema_editor.quote_name(self.name), schema_editor.quote_name(model._meta.db_table)
         return f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {name}()"
 

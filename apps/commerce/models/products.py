@@ -221,9 +221,7 @@ class Variant(TenantModel):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["tenant", "image"], condition=Q(image__isnull=False), name="commerce_variant_by_image"
-            )
+            models.Index(fields=["tenant", "image"], condition=Q(image__isnull=False), name="commerce_variant_by_image")
         ]
 
     def __str__(self) -> str:
@@ -238,9 +236,7 @@ class VariantOptionValue(TenantModel):
         constraints = [
             SameTenant(field="variant", name="commerce_variantoptionvalue_variant"),
             SameTenant(field="value", name="commerce_variantoptionvalue_value"),
-            models.UniqueConstraint(
-                fields=["tenant", "variant", "value"], name="commerce_variantoptionvalue_once"
-            ),
+            models.UniqueConstraint(fields=["tenant", "variant", "value"], name="commerce_variantoptionvalue_once"),
         ]
         indexes = [models.Index(fields=["tenant", "value"], name="commerce_vov_by_value")]
 
@@ -257,9 +253,7 @@ class Price(TenantModel):
         ordering = ["currency"]
         constraints = [
             SameTenant(field="variant", name="commerce_price_variant"),
-            models.UniqueConstraint(
-                fields=["tenant", "variant", "currency"], name="commerce_price_currency_once"
-            ),
+            models.UniqueConstraint(fields=["tenant", "variant", "currency"], name="commerce_price_currency_once"),
             models.CheckConstraint(condition=Q(amount__gte=0), name="commerce_price_not_negative"),
             models.CheckConstraint(
                 condition=Q(compare_at__isnull=True) | Q(compare_at__gte=F("amount")),

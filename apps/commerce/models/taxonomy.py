@@ -28,9 +28,7 @@ class Category(TenantModel):
         constraints = [
             tenant_key("commerce_category_tenant_key"),
             SameTenant(field="parent", name="commerce_category_parent", on_delete="RESTRICT"),
-            models.CheckConstraint(
-                condition=Q(depth__lte=MAXIMUM_DEPTH), name="commerce_category_depth_bounded"
-            ),
+            models.CheckConstraint(condition=Q(depth__lte=MAXIMUM_DEPTH), name="commerce_category_depth_bounded"),
             models.CheckConstraint(
                 condition=Q(parent__isnull=True, depth=0) | Q(parent__isnull=False, depth__gt=0),
                 name="commerce_category_depth_fits_parent",
@@ -76,9 +74,7 @@ class ProductCategory(TenantModel):
         constraints = [
             SameTenant(field="product", name="commerce_productcategory_product"),
             SameTenant(field="category", name="commerce_productcategory_category"),
-            models.UniqueConstraint(
-                fields=["tenant", "product", "category"], name="commerce_productcategory_once"
-            ),
+            models.UniqueConstraint(fields=["tenant", "product", "category"], name="commerce_productcategory_once"),
         ]
         indexes = [models.Index(fields=["tenant", "category"], name="commerce_product_by_category")]
 
@@ -131,8 +127,6 @@ class CollectionProduct(TenantModel):
         constraints = [
             SameTenant(field="collection", name="commerce_collectionproduct_collection"),
             SameTenant(field="product", name="commerce_collectionproduct_product"),
-            models.UniqueConstraint(
-                fields=["tenant", "collection", "product"], name="commerce_collectionproduct_once"
-            ),
+            models.UniqueConstraint(fields=["tenant", "collection", "product"], name="commerce_collectionproduct_once"),
         ]
         indexes = [models.Index(fields=["tenant", "product"], name="commerce_collection_by_product")]

@@ -1,0 +1,234 @@
+"""What the services of commerce take in: one definition of each rule for the API, the admin and the importers."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from apps.kernel import ids, money, text, validation
+from apps.kernel.errors import DomainError
+
+DEFAULT_LOCATION = "default"
+MAXIMUM_VARIANTS = 2000
+
+
+def _id_of(prefix: str) -> BeforeValidator:
+    def decode(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return ids.decode(prefix, value)
+        except ids.InvalidId as error:
+            raise PydanticCustomError("invalid_id", "{reason}", {"reason": error.detail}) from None
+
+    return BeforeValidator(decode, json_schema_input_type=str)
+
+
+def _check_url(value: str) -> str:
+    if not value.startswith(("https://", "http://", "//", "/")) or " " in value:
+        raise PydanticCustomError(
+            "invalid_url", "an image address starts with https://, http://, // or /, without spaces"
+        )
+    return value
+
+
+def _once_each(tags: list[str]) -> list[str]:
+    return list({tag.casefold(): tag for tag in reversed(tags) if tag}.values())[::-1]
+
+
+def _empty_to_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+CategoryId = Annotated[uuid.UUID, _id_of("cat")]
+ProductId = Annotated[uuid.UUID, _id_of("prod")]
+VariantId = Annotated[uuid.UUID, _id_of("var")]
+Tags = Annotated[list[validation.ShortText], AfterValidator(_once_each), Field(max_length=1000)]
+Html = Annotated[validation.LongText, AfterValidator(text.clean_html)]
+Names = Annotated[dict[validation.Locale, validation.Title], Field(min_length=1)]
+Sku = Annotated[validation.ShortText | None, BeforeValidator(_empty_to_none)]
+ImageUrl = Annotated[validation.Text, Field(min_length=1, max_length=2048), AfterValidator(_check_url)]
+OptionalImageUrl = Annotated[ImageUrl | None, BeforeValidator(_empty_to_none)]
+Grams = Annotated[int, Field(ge=0, le=2_000_000_000)]
+Code = Annotated[validation.Slug, Field(max_length=64)]
+Reason = Annotated[validation.ShortText, Field(min_length=1)]
+Policy = Literal["deny", "continue"]
+
+
+class ProductTranslationInput(validation.Input):
+    """Without a `handle` one is made of `handle_source` or else of the title, with a number where it is taken."""
+
+    locale: validation.Locale
+    title: validation.Title
+    subtitle: validation.ShortText = ""
+    handle: validation.OptionalSlug = None
+    handle_source: validation.ShortText = ""
+    description: Html = ""
+    meta_title: validation.ShortText = ""
+    meta_description: validation.Excerpt = ""
+
+
+class OptionValueInput(validation.Input):
+    """`names` by locale, such as {"en": "Red"}."""
+
+    names: Names
+
+
+class OptionInput(validation.Input):
+    """`names` by locale, such as {"en": "Colour"}."""
+
+    names: Names
+    values: Annotated[list[OptionValueInput], Field(min_length=1, max_length=MAXIMUM_VARIANTS)]
+
+
+class ImageInput(validation.Input):
+    url: ImageUrl
+    alt: validation.Excerpt = ""
+
+
+class PriceInput(validation.Input):
+    """Amounts come as decimal text such as "19.90" and are minor units from here on."""
+
+    currency: validation.Currency
+    amount: int
+    compare_at: int | None = None
+
+    @field_validator("amount", "compare_at", mode="before", json_schema_input_type=str | None)
+    @classmethod
+    def _to_minor_units(cls, value: Any, info: ValidationInfo) -> Any:
+        currency = info.data.get("currency")
+        if info.field_name == "compare_at" and (value is None or value == ""):
+            return None
+        if not isinstance(value, str):
+            raise PydanticCustomError("invalid_amount", 'give the amount as decimal text, such as "19.90"')
+        if currency is None:  # wrong itself, and reported as such
+            return 0
+        try:
+            return money.to_minor_units(value, currency)
+        except DomainError as error:
+            raise PydanticCustomError("invalid_amount", "{reason}", {"reason": error.detail}) from None
+
+
+class StockInput(validation.Input):
+    """What is at a location, by its code."""
+
+    location: Code = DEFAULT_LOCATION
+    quantity: validation.Quantity
+    low_stock_threshold: validation.Quantity | None = None
+
+
+class VariantFieldsInput(validation.Input):
+    """`values` are names of option values in the options' order, in any locale; `image` is the URL of an image of the
+    product."""
+
+    sku: Sku = None
+    barcode: validation.ShortText = ""
+    values: list[validation.Title] = []
+    weight_grams: Grams | None = None
+    inventory_policy: Policy = "deny"
+    manage_inventory: bool = True
+    requires_shipping: bool = True
+    image: OptionalImageUrl = None
+    metadata: validation.Metadata = {}
+
+
+class VariantInput(VariantFieldsInput):
+    prices: list[PriceInput] = []
+    stock: list[StockInput] = []
+
+
+class VariantChanges(VariantFieldsInput):
+    """What is given is changed; what is absent stays. Prices and stock have services of their own."""
+
+    position: validation.Position = 0
+
+
+class ProductFieldsInput(validation.Input):
+    vendor: validation.ShortText = ""
+    product_type: validation.ShortText = ""
+    tags: Tags = []
+    is_gift_card: bool = False
+    metadata: validation.Metadata = {}
+    category_ids: list[CategoryId] = []
+    translations: list[ProductTranslationInput] = []
+    options: list[OptionInput] = []
+    images: Annotated[list[ImageInput], Field(max_length=1000)] = []
+
+
+class NewProduct(ProductFieldsInput):
+    translations: Annotated[list[ProductTranslationInput], Field(min_length=1)]
+    variants: Annotated[list[VariantInput], Field(max_length=MAXIMUM_VARIANTS)] = []
+    external_id: Annotated[validation.Text, Field(min_length=1, max_length=512)] | None = None
+    status: Literal["draft", "published", "archived"] = "draft"
+
+
+class ProductChanges(ProductFieldsInput):
+    """What is given is changed: translations, options, images and categories are replaced by those given."""
+
+
+class PriceList(validation.Input):
+    """With `replace` the currencies not given lose their price."""
+
+    prices: Annotated[list[PriceInput], Field(max_length=200)]
+    replace: bool = False
+
+
+class InventoryAdjustment(validation.Input):
+    delta: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
+    reason: Reason = "adjusted"
+    location: Code = DEFAULT_LOCATION
+
+
+class InventoryCount(validation.Input):
+    """The quantity that is there. A threshold or an incoming quantity is changed where given."""
+
+    quantity: validation.Quantity
+    reason: Reason = "counted"
+    location: Code = DEFAULT_LOCATION
+    low_stock_threshold: validation.Quantity | None = None
+    incoming: validation.Quantity = 0
+
+
+class CategoryTranslationInput(validation.Input):
+    """Without a `handle` one is made of the name, with a number where it is taken."""
+
+    locale: validation.Locale
+    name: validation.Title
+    handle: validation.OptionalSlug = None
+    description: Html = ""
+
+
+class CategoryChanges(validation.Input):
+    """What is given is changed; `position` counts among the children of the same parent."""
+
+    parent_id: CategoryId | None = None
+    position: validation.Position = 0
+    is_active: bool = True
+    translations: list[CategoryTranslationInput] = []
+
+
+class NewCategory(CategoryChanges):
+    """Without a `position` it comes last."""
+
+    translations: Annotated[list[CategoryTranslationInput], Field(min_length=1)]
+
+
+class CollectionTranslationInput(validation.Input):
+    """Without a `handle` one is made of the title, with a number where it is taken."""
+
+    locale: validation.Locale
+    title: validation.Title
+    handle: validation.OptionalSlug = None
+    description: Html = ""
+
+
+class CollectionInput(validation.Input):
+    translations: Annotated[list[CollectionTranslationInput], Field(min_length=1)]
+
+
+class NewLocation(validation.Input):
+    code: Code
+    name: validation.Title

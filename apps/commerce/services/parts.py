@@ -1,0 +1,313 @@
+"""What a product is made of beside its variants: translations, options, images, categories; built, and replaced by
+their differences so that what stays keeps its identity."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+
+from apps.commerce import errors, models, snapshots
+from apps.commerce.services import handles, inputs
+from apps.kernel import ids
+from apps.kernel.errors import FieldProblem, ValidationFailed
+
+_TRANSLATED = ("title", "subtitle", "description", "meta_title", "meta_description")
+
+
+def category_not_found(category_id: uuid.UUID) -> errors.CategoryNotFound:
+    detail = f"There is no category {ids.encode('cat', category_id)}."
+    return errors.CategoryNotFound(detail, problems=[FieldProblem("/category_ids", "category_not_found", detail)])
+
+
+def replace_categories(snapshot: snapshots.Snapshot, wanted: Sequence[uuid.UUID]) -> bool:
+    """Raises CategoryNotFound."""
+    before, after = set(snapshot.category_ids), set(wanted)
+    if before == after:
+        return False
+    known = set(models.Category.objects.filter(id__in=after - before).values_list("id", flat=True))
+    if unknown := after - before - known:
+        raise category_not_found(unknown.pop())
+    models.ProductCategory.objects.filter(product=snapshot.product, category_id__in=before - after).delete()
+    models.ProductCategory.objects.bulk_create(
+        [models.ProductCategory(product=snapshot.product, category_id=new) for new in sorted(after - before)]
+    )
+    snapshot.category_ids = sorted(after)
+    return True
+
+
+def build_translation(product: models.Product, given: inputs.ProductTranslationInput) -> models.ProductTranslation:
+    """Without its handle."""
+    return models.ProductTranslation(
+        tenant_id=product.tenant_id,
+        product=product,
+        locale=given.locale,
+        **{name: getattr(given, name) for name in _TRANSLATED},
+    )
+
+
+def wishes(translations: Sequence[inputs.ProductTranslationInput]) -> list[handles.Wish]:
+    return [
+        handles.Wish(given.locale, given.handle, given.handle_source or given.title, f"/translations/{index}/handle")
+        for index, given in enumerate(translations)
+    ]
+
+
+def replace_translations(snapshot: snapshots.Snapshot, wanted: Sequence[inputs.ProductTranslationInput]) -> bool:
+    """Raises LocaleNotEnabled, DuplicateHandle, ValidationFailed where none would be left."""
+    if not wanted:
+        raise ValidationFailed.for_field("/translations", "too_short", "a product needs at least one translation.")
+    new_locales = [given for given in wanted if given.locale not in snapshot.translations]
+    if new_locales or len({given.locale for given in wanted}) != len(wanted):
+        handles.check_locales([given.locale for given in wanted])
+    new_handles = [
+        given
+        for given in wanted
+        if given.locale not in snapshot.translations
+        or (given.handle and given.handle != snapshot.translations[given.locale].handle)
+    ]
+    settled: dict[str, str] = {}
+    if new_handles:
+        (result,) = handles.settle(
+            of=models.ProductTranslation, owner="product", groups=[wishes(new_handles)], owner_id=snapshot.id
+        )
+        if isinstance(result, errors.DuplicateHandle):
+            raise result
+        settled = {given.locale: handle for given, handle in zip(new_handles, result, strict=True)}
+    differs = False
+    for given in wanted:
+        row = snapshot.translations.get(given.locale)
+        if row is None:
+            row = snapshot.translations[given.locale] = build_translation(snapshot.product, given)
+            row.handle = settled[given.locale]
+            row.save(force_insert=True)
+            differs = True
+            continue
+        changes = {name: getattr(given, name) for name in _TRANSLATED if getattr(given, name) != getattr(row, name)}
+        if given.locale in settled:
+            changes["handle"] = settled[given.locale]
+        if changes:
+            for name, value in changes.items():
+                setattr(row, name, value)
+            row.save(update_fields=list(changes))
+            differs = True
+    for locale in snapshot.translations.keys() - {given.locale for given in wanted}:
+        snapshot.translations.pop(locale).delete()
+        differs = True
+    return differs
+
+
+def build_options(product: models.Product, wanted: Sequence[inputs.OptionInput]) -> list[snapshots.Option]:
+    """Raises ValidationFailed for a value given twice."""
+    _check_options(wanted, known=set())
+    return [_build_option(product, given, position) for position, given in enumerate(wanted)]
+
+
+def insert_options(options: Sequence[snapshots.Option]) -> None:
+    models.Option.objects.bulk_create([option.row for option in options])
+    models.OptionTranslation.objects.bulk_create(
+        [
+            models.OptionTranslation(tenant_id=option.row.tenant_id, option=option.row, locale=locale, name=name)
+            for option in options
+            for locale, name in option.names.items()
+        ]
+    )
+    insert_values([value for option in options for value in option.values])
+
+
+def insert_values(values: Sequence[snapshots.Value]) -> None:
+    models.OptionValue.objects.bulk_create([value.row for value in values])
+    models.OptionValueTranslation.objects.bulk_create(
+        [
+            models.OptionValueTranslation(tenant_id=value.row.tenant_id, value=value.row, locale=locale, name=name)
+            for value in values
+            for locale, name in value.names.items()
+        ]
+    )
+
+
+def replace_options(
+    snapshot: snapshots.Snapshot, wanted: Sequence[inputs.OptionInput]
+) -> tuple[bool, list[snapshots.Variant]]:
+    """Whether anything differs, and the variants whose values now come in another order.
+
+    An option or value that shares a name with a stored one is that one. Raises OptionValueInUse, ValidationFailed.
+    """
+    _check_options(wanted, known=_locales_of(snapshot.options))
+    kept_options = _match(snapshot.options, wanted)
+    used = {value_id for variant in snapshot.variants for value_id in variant.value_ids}
+    differs = [option.row.id for option in snapshot.options] != [
+        option.row.id if option else None for option in kept_options
+    ]
+    after: list[snapshots.Option] = []
+    gone: list[snapshots.Value] = []
+    for position, (given, stored) in enumerate(zip(wanted, kept_options, strict=True)):
+        if stored is None:
+            option = _build_option(snapshot.product, given, position)
+            insert_options([option])
+            after.append(option)
+            differs = True
+            continue
+        values_differ, dropped = _replace_values(stored, given)
+        gone += dropped
+        differs |= values_differ | _rename_option(stored, given.names)
+        if stored.row.position != position:
+            stored.row.position = position
+            stored.row.save(update_fields=["position"])
+            differs = True
+        after.append(stored)
+    gone_options = [option for option in snapshot.options if option not in after]
+    gone += [value for option in gone_options for value in option.values]
+    for value in gone:
+        if value.row.id in used:
+            name = next(iter(value.names.values()), str(value.row))
+            raise errors.OptionValueInUse(
+                f'Variants still have the option value "{name}"; change or remove them first.'
+            )
+    models.OptionValue.objects.filter(id__in=[value.row.id for value in gone]).delete()
+    models.Option.objects.filter(id__in=[option.row.id for option in gone_options]).delete()
+    snapshot.options = after
+    reordered = []
+    for variant in snapshot.variants:
+        value_ids = snapshot.sort_values(variant.value_ids)
+        if value_ids != variant.value_ids:
+            variant.value_ids = value_ids
+            reordered.append(variant)
+    return differs, reordered
+
+
+def build_images(product: models.Product, wanted: Sequence[inputs.ImageInput]) -> list[models.ProductImage]:
+    return [
+        models.ProductImage(
+            tenant_id=product.tenant_id, product=product, url=given.url, alt=given.alt, position=position
+        )
+        for position, given in enumerate(wanted)
+    ]
+
+
+def replace_images(
+    snapshot: snapshots.Snapshot, wanted: Sequence[inputs.ImageInput]
+) -> tuple[bool, list[snapshots.Variant]]:
+    """Whether anything differs, and the variants that lost their image. An image keeps its identity by its URL."""
+    before = [(image.url, image.alt, image.position) for image in snapshot.images]
+    if before == [(given.url, given.alt, position) for position, given in enumerate(wanted)]:
+        return False, []
+    stored: dict[str, list[models.ProductImage]] = defaultdict(list)
+    for image in snapshot.images:
+        stored[image.url].append(image)
+    after: list[models.ProductImage] = []
+    for position, given in enumerate(wanted):
+        if not stored[given.url]:
+            image = models.ProductImage(product=snapshot.product, url=given.url, alt=given.alt, position=position)
+            image.save(force_insert=True)
+        else:
+            image = stored[given.url].pop(0)
+            if (image.alt, image.position) != (given.alt, position):
+                image.alt, image.position = given.alt, position
+                image.save(update_fields=["alt", "position"])
+        after.append(image)
+    gone = {image.id for images in stored.values() for image in images}
+    bared = [variant for variant in snapshot.variants if variant.row.image_id in gone]
+    for variant in bared:
+        variant.row.image = None
+        variant.row.save(update_fields=["image"])
+    models.ProductImage.objects.filter(id__in=gone).delete()
+    snapshot.images = after
+    return True, bared
+
+
+def _build_option(product: models.Product, given: inputs.OptionInput, position: int) -> snapshots.Option:
+    row = models.Option(tenant_id=product.tenant_id, product=product, position=position)
+    values = [_new_value(row, value, index) for index, value in enumerate(given.values)]
+    return snapshots.Option(row, dict(given.names), values)
+
+
+def _new_value(option: models.Option, given: inputs.OptionValueInput, position: int) -> snapshots.Value:
+    row = models.OptionValue(tenant_id=option.tenant_id, option=option, position=position)
+    return snapshots.Value(row, dict(given.names))
+
+
+def _check_options(wanted: Sequence[inputs.OptionInput], *, known: set[str]) -> None:
+    """A locale that is in use already may stay, even where the tenant has disabled it since."""
+    _check_names([option.names for option in wanted], "option", "/options")
+    for index, option in enumerate(wanted):
+        _check_names([value.names for value in option.values], "value", f"/options/{index}/values")
+    handles.check_locales(sorted(_locales_of(wanted) - known), pointer="/options")
+
+
+def _check_names(named: Sequence[dict[str, str]], kind: str, pointer: str) -> None:
+    seen: set[tuple[str, str]] = set()
+    for index, names in enumerate(named):
+        for locale, name in names.items():
+            if (locale, name) in seen:
+                raise ValidationFailed.for_field(
+                    f"{pointer}/{index}/names/{locale}", "given_twice", f'the {kind} "{name}" is given twice.'
+                )
+            seen.add((locale, name))
+
+
+def _locales_of(options: Sequence[snapshots.Option] | Sequence[inputs.OptionInput]) -> set[str]:
+    own = {locale for option in options for locale in option.names}
+    return own | {locale for option in options for value in option.values for locale in value.names}
+
+
+def _match[Stored: (snapshots.Option, snapshots.Value)](
+    stored: Sequence[Stored], wanted: Sequence[inputs.OptionInput | inputs.OptionValueInput]
+) -> list[Stored | None]:
+    """For each wanted entry the stored one that shares a name with it, each at most once."""
+    by_name = {pair: entry for entry in stored for pair in entry.names.items()}
+    matched: list[Stored | None] = []
+    used: set[uuid.UUID] = set()
+    for given in wanted:
+        found = next((by_name[pair] for pair in given.names.items() if pair in by_name), None)
+        if found is not None and found.row.id in used:
+            found = None
+        if found is not None:
+            used.add(found.row.id)
+        matched.append(found)
+    return matched
+
+
+def _replace_values(option: snapshots.Option, given: inputs.OptionInput) -> tuple[bool, list[snapshots.Value]]:
+    """Whether anything differs, and the values no longer wanted, which are not deleted yet."""
+    matched = _match(option.values, given.values)
+    differs = False
+    after, new = [], []
+    for position, (wanted, stored) in enumerate(zip(given.values, matched, strict=True)):
+        if stored is None:
+            new.append(_new_value(option.row, wanted, position))
+            after.append(new[-1])
+            continue
+        differs |= _rename_value(stored, wanted.names)
+        if stored.row.position != position:
+            stored.row.position = position
+            stored.row.save(update_fields=["position"])
+            differs = True
+        after.append(stored)
+    if new:
+        insert_values(new)
+    gone = [value for value in option.values if value not in after]
+    option.values = after
+    return differs or bool(new) or bool(gone), gone
+
+
+def _rename_option(option: snapshots.Option, names: dict[str, str]) -> bool:
+    if option.names == names:
+        return False
+    models.OptionTranslation.objects.filter(option=option.row).delete()
+    models.OptionTranslation.objects.bulk_create(
+        [models.OptionTranslation(option=option.row, locale=locale, name=name) for locale, name in names.items()]
+    )
+    option.names = dict(names)
+    return True
+
+
+def _rename_value(value: snapshots.Value, names: dict[str, str]) -> bool:
+    if value.names == names:
+        return False
+    models.OptionValueTranslation.objects.filter(value=value.row).delete()
+    models.OptionValueTranslation.objects.bulk_create(
+        [models.OptionValueTranslation(value=value.row, locale=locale, name=name) for locale, name in names.items()]
+    )
+    value.names = dict(names)
+    return True

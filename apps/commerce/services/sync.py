@@ -1,0 +1,265 @@
+"""Bring products into the state an outside system gives them: new ones are made, others changed where they differ.
+
+A product is found again by its `external_id`. Only the fields that are set on an input count, and within them only what
+the input speaks of: other locales, other currencies and other stock locations stay as they are.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from apps.commerce import errors, models, snapshots
+from apps.commerce.services import inputs, inventory, locations, pricing, products, variants
+from apps.commerce.services.recording import writing
+from apps.kernel.errors import DomainError
+from apps.outbox.append import unit_of_work
+
+_PLAIN_FIELDS = ("vendor", "product_type", "tags", "is_gift_card")
+
+
+@dataclass(slots=True)
+class Synced:
+    """What became of one input: `created`, `updated` or `unchanged`, and of how many of its parts."""
+
+    outcome: str
+    variants: Counter[str] = field(default_factory=Counter)
+    images: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """By the index of each input."""
+
+    done: dict[int, Synced] = field(default_factory=dict)
+    failures: dict[int, DomainError] = field(default_factory=dict)
+
+
+def sync_products(*, wanted: Sequence[inputs.NewProduct], now: datetime, reason: str = "import") -> Outcome:
+    """One transaction for the batch; an input that can't be taken is left out whole and named.
+
+    Each input needs an `external_id`. `reason` goes into the ledger of the stock.
+    """
+    outcome = Outcome()
+    with unit_of_work():
+        stored = _lock_stored(wanted)
+        codes = {entry.location for product in wanted for variant in product.variants for entry in variant.stock}
+        found = locations.find_locations(codes)
+        new = [index for index, product in enumerate(wanted) if product.external_id not in stored]
+        created = products.create_products(new=[wanted[index] for index in new], now=now)
+        for position, index in enumerate(new):
+            if snapshot := created.created.get(position):
+                outcome.done[index] = Synced(
+                    "created",
+                    Counter(created=len(snapshot.variants)),
+                    Counter(created=len(snapshot.images)),
+                )
+            else:
+                outcome.failures[index] = created.failures[position]
+        for index, product in enumerate(wanted):
+            if snapshot := stored.get(product.external_id):
+                try:
+                    with writing(savepoint=True):
+                        outcome.done[index] = _Sync(snapshot, product, found, now, reason).run()
+                except DomainError as failure:
+                    outcome.failures[index] = failure
+    return outcome
+
+
+def _lock_stored(wanted: Sequence[inputs.NewProduct]) -> dict[str | None, snapshots.Snapshot]:
+    external_ids = {product.external_id for product in wanted if product.external_id}
+    rows = models.Product.objects.filter(external_id__in=external_ids).order_by("id").select_for_update(no_key=True)
+    return {snapshot.product.external_id: snapshot for snapshot in snapshots.load(rows)}
+
+
+@dataclass(slots=True)
+class _Sync:
+    """One stored product on its way to the wanted state."""
+
+    snapshot: snapshots.Snapshot
+    wanted: inputs.NewProduct
+    locations: dict[str, models.StockLocation]
+    now: datetime
+    reason: str
+
+    def run(self) -> Synced:
+        """Options grow before the variants change and shrink after it, so that a value in use is never missing."""
+        images_before = {image.id for image in self.snapshot.images}
+        final = self._merged_options() if "options" in self.wanted.model_fields_set else None
+        changed = products.apply_product_changes(self.snapshot, self._product_changes(final))
+        counts = self._sync_variants() if "variants" in self.wanted.model_fields_set else Counter()
+        if final is not None:
+            only_options = inputs.ProductChanges.model_construct(_fields_set={"options"}, options=final)
+            changed |= products.apply_product_changes(self.snapshot, only_options)
+        if "status" in self.wanted.model_fields_set:
+            changed |= products.apply_status(self.snapshot, self.wanted.status, self.now)
+        changed |= bool(counts["created"] or counts["updated"] or counts["removed"])
+        images = Counter("unchanged" if image.id in images_before else "created" for image in self.snapshot.images)
+        return Synced("updated" if changed else "unchanged", counts, images)
+
+    def _product_changes(self, options: list[inputs.OptionInput] | None) -> inputs.ProductChanges:
+        given = self.wanted.model_fields_set
+        changes: dict[str, Any] = {
+            name: getattr(self.wanted, name) for name in (*_PLAIN_FIELDS, "category_ids", "images") if name in given
+        }
+        if "metadata" in given:
+            changes["metadata"] = self.snapshot.product.metadata | self.wanted.metadata
+        if "translations" in given:
+            changes["translations"] = self._merged_translations()
+        if options is not None:
+            changes["options"] = self._with_leftovers(options)
+        return inputs.ProductChanges.model_construct(_fields_set=set(changes), **changes)
+
+    def _merged_translations(self) -> list[inputs.ProductTranslationInput]:
+        """A wanted translation changes the fields it has set and leaves the others."""
+        merged = []
+        for given in self.wanted.translations:
+            row = self.snapshot.translations.get(given.locale)
+            if row is None:
+                merged.append(given)
+                continue
+            values = _stored_translation(row) | {name: getattr(given, name) for name in given.model_fields_set}
+            merged.append(inputs.ProductTranslationInput.model_construct(**values))
+        own = {given.locale for given in self.wanted.translations}
+        for locale, row in self.snapshot.translations.items():
+            if locale not in own:
+                merged.append(inputs.ProductTranslationInput.model_construct(**_stored_translation(row)))
+        return merged
+
+    def _merged_options(self) -> list[inputs.OptionInput]:
+        """The wanted options, with the names of other locales that the stored ones have."""
+        merged = []
+        for given in self.wanted.options:
+            stored = _find(self.snapshot.options, given.names)
+            values = []
+            for value in given.values:
+                known = _find(stored.values, value.names) if stored else None
+                values.append(_value_input((known.names if known else {}) | value.names))
+            merged.append(_option_input((stored.names if stored else {}) | given.names, values))
+        return merged
+
+    def _with_leftovers(self, options: Sequence[inputs.OptionInput]) -> list[inputs.OptionInput]:
+        """The options, and after them what is stored and no longer wanted."""
+        grown = []
+        for given in options:
+            stored = _find(self.snapshot.options, given.names)
+            left = [value for value in stored.values if not _find(given.values, value.names)] if stored else []
+            grown.append(_option_input(given.names, [*given.values, *(_value_input(value.names) for value in left)]))
+        for option in self.snapshot.options:
+            if not _find(options, option.names):
+                grown.append(_option_input(option.names, [_value_input(value.names) for value in option.values]))
+        return grown
+
+    def _sync_variants(self) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        matches = self._match_variants()
+        released = self._release_skus(matches)
+        for position, (given, variant) in enumerate(zip(self.wanted.variants, matches, strict=True)):
+            if variant is None and "options" not in self.wanted.model_fields_set:
+                raise errors.VariantNotFound(f'The product has several variants, and none has the SKU "{given.sku}".')
+            if variant is None:
+                variants.apply_new_variant(self.snapshot, given, now=self.now, position=position)
+                counts["created"] += 1
+                continue
+            changes = self._variant_changes(variant, given, position)
+            changed = variants.apply_variant_changes(self.snapshot, variant, changes)
+            if not changed and variant.row.id in released:
+                variants.record_change(self.snapshot, variant)
+                changed = True
+            changed |= pricing.apply_prices(self.snapshot, variant, given.prices)
+            changed |= self._sync_stock(variant, given)
+            counts["updated" if changed else "unchanged"] += 1
+        if "options" in self.wanted.model_fields_set:
+            kept = {variant.row.id for variant in matches if variant}
+            added = self.snapshot.variants[-counts["created"] :] if counts["created"] else []
+            for variant in list(self.snapshot.variants):
+                if variant.row.id not in kept and variant not in added:
+                    variants.apply_removal(self.snapshot, variant)
+                    counts["removed"] += 1
+        return counts
+
+    def _match_variants(self) -> list[snapshots.Variant | None]:
+        """For each wanted variant the stored one: by its option values, else by its SKU, else the only one there is."""
+        stored = self.snapshot.variants
+        matches: list[snapshots.Variant | None] = [None] * len(self.wanted.variants)
+        if "options" in self.wanted.model_fields_set:
+            by_combination = {variant.row.combination: variant for variant in stored}
+            for index, given in enumerate(self.wanted.variants):
+                value_ids = variants.find_values(self.snapshot, given.values, pointer=f"/variants/{index}")
+                matches[index] = by_combination.get(snapshots.combination(value_ids))
+        used = {variant.row.id for variant in matches if variant}
+        by_sku = {variant.row.sku: variant for variant in stored if variant.row.sku and variant.row.id not in used}
+        for index, given in enumerate(self.wanted.variants):
+            if matches[index] is None and given.sku:
+                matches[index] = by_sku.pop(given.sku, None)
+        if len(stored) == len(self.wanted.variants) == 1 and matches == [None]:
+            return [stored[0]]
+        return matches
+
+    def _release_skus(self, matches: Sequence[snapshots.Variant | None]) -> set[uuid.UUID]:
+        """Take SKUs from variants of this product that another of its variants is about to get."""
+        holders = {variant.row.sku: variant for variant in self.snapshot.variants if variant.row.sku}
+        released = set()
+        for given, variant in zip(self.wanted.variants, matches, strict=True):
+            holder = holders.get(given.sku) if given.sku else None
+            if holder is not None and holder is not variant:
+                holder.row.sku = None
+                holder.row.save(update_fields=["sku"])
+                released.add(holder.row.id)
+        return released
+
+    def _variant_changes(
+        self, variant: snapshots.Variant, given: inputs.VariantInput, position: int
+    ) -> inputs.VariantChanges:
+        names = (given.model_fields_set & inputs.VariantFieldsInput.model_fields.keys()) - {"metadata"}
+        if "options" not in self.wanted.model_fields_set:
+            names -= {"values"}
+            position = variant.row.position
+        changes: dict[str, Any] = {name: getattr(given, name) for name in names} | {"position": position}
+        if "metadata" in given.model_fields_set:
+            changes["metadata"] = variant.row.metadata | given.metadata
+        if (image := self._stored_image(variant)) is not None and changes.get("image", "") == image.url:
+            del changes["image"]  # the same picture, perhaps there more than once
+        return inputs.VariantChanges.model_construct(_fields_set=set(changes), **changes)
+
+    def _stored_image(self, variant: snapshots.Variant) -> models.ProductImage | None:
+        return next((image for image in self.snapshot.images if image.id == variant.row.image_id), None)
+
+    def _sync_stock(self, variant: snapshots.Variant, given: inputs.VariantInput) -> bool:
+        changed = False
+        for entry in given.stock:
+            location = self.locations.get(entry.location)
+            if location is None:
+                raise locations.not_found(entry.location)
+            stored = variant.levels.get(location.id)
+            if (stored.stocked if stored else 0) == entry.quantity:
+                continue
+            level = inventory.lock_level(variant.row, location)
+            if delta := entry.quantity - level.stocked:
+                inventory.move(variant.row, level, delta, reason=self.reason, now=self.now)
+                changed = True
+        return changed
+
+
+def _stored_translation(row: models.ProductTranslation) -> dict[str, Any]:
+    names = inputs.ProductTranslationInput.model_fields.keys() - {"handle_source"}
+    return {name: getattr(row, name) for name in names}
+
+
+def _value_input(names: dict[str, str]) -> inputs.OptionValueInput:
+    return inputs.OptionValueInput.model_construct(names=names)
+
+
+def _option_input(names: dict[str, str], values: list[inputs.OptionValueInput]) -> inputs.OptionInput:
+    return inputs.OptionInput.model_construct(names=names, values=values)
+
+
+def _find[Named: (snapshots.Option, snapshots.Value, inputs.OptionInput, inputs.OptionValueInput)](
+    entries: Sequence[Named], names: dict[str, str]
+) -> Named | None:
+    """The entry that shares a name in some locale."""
+    return next((entry for entry in entries if entry.names.items() & names.items()), None)
