@@ -13,9 +13,8 @@ if sys.version_info < (3, 12):  # noqa: UP036
 
 CHECKOUT = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - before anything may be imported
 
-# They read neither database nor Valkey, or look after the servers themselves.
+# Their system checks included, they read neither database nor Valkey, or look after the servers themselves.
 WITHOUT_SERVERS = {
-    "check",
     "collectstatic",
     "compilemessages",
     "dev",
@@ -24,9 +23,7 @@ WITHOUT_SERVERS = {
     "findstatic",
     "help",
     "makemessages",
-    "makemigrations",
     "services",
-    "spectacular",
     "startapp",
     "version",
 }
