@@ -12,17 +12,20 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from rustok import environment as environments
 from rustok import ports, servers, supervision
 from rustok.environment import Environment, Profile
+from rustok.management.commands import seed_demo
 from rustok.servers import files
 
 READY_TIMEOUT_SECONDS = 180.0
 STOP_TIMEOUT_SECONDS = 90.0
+# What a newcomer reads first of the two demo tenants.
+STOREFRONTS = {"demo-shop.localhost": "products", "demo-site.localhost": "content/post"}
 COLOURS = {"web": "36", "worker": "35", "beat": "34", "services": "32", "supervisor": "33"}
 
 
@@ -103,8 +106,7 @@ class Command(BaseCommand):
     def _prepare_database(self) -> None:
         self._say("Bringing the database up to date …")
         call_command("migrate", interactive=False, verbosity=0)
-        if "seed_demo" in get_commands():
-            call_command("seed_demo", stdout=self.stdout, stderr=self.stderr)
+        call_command("seed_demo", stdout=self.stdout, stderr=self.stderr)
         connections.close_all()
 
     def _wait_until_ready(self, running: supervision.Supervision, environment: Environment, port: int) -> None:
@@ -127,9 +129,9 @@ class Command(BaseCommand):
         self._say("")
         self._say(self.style.SUCCESS(f"RusToK is ready: {url}"))
         self._say(f"  API docs     {url}/api/docs")
-        self._say(f"  Admin        {url}/admin/")
-        for host in _demo_hosts():
-            self._say(f"  Storefront   http://{host}:{port}/api/v1/store/products")
+        self._say(f"  Admin        {url}/admin/  ({seed_demo.ADMIN_EMAIL}, password {seed_demo.ADMIN_PASSWORD})")
+        for host, path in STOREFRONTS.items():
+            self._say(f"  Storefront   http://{host}:{port}/api/v1/store/{path}")
         self._say("Ctrl-C stops everything.")
         self._say("")
 
@@ -177,11 +179,3 @@ def _answers(url: str, host: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _demo_hosts() -> list[str]:
-    from apps.tenants.models import Domain
-
-    hosts = Domain.objects.filter(tenant__is_active=True, host__endswith=".localhost").order_by("host")
-    with contextlib.closing(connections["default"]):
-        return list(hosts.values_list("host", flat=True)[:5])

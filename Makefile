@@ -1,0 +1,85 @@
+# Everything a developer types. `make` alone explains itself.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON := .venv/bin/python
+TOOL := .rustok/tool
+UV_VERSION := 0.13.9
+UV := $(TOOL)/bin/uv
+MARKER := .venv/.synced
+
+# uv trusts the machine's certificates, as pip does, and never downloads an interpreter behind the reader's back.
+export UV_SYSTEM_CERTS := 1
+export UV_PYTHON_DOWNLOADS := never
+# Compiled once here instead of at every start.
+export UV_COMPILE_BYTECODE := 1
+
+# Arguments of pytest, e.g. make test ARGS="tests/rustok -k health"
+ARGS ?= -n 2
+
+.PHONY: help
+help: ## show this list
+	@echo "RusToK for Python. Needs python3 with pip, make and git; brings everything else."
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+.PHONY: env
+env: $(MARKER) ## bring the locked environment into .venv
+	@$(PYTHON) -c '' 2>/dev/null || { rm -rf .venv && $(MAKE) $(MARKER); }
+
+$(MARKER): uv.lock pyproject.toml .python-version | $(UV)
+	@python=$$($(UV) python find --no-project "$$(cat .python-version)" 2>/dev/null \
+		|| $(UV) python find --no-project '>=3.12' 2>/dev/null) || { \
+		echo "RusToK needs Python 3.12 or newer, and none was found here. Install one (python.org, pyenv, your" >&2; \
+		echo "system's packages), see that it is on the PATH, and run make again. python3 here is: $$(python3 --version)" >&2; \
+		exit 1; }; \
+	$(UV) sync --frozen --quiet --python "$$python"
+	@touch $(MARKER)
+
+# uv in a private environment, made by whatever python3 there is: an old one will do.
+$(UV):
+	@echo "Bringing uv $(UV_VERSION) …"
+	@python3 -m venv $(TOOL) >/dev/null 2>&1 || python3 -m venv --without-pip $(TOOL)
+	@if [ -x $(TOOL)/bin/pip ]; then $(TOOL)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	else python3 -m pip --python $(TOOL)/bin/python install --quiet --disable-pip-version-check uv==$(UV_VERSION); fi
+
+.PHONY: dev
+dev: env ## run the whole platform with two demo tenants, until Ctrl-C
+	@exec $(PYTHON) manage.py dev
+
+.PHONY: test
+test: env ## run the tests (ARGS="…" goes to pytest)
+	$(PYTHON) -m pytest $(ARGS)
+
+.PHONY: check
+check: env lint types ## all that CI demands: lint, types, floors, settings page, tests with coverage
+	$(PYTHON) manage.py docs_settings --check
+	$(MAKE) test ARGS="-n 2 --cov --cov-report=term"
+
+.PHONY: lint
+lint: env ## formatting, lint and the floors of the architecture
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	.venv/bin/lint-imports
+
+.PHONY: types
+types: env ## check the types
+	$(PYTHON) -m mypy
+
+.PHONY: format
+format: env ## format the code and fix what can be fixed by itself
+	$(PYTHON) -m ruff check --fix-only --quiet .
+	$(PYTHON) -m ruff format .
+
+.PHONY: services-stop
+services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay
+	@$(PYTHON) manage.py services stop
+
+.PHONY: clean
+clean: ## remove the environment, caches and reports; the data in .rustok stay
+	@if [ -x $(PYTHON) ]; then $(PYTHON) manage.py services stop || true; fi
+	rm -rf .venv $(TOOL) .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles
