@@ -170,6 +170,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "RusToK",
     "DESCRIPTION": "Multi-tenant headless content and commerce.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
