@@ -14,16 +14,10 @@ from apps.tenants.admin import TenantReadOnlyAdmin
 
 
 class _Inline(admin.TabularInline[Any, Any]):
-    """Rows of the object shown; on a host of no tenant too."""
+    """Rows of the object shown."""
 
     extra = 0
     can_delete = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        if scope.find() is not None:
-            return super().get_queryset(request)
-        queryset: QuerySet[Any] = self.model.all_tenants(reason="platform admin detail")
-        return queryset
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

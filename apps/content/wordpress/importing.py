@@ -1,0 +1,399 @@
+"""Writing a WordPress site through the services: batches, each one transaction, each whole or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import reset_queries
+
+from apps.content import models, services
+from apps.content.services import bodies
+from apps.content.services.locks import lock_content
+from apps.content.wordpress import mapping, reading
+from apps.kernel import errors, ids, imports, validation
+from apps.outbox.append import unit_of_work
+
+
+class Importer:
+    """One run over one file. What the file says wins over what is here; what is as the file says is not touched."""
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        site: reading.Site,
+        locale: str,
+        now: datetime,
+        report: imports.Report,
+        batch_size: int,
+        on_item: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path, self.site, self.locale, self.now = path, site, locale, now
+        self.report, self.batch_size, self.on_item = report, batch_size, on_item
+        self.tally = imports.Tally()
+        self.mapper = mapping.Mapper(site, path.stem)
+        self.failed = 0
+        self._terms: dict[tuple[str, str], uuid.UUID] = {}
+        self._new_terms: list[tuple[str, str]] = []
+        self._seen: set[str] = set()
+        self._late: dict[str, tuple[str, mapping.Note]] = {}
+
+    def run(self) -> None:
+        self._take_terms()
+        self._take_items()
+        self._place_late_children()
+
+    # --- Terms of the head of the file -----------------------------------------------------------------------
+
+    def _take_terms(self) -> None:
+        for chunk in _chunks(self._parents_first(), self.batch_size):
+            with unit_of_work():
+                for label, wanted in chunk:
+                    self.tally.add(label, self._take_term(wanted))
+
+    def _parents_first(self) -> list[tuple[str, mapping.WantedTerm]]:
+        """Terms to take, each after its parent. The others are reported: menus, repetitions, circles."""
+        labels = {"wp:category": "categories", "wp:tag": "tags", "wp:term": "terms"}
+        wanted: dict[tuple[str, str], tuple[str, mapping.WantedTerm]] = {}
+        for declared in self.site.terms:
+            label = labels[declared.element]
+            if declared.taxonomy == mapping.MENU_TAXONOMY:
+                self._note(mapping.Note(0, declared.element, declared.name, "menus are not taken yet"))
+                self.tally.add(label, "skipped")
+                continue
+            term, notes = mapping.wanted_term(declared)
+            if term.key not in wanted:
+                wanted[term.key] = label, term
+            else:
+                first = wanted[term.key][1]
+                self.tally.add(label, "unchanged")
+                if first.name != term.name:
+                    problem = f'the same term as "{first.name}" of the taxonomy {term.taxonomy}; that one is kept'
+                    notes = [mapping.Note(0, declared.element, declared.name, problem)]
+            for note in notes:
+                self._note(note)
+        ordered: dict[tuple[str, str], tuple[str, mapping.WantedTerm]] = {}
+        for key in wanted:
+            line = [key]
+            while (parent := (line[-1][0], wanted[line[-1]][1].parent)) in wanted and parent not in line:
+                line.append(parent)
+            ordered |= {entry: wanted[entry] for entry in reversed(line) if entry not in ordered}
+        return list(ordered.values())
+
+    def _take_term(self, term: mapping.WantedTerm) -> str:
+        """Create or change one term; the outcome."""
+        existing = self._find_term(term)
+        translation = {"locale": self.locale, "name": term.name, "description": term.description}
+        if existing is None:
+            self._terms[term.key] = self._create_term(term, translation)
+            self._new_terms.append(term.key)
+            return "created"
+        self._terms[term.key] = existing.id
+        before = existing.updated_at
+        changes: dict[str, Any] = {"translations": [translation]}
+        if isinstance(existing, models.Tag):
+            tag_changes = validation.parse(services.TagChanges, changes)
+            after = services.update_tag(tag_id=existing.id, changes=tag_changes).updated_at
+        else:
+            parent_id = self._terms.get((term.taxonomy, term.parent)) if term.parent else None
+            if parent_id != existing.parent_id:
+                changes["parent_id"] = parent_id
+            category_changes = validation.parse(services.CategoryChanges, changes)
+            services.update_category(category_id=existing.id, changes=category_changes)
+            after = models.Category.objects.get(id=existing.id).updated_at
+        return "unchanged" if before == after else "updated"
+
+    def _find_term(self, term: mapping.WantedTerm) -> models.Category | models.Tag | None:
+        translated = {"translations__locale": self.locale, "translations__slug": term.slug}
+        if term.taxonomy == mapping.TAG_TAXONOMY:
+            return models.Tag.objects.filter(**translated).first()
+        return models.Category.objects.filter(translations__taxonomy=term.taxonomy, **translated).first()
+
+    def _create_term(self, term: mapping.WantedTerm, translation: dict[str, Any]) -> uuid.UUID:
+        data: dict[str, Any] = {"translations": [translation | {"slug": term.slug}]}
+        if term.taxonomy == mapping.TAG_TAXONOMY:
+            return services.create_tag(new=validation.parse(services.NewTag, data)).id
+        parent_id = None
+        if term.parent:
+            parent_id = self._terms.get((term.taxonomy, term.parent))
+            if parent_id is None:
+                problem = f'the parent "{term.parent}" is not in the file before it; taken without a parent'
+                self._note(mapping.Note(0, "parent", term.name, problem))
+        data |= {"taxonomy": term.taxonomy, "parent_id": parent_id}
+        return services.create_category(new=validation.parse(services.NewCategory, data)).id
+
+    # --- Items and comments ----------------------------------------------------------------------------------
+
+    def _take_items(self) -> None:
+        for chunk in _chunks(self._objects(), self.batch_size):
+            self._take_batch(chunk)
+            reset_queries()  # a development server keeps the text of each query
+
+    def _objects(self) -> Iterator[mapping.WantedNode]:
+        for item in reading.items(self.path):
+            self.on_item()
+            if item.type == mapping.MENU_TYPE:
+                repeated = (
+                    f"; the post id {item.post_id} occurs more than once" if item.key in self.site.repeated else ""
+                )
+                problem = f"menus are not taken yet{repeated}"
+                self._note(mapping.Note(item.number, "wp:post_type", item.title or item.post_id, problem))
+                self.tally.add("menu items", "skipped")
+                continue
+            if self._is_repeated(item.key):
+                self._skip_repeated(item)
+                continue
+            yield self.mapper.node(item)
+            for comment in self.mapper.comments(item):
+                key = comment.external_id.rpartition(":comment:")[2]
+                if self._is_repeated(f"comment:{key}"):
+                    self._skip(comment, f"the comment id {key} occurs more than once; the first one is taken")
+                else:
+                    yield comment
+
+    def _is_repeated(self, key: str) -> bool:
+        """Whether the key came before. Only keys the survey has found twice are remembered."""
+        if key not in self.site.repeated:
+            return False
+        if key in self._seen:
+            return True
+        self._seen.add(key)
+        return False
+
+    def _skip_repeated(self, item: reading.Item) -> None:
+        self._skip(self.mapper.node(item), f"the post id {item.key} occurs more than once; the first one is taken")
+        for comment in self.mapper.comments(item):
+            self._skip(comment, f"its post, with the id {item.key}, was not taken")
+
+    def _skip(self, wanted: mapping.WantedNode, problem: str) -> None:
+        self._note(mapping.Note(wanted.row, wanted.kind, wanted.title, problem))
+        self.tally.add(wanted.label, "skipped")
+        self.failed += 1
+
+    def _take_batch(self, batch: Sequence[mapping.WantedNode]) -> None:
+        """All of the batch in one transaction; when one object is wrong, each in its own, and that one is skipped."""
+        try:
+            self._take(batch)
+        except errors.DomainError:
+            self._forget_new_terms()
+            for wanted in batch:
+                try:
+                    self._take([wanted])
+                except errors.DomainError as error:
+                    self._forget_new_terms()
+                    self._skip(wanted, error.detail)
+
+    def _forget_new_terms(self) -> None:
+        for key in self._new_terms:
+            self._terms.pop(key, None)
+        self._new_terms.clear()
+
+    def _take(self, batch: Sequence[mapping.WantedNode]) -> None:
+        self._new_terms.clear()
+        outcomes: list[tuple[str, str]] = []
+        notes: list[mapping.Note] = []
+        late: dict[str, tuple[str, mapping.Note]] = {}
+        with unit_of_work():
+            lock_content()
+            self._take_new_item_terms(batch, outcomes)
+            existing = self._existing(wanted.external_id for wanted in batch)
+            fresh = [wanted for wanted in batch if wanted.external_id not in existing]
+            known = {external_id: node.id for external_id, node in existing.items()}
+            known |= self._known_parents(batch, known)
+            parents = {wanted.external_id: self._parent(wanted, fresh, known, late) for wanted in batch}
+            new_ids = {wanted.external_id: ids.new_id() for wanted in fresh}
+            self._create(fresh, parents, new_ids, known, notes)
+            outcomes += [(wanted.label, "created") for wanted in fresh]
+            for wanted in batch:
+                if (node := existing.get(wanted.external_id)) is not None:
+                    parent_id = known.get(parents[wanted.external_id] or "")
+                    is_late = wanted.external_id in late
+                    is_changed = self._update(node, wanted, node.parent_id if is_late else parent_id)
+                    outcomes.append((wanted.label, "updated" if is_changed else "unchanged"))
+        for label, outcome in outcomes:
+            self.tally.add(label, outcome)
+        for note in itertools.chain.from_iterable(wanted.notes for wanted in batch):
+            self._note(note)
+        for note in notes:
+            self._note(note)
+        self._late |= late
+
+    def _take_new_item_terms(self, batch: Sequence[mapping.WantedNode], outcomes: list[tuple[str, str]]) -> None:
+        """Terms that items name and the head of the file does not."""
+        for term in {term.key: term for wanted in batch for term in wanted.terms}.values():
+            if term.key in self._terms:
+                continue
+            existing = self._find_term(term)
+            if existing is None:
+                translation = {"locale": self.locale, "name": term.name}
+                self._terms[term.key] = self._create_term(term, translation)
+                self._new_terms.append(term.key)
+            else:
+                self._terms[term.key] = existing.id
+                self._new_terms.append(term.key)
+            outcomes.append(("terms named on items only", "created" if existing is None else "unchanged"))
+
+    def _existing(self, external_ids: Iterable[str]) -> dict[str, models.Node]:
+        nodes = models.Node.objects.filter(external_id__in=list(external_ids)).prefetch_related(
+            "translations", "bodies", "category_links", "tag_links"
+        )
+        return {str(node.external_id): node for node in nodes}
+
+    def _known_parents(self, batch: Sequence[mapping.WantedNode], known: dict[str, uuid.UUID]) -> dict[str, uuid.UUID]:
+        wanted = {entry.parent for entry in batch if entry.parent is not None} - set(known)
+        rows = models.Node.objects.filter(external_id__in=wanted).values_list("external_id", "id")
+        return {str(external_id): id for external_id, id in rows}
+
+    def _parent(
+        self,
+        wanted: mapping.WantedNode,
+        fresh: Sequence[mapping.WantedNode],
+        known: dict[str, uuid.UUID],
+        late: dict[str, tuple[str, mapping.Note]],
+    ) -> str | None:
+        """The external id of a parent that is here, or comes earlier in the batch; else it is placed at the end."""
+        if wanted.parent is None or wanted.parent in known:
+            return wanted.parent
+        if any(
+            entry.external_id == wanted.parent
+            for entry in itertools.takewhile(lambda other: other is not wanted, fresh)
+        ):
+            return wanted.parent
+        if wanted.label == "comments":
+            raise errors.NotFound("what it comments on was not taken")
+        problem = "the parent is not in the file; taken without a parent"
+        late[wanted.external_id] = (
+            wanted.parent,
+            mapping.Note(wanted.row, "wp:post_parent", wanted.parent.rpartition(":")[2], problem),
+        )
+        return None
+
+    def _create(
+        self,
+        fresh: Sequence[mapping.WantedNode],
+        parents: dict[str, str | None],
+        new_ids: dict[str, uuid.UUID],
+        known: dict[str, uuid.UUID],
+        notes: list[mapping.Note],
+    ) -> None:
+        everyone = known | new_ids
+        batch = [
+            validation.parse(
+                services.BatchNode,
+                self._content(wanted)
+                | {
+                    "id": new_ids[wanted.external_id],
+                    "external_id": wanted.external_id,
+                    "kind": wanted.kind,
+                    "parent_id": everyone.get(parents[wanted.external_id] or ""),
+                    "publish": wanted.status == models.Status.PUBLISHED,
+                    "published_at": wanted.published_at,
+                    "translations": [self._translation(wanted) | {"slug": wanted.slug}],
+                },
+            )
+            for wanted in fresh
+        ]
+        services.create_nodes(batch=batch, now=self.now, when_taken=services.WhenTaken.NUMBER)
+        slugs = models.NodeTranslation.objects.filter(node_id__in=new_ids.values(), locale=self.locale)
+        slug_of = dict(slugs.values_list("node_id", "slug"))
+        for wanted in fresh:
+            node_id = new_ids[wanted.external_id]
+            if wanted.status == models.Status.ARCHIVED:
+                services.archive_node(node_id=node_id)
+            if wanted.slug is not None and slug_of[node_id] != wanted.slug:
+                problem = f'the slug "{wanted.slug}" is taken; got "{slug_of[node_id]}"'
+                notes.append(mapping.Note(wanted.row, "wp:post_name", wanted.slug, problem))
+
+    def _update(self, node: models.Node, wanted: mapping.WantedNode, parent_id: uuid.UUID | None) -> bool:
+        """Make an existing node what the file says; whether anything was different."""
+        is_changed = False
+        if self._differs(node, wanted):
+            translation = self._translation(wanted)
+            if wanted.slug is not None and node.metadata.get("slug") != wanted.metadata.get("slug"):
+                translation["slug"] = wanted.slug
+            changes = self._content(wanted) | {"translations": [translation]}
+            services.update_node(
+                node_id=node.id,
+                changes=validation.parse(services.NodeChanges, changes),
+                when_taken=services.WhenTaken.NUMBER,
+            )
+            is_changed = True
+        if parent_id != node.parent_id:
+            services.set_parent(node_id=node.id, parent_id=parent_id)
+            is_changed = True
+        return self._update_status(node, wanted) or is_changed
+
+    def _update_status(self, node: models.Node, wanted: mapping.WantedNode) -> bool:
+        is_other_date = wanted.published_at is not None and node.published_at != wanted.published_at
+        if wanted.status == models.Status.PUBLISHED and (node.status != wanted.status or is_other_date):
+            services.publish_node(node_id=node.id, now=self.now, published_at=wanted.published_at)
+        elif node.status == wanted.status:
+            return False
+        elif wanted.status == models.Status.ARCHIVED:
+            services.archive_node(node_id=node.id)
+        else:
+            services.unpublish_node(node_id=node.id)
+        return True
+
+    def _differs(self, node: models.Node, wanted: mapping.WantedNode) -> bool:
+        content = validation.parse(
+            services.NodeChanges, self._content(wanted) | {"translations": [self._translation(wanted)]}
+        )
+        [text], [body] = content.translations or [], content.bodies or []
+        translation = next((row for row in node.translations.all() if row.locale == self.locale), None)
+        stored = next((row for row in node.bodies.all() if row.locale == self.locale), None)
+        links = sorted(node.category_links.all(), key=lambda link: link.position)
+        return (
+            translation is None
+            or stored is None
+            or (translation.title, translation.excerpt) != (text.title, text.excerpt)
+            or (stored.format, stored.body) != (body.format.value, bodies.stored(body))
+            or (node.author_name, node.metadata) != (content.author_name, content.metadata)
+            or [link.category_id for link in links] != content.category_ids
+            or {link.tag_id for link in node.tag_links.all()} != set(content.tag_ids or [])
+        )
+
+    def _translation(self, wanted: mapping.WantedNode) -> dict[str, Any]:
+        return {"locale": self.locale, "title": wanted.title, "excerpt": wanted.excerpt}
+
+    def _content(self, wanted: mapping.WantedNode) -> dict[str, Any]:
+        tags = [term for term in wanted.terms if term.taxonomy == mapping.TAG_TAXONOMY]
+        categories = [term for term in wanted.terms if term.taxonomy != mapping.TAG_TAXONOMY]
+        return {
+            "bodies": [{"locale": self.locale, "format": wanted.format, "body": wanted.body}],
+            "author_name": wanted.author_name,
+            "metadata": wanted.metadata,
+            "category_ids": list(dict.fromkeys(self._terms[term.key] for term in categories)),
+            "tag_ids": list(dict.fromkeys(self._terms[term.key] for term in tags)),
+        }
+
+    # --- Children that came before their parents -------------------------------------------------------------
+
+    def _place_late_children(self) -> None:
+        for chunk in _chunks(self._late.items(), self.batch_size):
+            with unit_of_work():
+                lock_content()
+                wanted = {external_id for child, (parent, _) in chunk for external_id in (child, parent)}
+                rows = models.Node.objects.filter(external_id__in=wanted).values_list("external_id", "id")
+                known = {str(external_id): id for external_id, id in rows}
+                for child, (parent, note) in chunk:
+                    if parent not in known:
+                        self._note(note)
+                        continue
+                    try:
+                        with unit_of_work(savepoint=True):
+                            services.set_parent(node_id=known[child], parent_id=known[parent])
+                    except errors.Conflict as error:
+                        self._note(mapping.Note(note.row, note.column, note.value, error.detail))
+
+    def _note(self, note: mapping.Note) -> None:
+        self.report.add(row=note.row, column=note.column, value=note.value, problem=note.problem)
+
+
+def _chunks[Thing](things: Iterable[Thing], size: int) -> Iterator[Sequence[Thing]]:
+    return itertools.batched(things, size)

@@ -1,0 +1,307 @@
+"""Reading a WXR file: a first look at the whole of it, then its items one by one. Flat in memory."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+import defusedxml
+from defusedxml import ElementTree
+
+from apps.kernel import imports
+
+VERSIONS = ("1.0", "1.1", "1.2")
+_SPACES = (
+    (re.compile(r"https?://wordpress\.org/export/[\d.]+/excerpt/"), "excerpt"),
+    (re.compile(r"https?://wordpress\.org/export/[\d.]+/"), "wp"),
+    (re.compile(r"https?://purl\.org/rss/1\.0/modules/content/"), "content"),
+    (re.compile(r"https?://purl\.org/dc/elements/1\.1/"), "dc"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A term as the head of the file declares it; `parent` is the slug of another one. `element` is wp:category…"""
+
+    element: str
+    taxonomy: str
+    slug: str
+    name: str
+    parent: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTerm:
+    """A term as an item names it; without a taxonomy when the file gives none."""
+
+    taxonomy: str
+    slug: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment without its author's e-mail and IP address: those are never read."""
+
+    comment_id: str
+    author: str
+    url: str
+    date: str
+    date_gmt: str
+    content: str
+    approved: str
+    type: str
+    parent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item as the file has it; `number` counts from 1. A password is only known to be there."""
+
+    number: int
+    post_id: str
+    guid: str
+    type: str
+    title: str
+    name: str
+    link: str
+    creator: str
+    content: str
+    excerpt: str
+    status: str
+    date: str
+    date_gmt: str
+    published: str
+    parent: str
+    menu_order: str
+    is_sticky: bool
+    has_password: bool
+    attachment_url: str
+    terms: list[ItemTerm]
+    meta: list[tuple[str, str]]
+    comments: list[Comment]
+
+    @property
+    def key(self) -> str:
+        """What names the item within its site: its id, else its guid, its link or its title."""
+        return self.post_id or self.guid or self.link or f"title:{self.title}"
+
+
+@dataclass(slots=True)
+class Site:
+    """What the first look finds. `repeated` are the keys of items and comments that occur more than once."""
+
+    version: str = ""
+    title: str = ""
+    link: str = ""
+    language: str = ""
+    base_site_url: str = ""
+    base_blog_url: str = ""
+    authors: dict[str, str] = field(default_factory=dict)
+    terms: list[Term] = field(default_factory=list)
+    item_count: int = 0
+    repeated: set[str] = field(default_factory=set)
+
+
+def survey(path: Path) -> Site:
+    """Read the whole file once: its head, and whether it is well-formed to the end. Raises ImportRefused."""
+    site, seen = Site(), set[str]()
+    with _refusing(path):
+        for element in _children_of_channel(path):
+            match _name(element.tag):
+                case "item":
+                    site.item_count += 1
+                    for key in _keys(element):
+                        (site.repeated if key in seen else seen).add(key)
+                case "wp:author":
+                    login, name = _author(element)
+                    site.authors[login] = name
+                case "wp:category" | "wp:tag" | "wp:term" as tag:
+                    site.terms.append(_term(tag, element))
+                case "wp:wxr_version":
+                    site.version = site.version or _text(element)
+                case "title" | "link" | "language" as tag:
+                    setattr(site, tag, getattr(site, tag) or _text(element))
+                case "wp:base_site_url" | "wp:base_blog_url" as tag:
+                    setattr(site, tag.removeprefix("wp:"), _text(element))
+    if site.version not in VERSIONS:
+        found = f'its wp:wxr_version is "{site.version}"' if site.version else "it has no wp:wxr_version"
+        raise imports.ImportRefused(
+            f'"{path}" can\'t be read as a WordPress export: {found}; known are {", ".join(VERSIONS)}. '
+            "Export the site again with Tools > Export."
+        )
+    return site
+
+
+def items(path: Path) -> Iterator[Item]:
+    """The items of a file that `survey` has found well-formed."""
+    number = 0
+    with _refusing(path):
+        for element in _children_of_channel(path):
+            if element.tag == "item":
+                number += 1
+                yield _item(number, element)
+
+
+def _children_of_channel(path: Path) -> Iterator[Element]:
+    """Each complete child of rss/channel; it is emptied before the next one is read."""
+    with imports.Source(path) as source:
+        open_elements: list[Element] = []
+        # No document type: WordPress writes none, and it is where entity bombs live.
+        for event, element in ElementTree.iterparse(source.stream, events=("start", "end"), forbid_dtd=True):
+            if event == "start":
+                open_elements.append(element)
+                _check_place(path, open_elements)
+                continue
+            open_elements.pop()
+            if len(open_elements) == 2:
+                yield element
+                open_elements[1].clear()
+
+
+def _check_place(path: Path, open_elements: list[Element]) -> None:
+    expected = ("rss", "channel")
+    depth = len(open_elements) - 1
+    if depth < 2 and open_elements[depth].tag != expected[depth]:
+        raise imports.ImportRefused(
+            f'"{path}" is XML but not a WordPress export: it has <{_name(open_elements[depth].tag)}> '
+            f"where <{expected[depth]}> should be."
+        )
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn what a broken file makes the parser say into ImportRefused."""
+    try:
+        yield
+    except ParseError as error:
+        line, column = error.position
+        reason = str(error).split(":", maxsplit=1)[0]
+        raise imports.ImportRefused(
+            f'"{path}" is not well-formed XML at line {line}, column {column}: {reason}. Nothing was imported; '
+            "the file may be cut off, export the site again."
+        ) from None
+    except defusedxml.DefusedXmlException:
+        raise imports.ImportRefused(
+            f'"{path}" declares a document type or entities, which WordPress exports never do; nothing was imported.'
+        ) from None
+    except (EOFError, OSError, zlib.error) as error:
+        raise imports.ImportRefused(f'"{path}" is damaged: {error}. Nothing was imported.') from None
+    except (LookupError, UnicodeError) as error:
+        raise imports.ImportRefused(f'"{path}" names an encoding that can\'t be read: {error}.') from None
+
+
+@lru_cache(maxsize=256)
+def _name(tag: str) -> str:
+    """`{http://wordpress.org/export/1.2/}post_id` as `wp:post_id`."""
+    if not tag.startswith("{"):
+        return tag
+    space, _, local = tag[1:].partition("}")
+    for pattern, prefix in _SPACES:
+        if pattern.fullmatch(space):
+            return f"{prefix}:{local}"
+    return tag
+
+
+def _text(element: Element) -> str:
+    return (element.text or "").strip()
+
+
+def _fields(element: Element) -> dict[str, str]:
+    """The text of each child, the first not blank one of each name."""
+    found: dict[str, str] = {}
+    for child in element:
+        name = _name(child.tag)
+        found[name] = found.get(name) or _text(child)
+    return found
+
+
+def _author(element: Element) -> tuple[str, str]:
+    fields = _fields(element)
+    first_and_last = f"{fields.get('wp:author_first_name', '')} {fields.get('wp:author_last_name', '')}".strip()
+    login = fields.get("wp:author_login", "")
+    return login, fields.get("wp:author_display_name") or first_and_last or login
+
+
+def _term(tag: str, element: Element) -> Term:
+    fields = _fields(element)
+    match tag:
+        case "wp:category":
+            slug, name = fields.get("wp:category_nicename", ""), fields.get("wp:cat_name", "")
+            parent, description = fields.get("wp:category_parent", ""), fields.get("wp:category_description", "")
+            return Term(tag, "category", slug or name, name or slug, parent, description)
+        case "wp:tag":
+            slug, name = fields.get("wp:tag_slug", ""), fields.get("wp:tag_name", "")
+            return Term(tag, "post_tag", slug or name, name or slug, "", fields.get("wp:tag_description", ""))
+    slug, name = fields.get("wp:term_slug", ""), fields.get("wp:term_name", "")
+    parent, description = fields.get("wp:term_parent", ""), fields.get("wp:term_description", "")
+    return Term(tag, fields.get("wp:term_taxonomy", ""), slug or name, name or slug, parent, description)
+
+
+def _keys(element: Element) -> Iterator[str]:
+    """The keys of an item and of its comments."""
+    item = _item(0, element)
+    yield item.key
+    for comment in item.comments:
+        yield f"comment:{comment.comment_id}"
+
+
+def _item(number: int, element: Element) -> Item:
+    fields = _fields(element)
+    children = [(_name(child.tag), child) for child in element]
+    post_id = fields.get("wp:post_id", "")
+    return Item(
+        number=number,
+        post_id="" if post_id == "0" else post_id,
+        guid=fields.get("guid", ""),
+        type=fields.get("wp:post_type", "") or "post",
+        title=fields.get("title", ""),
+        name=fields.get("wp:post_name", ""),
+        link=fields.get("link", ""),
+        creator=fields.get("dc:creator", "") or fields.get("wp:author", ""),
+        content=fields.get("content:encoded", ""),
+        excerpt=fields.get("excerpt:encoded", ""),
+        status=fields.get("wp:status", "") or "publish",
+        date=fields.get("wp:post_date", ""),
+        date_gmt=fields.get("wp:post_date_gmt", ""),
+        published=fields.get("pubDate", ""),
+        parent=fields.get("wp:post_parent", ""),
+        menu_order=fields.get("wp:menu_order", ""),
+        is_sticky=fields.get("wp:is_sticky", "") == "1",
+        has_password=bool(fields.get("wp:post_password", "")),
+        attachment_url=fields.get("wp:attachment_url", ""),
+        terms=[
+            ItemTerm(child.get("domain", ""), child.get("nicename", "") or _text(child), _text(child))
+            for name, child in children
+            if name == "category" and (_text(child) or child.get("nicename"))
+        ],
+        meta=[_meta(child) for name, child in children if name == "wp:postmeta"],
+        comments=[_comment(child) for name, child in children if name == "wp:comment"],
+    )
+
+
+def _meta(element: Element) -> tuple[str, str]:
+    fields = _fields(element)
+    return fields.get("wp:meta_key", ""), fields.get("wp:meta_value", "")
+
+
+def _comment(element: Element) -> Comment:
+    fields = _fields(element)
+    return Comment(
+        comment_id=fields.get("wp:comment_id", ""),
+        author=fields.get("wp:comment_author", ""),
+        url=fields.get("wp:comment_author_url", ""),
+        date=fields.get("wp:comment_date", ""),
+        date_gmt=fields.get("wp:comment_date_gmt", ""),
+        content=fields.get("wp:comment_content", ""),
+        approved=fields.get("wp:comment_approved", ""),
+        type=fields.get("wp:comment_type", ""),
+        parent=fields.get("wp:comment_parent", ""),
+    )
