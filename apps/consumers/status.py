@@ -57,7 +57,7 @@ def status() -> dict[str, Any]:
         )
     return {
         "head": head,
-        "unpositioned": sequencer.count_unpositioned(),
+        "unpositioned": sequencer.count_waiting(),
         "relay": {"position": relay.position(), "lag_events": head - relay.position()},
         "consumers": consumers,
     }
@@ -106,7 +106,7 @@ def _verify_log() -> Iterator[str]:
                 f"positions are not 1..N: {count} rows from {lowest} to {highest} for {distinct} events, "
                 f"newest tick at {head}"
             )
-        if unpositioned := sequencer.count_unpositioned():
+        if unpositioned := sequencer.count_without_position():
             yield f"{unpositioned} committed events have no position; let the workers drain, then verify again"
         for sql, meaning in (
             (ORPHANS, "positions point at no event"),
