@@ -13,7 +13,7 @@ from apps.commerce import errors, events, models
 from apps.commerce.models.taxonomy import MAXIMUM_DEPTH
 from apps.commerce.services import handles, inputs
 from apps.commerce.services.recording import record_on, writing
-from apps.kernel import ids
+from apps.kernel import ids, validation
 from apps.kernel.errors import ValidationFailed
 from apps.tenants import scope
 
@@ -82,8 +82,8 @@ def find_or_create_path(*, names: Sequence[str], locale: str) -> uuid.UUID:
             below = models.CategoryTranslation.objects.filter(locale=locale, name=name, category__parent_id=parent_id)
             found = below.order_by("category_id").values_list("category_id", flat=True).first()
             if found is None:
-                new = {"parent_id": parent_id, "translations": [{"locale": locale, "name": name}]}
-                found = create_category(new=inputs.NewCategory.model_validate(new)).id
+                fields = {"parent_id": parent_id, "translations": [{"locale": locale, "name": name}]}
+                found = create_category(new=validation.parse(inputs.NewCategory, fields)).id
             parent_id = found
     if parent_id is None:
         raise ValidationFailed.for_field("/names", "too_short", "a category path needs at least one name.")

@@ -1,0 +1,87 @@
+"""Reads of commerce's own tables, for the management API and the importers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+
+from django.db.models import QuerySet
+
+from apps.commerce import errors, models, snapshots
+from apps.kernel import ids
+from apps.kernel.errors import ValidationFailed, did_you_mean
+
+PRODUCT_FILTERS = ("status", "vendor", "product_type", "handle", "sku")
+
+
+def get_product(*, product_id: uuid.UUID) -> snapshots.Snapshot:
+    """Raises ProductNotFound."""
+    return snapshots.get(product_id)
+
+
+def get_variant(*, variant_id: uuid.UUID) -> tuple[snapshots.Snapshot, snapshots.Variant]:
+    """The variant with its product. Raises VariantNotFound."""
+    return snapshots.get_by_variant(variant_id)
+
+
+def list_products(*, filters: Mapping[str, str]) -> QuerySet[models.Product, models.Product]:
+    """The products that fit every given filter of PRODUCT_FILTERS. Raises ValidationFailed for an unknown status."""
+    products = models.Product.objects.all()
+    if status := filters.get("status"):
+        if status not in models.Product.Status.values:
+            hint = did_you_mean(status, models.Product.Status.values)
+            known = ", ".join(models.Product.Status.values)
+            raise ValidationFailed.for_field("/status", "unknown_status", f'"{status}" is not one of {known}.{hint}')
+        products = products.filter(status=status)
+    if vendor := filters.get("vendor"):
+        products = products.filter(vendor=vendor)
+    if product_type := filters.get("product_type"):
+        products = products.filter(product_type=product_type)
+    if handle := filters.get("handle"):
+        found = models.ProductTranslation.objects.filter(handle=handle)
+        products = products.filter(id__in=found.values("product_id"))
+    if sku := filters.get("sku"):
+        products = products.filter(id__in=models.Variant.objects.filter(sku=sku).values("product_id"))
+    return products
+
+
+def load_products(products: Iterable[models.Product]) -> list[snapshots.Snapshot]:
+    """Each product whole, in a fixed number of queries."""
+    return snapshots.load(products)
+
+
+def list_levels(*, variant_id: uuid.UUID) -> list[models.InventoryLevel]:
+    """The variant's stock at each location. Raises VariantNotFound."""
+    if not models.Variant.objects.filter(id=variant_id).exists():
+        raise errors.VariantNotFound(f"There is no variant {ids.encode('var', variant_id)}.")
+    levels = models.InventoryLevel.objects.filter(variant_id=variant_id)
+    return list(levels.select_related("location").order_by("location__code"))
+
+
+def get_category(*, category_id: uuid.UUID) -> models.Category:
+    """With its translations. Raises CategoryNotFound."""
+    category = models.Category.objects.prefetch_related("translations").filter(id=category_id).first()
+    if category is None:
+        raise errors.CategoryNotFound(f"There is no category {ids.encode('cat', category_id)}.")
+    return category
+
+
+def get_collection(*, collection_id: uuid.UUID) -> models.Collection:
+    """With its translations and products. Raises CollectionNotFound."""
+    collections = models.Collection.objects.prefetch_related("translations", "products")
+    collection = collections.filter(id=collection_id).first()
+    if collection is None:
+        raise errors.CollectionNotFound(f"There is no collection {ids.encode('coll', collection_id)}.")
+    return collection
+
+
+def find_sku_owners(*, skus: Iterable[str]) -> dict[str, str | None]:
+    """Which of the SKUs are in use, each with the external id of the product that has it."""
+    variants = models.Variant.objects.filter(sku__in=list(skus))
+    return {sku: owner for sku, owner in variants.values_list("sku", "product__external_id") if sku}
+
+
+def find_external_ids(*, external_ids: Iterable[str]) -> set[str | None]:
+    """Which of the external ids have a product."""
+    products = models.Product.objects.filter(external_id__in=list(external_ids))
+    return set(products.values_list("external_id", flat=True))

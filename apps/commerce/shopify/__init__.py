@@ -1,0 +1,2 @@
+"""Shopify's product CSV: `reading` turns the file into products' rows, `mapping` rows into inputs, `importing` inputs
+into products through the services."""
