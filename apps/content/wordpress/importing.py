@@ -52,9 +52,25 @@ class Importer:
 
     def _take_terms(self) -> None:
         for chunk in _chunks(self._parents_first(), self.batch_size):
-            with unit_of_work():
+            try:
+                self._take_some_terms(chunk)
+            except errors.DomainError:
                 for label, wanted in chunk:
-                    self.tally.add(label, self._take_term(wanted))
+                    try:
+                        self._take_some_terms([(label, wanted)])
+                    except errors.DomainError as error:
+                        self._terms.pop(wanted.key, None)
+                        self._note(mapping.Note(0, wanted.taxonomy, wanted.name, error.detail))
+                        self.tally.add(label, "skipped")
+                        self.failed += 1
+
+    def _take_some_terms(self, terms: Sequence[tuple[str, mapping.WantedTerm]]) -> None:
+        with unit_of_work():
+            lock_content()
+            existing = self._find_terms([wanted for _, wanted in terms])
+            outcomes = [(label, self._take_term(wanted, existing.get(wanted.key))) for label, wanted in terms]
+        for label, outcome in outcomes:
+            self.tally.add(label, outcome)
 
     def _parents_first(self) -> list[tuple[str, mapping.WantedTerm]]:
         """Terms to take, each after its parent. The others are reported: menus, repetitions, circles."""
@@ -85,34 +101,46 @@ class Importer:
             ordered |= {entry: wanted[entry] for entry in reversed(line) if entry not in ordered}
         return list(ordered.values())
 
-    def _take_term(self, term: mapping.WantedTerm) -> str:
+    def _take_term(self, term: mapping.WantedTerm, existing: models.Category | models.Tag | None) -> str:
         """Create or change one term; the outcome."""
-        existing = self._find_term(term)
         translation = {"locale": self.locale, "name": term.name, "description": term.description}
         if existing is None:
             self._terms[term.key] = self._create_term(term, translation)
-            self._new_terms.append(term.key)
             return "created"
         self._terms[term.key] = existing.id
-        before = existing.updated_at
-        changes: dict[str, Any] = {"translations": [translation]}
-        if isinstance(existing, models.Tag):
-            tag_changes = validation.parse(services.TagChanges, changes)
-            after = services.update_tag(tag_id=existing.id, changes=tag_changes).updated_at
-        else:
+        changes: dict[str, Any] = {}
+        row = next(row for row in existing.translations.all() if row.locale == self.locale)
+        if (row.name, row.description) != (term.name, term.description):
+            changes["translations"] = [translation]
+        if isinstance(existing, models.Category):
             parent_id = self._terms.get((term.taxonomy, term.parent)) if term.parent else None
             if parent_id != existing.parent_id:
                 changes["parent_id"] = parent_id
             category_changes = validation.parse(services.CategoryChanges, changes)
-            services.update_category(category_id=existing.id, changes=category_changes)
-            after = models.Category.objects.get(id=existing.id).updated_at
-        return "unchanged" if before == after else "updated"
+            if changes:
+                services.update_category(category_id=existing.id, changes=category_changes)
+        elif changes:
+            services.update_tag(tag_id=existing.id, changes=validation.parse(services.TagChanges, changes))
+        return "updated" if changes else "unchanged"
 
-    def _find_term(self, term: mapping.WantedTerm) -> models.Category | models.Tag | None:
-        translated = {"translations__locale": self.locale, "translations__slug": term.slug}
-        if term.taxonomy == mapping.TAG_TAXONOMY:
-            return models.Tag.objects.filter(**translated).first()
-        return models.Category.objects.filter(translations__taxonomy=term.taxonomy, **translated).first()
+    def _find_terms(self, terms: Iterable[mapping.WantedTerm]) -> dict[tuple[str, str], models.Category | models.Tag]:
+        """Those of the terms that are here, by taxonomy and slug."""
+        slugs: dict[str, set[str]] = {}
+        for term in terms:
+            slugs.setdefault(term.taxonomy, set()).add(term.slug)
+        found: dict[tuple[str, str], models.Category | models.Tag] = {}
+        for taxonomy, wanted in slugs.items():
+            condition = {"translations__locale": self.locale, "translations__slug__in": wanted}
+            rows: Iterable[models.Category | models.Tag]
+            if taxonomy == mapping.TAG_TAXONOMY:
+                rows = models.Tag.objects.filter(**condition).prefetch_related("translations")
+            else:
+                condition["translations__taxonomy"] = taxonomy
+                rows = models.Category.objects.filter(**condition).prefetch_related("translations")
+            for term_row in rows:
+                slug = next(row.slug for row in term_row.translations.all() if row.locale == self.locale)
+                found[taxonomy, slug] = term_row
+        return found
 
     def _create_term(self, term: mapping.WantedTerm, translation: dict[str, Any]) -> uuid.UUID:
         data: dict[str, Any] = {"translations": [translation | {"slug": term.slug}]}
@@ -225,18 +253,15 @@ class Importer:
 
     def _take_new_item_terms(self, batch: Sequence[mapping.WantedNode], outcomes: list[tuple[str, str]]) -> None:
         """Terms that items name and the head of the file does not."""
-        for term in {term.key: term for wanted in batch for term in wanted.terms}.values():
-            if term.key in self._terms:
-                continue
-            existing = self._find_term(term)
-            if existing is None:
-                translation = {"locale": self.locale, "name": term.name}
-                self._terms[term.key] = self._create_term(term, translation)
-                self._new_terms.append(term.key)
+        unknown = {term.key: term for wanted in batch for term in wanted.terms if term.key not in self._terms}
+        existing = self._find_terms(unknown.values())
+        for key, term in unknown.items():
+            self._new_terms.append(key)
+            if (row := existing.get(key)) is not None:
+                self._terms[key] = row.id
             else:
-                self._terms[term.key] = existing.id
-                self._new_terms.append(term.key)
-            outcomes.append(("terms named on items only", "created" if existing is None else "unchanged"))
+                self._terms[key] = self._create_term(term, {"locale": self.locale, "name": term.name})
+            outcomes.append(("terms named on items only", "created" if row is None else "unchanged"))
 
     def _existing(self, external_ids: Iterable[str]) -> dict[str, models.Node]:
         nodes = models.Node.objects.filter(external_id__in=list(external_ids)).prefetch_related(

@@ -31,7 +31,7 @@ _META_LEFT_OUT = {
     "_wp_trash_meta_status", "_wp_trash_meta_time", "_wp_desired_post_slug", "_oembed_time",
 }  # fmt: skip
 _PERSONAL_KEY = re.compile(r"(^|_)(e?mail|ip|ip_address|password|pass)(_|$)", re.IGNORECASE)
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 _SERIALISED_SIZE = re.compile(r's:\d+:"(width|height)";(?:i:|s:\d+:")(\d+)')
 _REMOVED = re.compile(r"<(applet|button|embed|form|iframe|input|link|object|script|select|style|textarea)\b", re.I)
 
@@ -205,13 +205,13 @@ class Mapper:
         for key, value in item.meta:
             if not key or not value or key in _META_LEFT_OUT or key.startswith(("_oembed_", "_menu_item_")):
                 continue
-            if _PERSONAL_KEY.search(key) or _EMAIL.search(value):
+            if _PERSONAL_KEY.search(key) or _EMAIL.fullmatch(value):
                 self.kept_private += 1
             elif len(value) > MAXIMUM_META_LENGTH:
                 problem = (
                     f"a custom field of {len(value):,} characters is not kept; the limit is {MAXIMUM_META_LENGTH:,}"
                 )
-                notes.append(Note(item.number, f"wp:postmeta {key}", value, problem))
+                notes.append(Note(item.number, f"wp:postmeta {key}", "", problem))
             elif key in kept:
                 kept[key] = [*(kept[key] if isinstance(kept[key], list) else [kept[key]]), value]
             else:
