@@ -1,0 +1,201 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rustok import environment, servers
+from rustok.environment import CHECKOUT, EnvironmentInvalid, Profile
+
+SAFE_IN_PRODUCTION = {
+    "RUSTOK_PROFILE": "production",
+    "RUSTOK_SECRET_KEY": "k" * 50,
+    "RUSTOK_ALLOWED_HOSTS": "shop.example",
+    "DATABASE_URL": "postgresql://rustok:s3cret@db.example/rustok",
+    "VALKEY_URL": "redis://:s3cret@valkey.example:6379/0",
+}
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without any of our variables."""
+    for variable in list(os.environ):
+        if variable.startswith("RUSTOK_") or variable in ("DATABASE_URL", "VALKEY_URL"):
+            monkeypatch.delenv(variable)
+    return monkeypatch
+
+
+def problems_of(monkeypatch: pytest.MonkeyPatch, **variables: str) -> list[str]:
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(EnvironmentInvalid) as refusal:
+        environment.load()
+    return refusal.value.problems
+
+
+def test_everything_has_a_default(clean):
+    settings = environment.load()
+
+    assert settings.profile is Profile.DEVELOPMENT
+    assert settings.port == 5150
+    assert settings.data_dir == CHECKOUT / ".rustok"
+
+
+def test_an_empty_variable_counts_as_not_set(clean):
+    clean.setenv("RUSTOK_PORT", "")
+
+    assert "port" not in environment.load().model_fields_set
+
+
+def test_a_relative_data_dir_starts_at_the_checkout_wherever_the_command_is_run(clean, tmp_path):
+    clean.setenv("RUSTOK_DATA_DIR", "elsewhere")
+    clean.chdir(tmp_path)
+
+    assert environment.load().data_dir == CHECKOUT / "elsewhere"
+
+
+def test_lists_are_separated_by_commas(clean):
+    clean.setenv("RUSTOK_ALLOWED_HOSTS", "a.example, .b.example,")
+
+    assert environment.load().allowed_hosts == ["a.example", ".b.example"]
+
+
+def test_an_unknown_variable_is_refused_and_the_right_name_suggested(clean):
+    problems = problems_of(clean, RUSTOK_EVENT_BATCH_SIZE="10", RUSTOK_XYZZY="1")
+
+    assert problems == [
+        "RUSTOK_EVENT_BATCH_SIZE is not a setting; did you mean RUSTOK_EVENTS_BATCH_SIZE?",
+        "RUSTOK_XYZZY is not a setting; see docs/reference/settings.md for all of them.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("RUSTOK_PORT", "80a", "valid integer"),
+        ("RUSTOK_PORT", "70000", "less than or equal to 65535"),
+        ("RUSTOK_EVENTS_TRANSPORT", "kafka", "'valkey' or 'memory'"),
+        ("RUSTOK_PROFILE", "staging", "'development', 'test' or 'production'"),
+        ("RUSTOK_EVENTS_TIME_SLICE_SECONDS", "0", "greater than 0"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_variable_and_what_would_be_right(clean, variable, value, told):
+    (problem,) = problems_of(clean, **{variable: value})
+
+    assert problem.startswith(f"{variable}={value!r}: ")
+    assert told in problem
+    assert problem.endswith("Correct or unset it.")
+
+
+def test_all_mistakes_are_told_at_once(clean):
+    problems = problems_of(clean, RUSTOK_PORT="x", RUSTOK_PROT="1", RUSTOK_WEB_WORKERS="0")
+
+    assert len(problems) == 3
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "VALKEY_URL"])
+def test_secrets_are_never_shown(clean, variable):
+    (problem,) = problems_of(clean, **{variable: "mysql://root:s3cret@db/x"})
+
+    assert variable in problem
+    assert "s3cret" not in problem
+
+
+def test_a_database_url_that_libpq_does_not_understand_is_told_without_its_password(clean):
+    clean.setenv("DATABASE_URL", "postgresql://u:s3cret@db:port:7/x?nonsense=1")
+
+    with pytest.raises(EnvironmentInvalid) as refusal:
+        servers.connection_facts(environment.load())
+
+    assert "DATABASE_URL" in str(refusal.value)
+    assert "s3cret" not in str(refusal.value)
+
+
+def test_production_refuses_every_unsafe_default_at_once(clean):
+    problems = problems_of(clean, RUSTOK_PROFILE="production", RUSTOK_DEBUG="1", RUSTOK_EVENTS_TRANSPORT="memory")
+
+    named = {problem.split()[0].split("=")[0] for problem in problems}
+    assert named == {
+        "RUSTOK_SECRET_KEY",
+        "RUSTOK_ALLOWED_HOSTS",
+        "DATABASE_URL",
+        "VALKEY_URL",
+        "RUSTOK_DEBUG",
+        "RUSTOK_EVENTS_TRANSPORT",
+    }
+
+
+def test_production_refuses_a_short_secret_key(clean):
+    (problem,) = problems_of(clean, **SAFE_IN_PRODUCTION | {"RUSTOK_SECRET_KEY": "short"})
+
+    assert "RUSTOK_SECRET_KEY is too short" in problem
+    assert "'short'" not in problem
+
+
+def test_production_starts_with_safe_settings(clean):
+    for variable, value in SAFE_IN_PRODUCTION.items():
+        clean.setenv(variable, value)
+
+    settings = environment.load()
+
+    assert settings.chosen_log_format == "json"
+    assert servers.status(settings) == {
+        "postgres": {"state": "external", "set_by": "DATABASE_URL"},
+        "valkey": {"state": "external", "set_by": "VALKEY_URL"},
+    }
+
+
+def test_urls_replace_the_embedded_servers(clean):
+    clean.setenv("DATABASE_URL", "postgresql://me:pw@db.example:6543/shop?sslmode=require")
+    clean.setenv("VALKEY_URL", "rediss://valkey.example:6380/4")
+
+    facts = servers.connection_facts(environment.load())
+
+    assert facts.database == servers.DatabaseFacts("db.example", "6543", "shop", "me", "pw", {"sslmode": "require"})
+    assert facts.valkey_url == "rediss://valkey.example:6380/4"
+    assert facts.valkey_url_of(5) == "rediss://valkey.example:6380/5"
+    assert facts.celery_broker_url == "rediss://valkey.example:6380/6"
+
+
+def test_facts_are_told_without_starting_or_writing_anything(clean, tmp_path):
+    clean.setenv("RUSTOK_DATA_DIR", str(tmp_path / "none"))
+
+    facts = servers.connection_facts(environment.load())
+
+    assert facts.valkey_url.startswith("unix:///tmp/rustok-")
+    assert facts.valkey_url.endswith("?db=0")
+    assert facts.celery_broker_url.startswith("redis+socket:///tmp/rustok-")
+    assert facts.celery_broker_url.endswith("?virtual_host=2")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(("url", "number"), [("redis://h/3", 3), ("unix:///s.sock?db=7", 7), ("redis://h", 0)])
+def test_the_database_number_of_the_url_is_used_unless_one_is_set(clean, url, number):
+    clean.setenv("VALKEY_URL", url)
+    assert servers.connection_facts(environment.load()).valkey_database == number
+
+    clean.setenv("RUSTOK_VALKEY_DATABASE", "9")
+    assert servers.connection_facts(environment.load()).valkey_database == 9
+
+
+def test_a_valkey_url_with_a_name_for_a_number_is_refused(clean):
+    clean.setenv("VALKEY_URL", "redis://h/first")
+
+    with pytest.raises(EnvironmentInvalid, match="'first' is not a database number"):
+        servers.connection_facts(environment.load())
+
+
+def test_a_command_with_a_wrong_variable_ends_with_a_message_and_not_a_traceback(tmp_path: Path):
+    ended = subprocess.run(
+        [sys.executable, str(CHECKOUT / "manage.py"), "migrate"],
+        env=os.environ | {"RUSTOK_PROT": "80"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert "did you mean RUSTOK_PORT?" in ended.stderr
+    assert "Traceback" not in ended.stderr
