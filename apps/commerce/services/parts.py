@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from apps.commerce import errors, models, snapshots
-from apps.commerce.services import handles, inputs
+from apps.commerce.services import bulk, handles, inputs
 from apps.kernel import ids
 from apps.kernel.errors import FieldProblem, ValidationFailed
 
@@ -28,19 +28,26 @@ def replace_categories(snapshot: snapshots.Snapshot, wanted: Sequence[uuid.UUID]
     known = set(models.Category.objects.filter(id__in=after - before).values_list("id", flat=True))
     if unknown := after - before - known:
         raise category_not_found(unknown.pop())
-    models.ProductCategory.objects.filter(product=snapshot.product, category_id__in=before - after).delete()
-    models.ProductCategory.objects.bulk_create(
-        [models.ProductCategory(product=snapshot.product, category_id=new) for new in sorted(after - before)]
-    )
+    models.ProductCategory.objects.filter(product_id=snapshot.id, category_id__in=before - after).delete()
+    insert_categories([(snapshot, sorted(after - before))])
     snapshot.category_ids = sorted(after)
     return True
+
+
+def insert_categories(placed: Sequence[tuple[snapshots.Snapshot, Sequence[uuid.UUID]]]) -> None:
+    rows = [
+        {"tenant_id": snapshot.product.tenant_id, "product_id": snapshot.id, "category_id": category_id}
+        for snapshot, category_ids in placed
+        for category_id in category_ids
+    ]
+    bulk.insert_values(models.ProductCategory, rows)
 
 
 def build_translation(product: models.Product, given: inputs.ProductTranslationInput) -> models.ProductTranslation:
     """Without its handle."""
     return models.ProductTranslation(
         tenant_id=product.tenant_id,
-        product=product,
+        product_id=product.id,
         locale=given.locale,
         **{name: getattr(given, name) for name in _TRANSLATED},
     )
@@ -104,26 +111,14 @@ def build_options(product: models.Product, wanted: Sequence[inputs.OptionInput])
 
 
 def insert_options(options: Sequence[snapshots.Option]) -> None:
-    models.Option.objects.bulk_create([option.row for option in options])
-    models.OptionTranslation.objects.bulk_create(
-        [
-            models.OptionTranslation(tenant_id=option.row.tenant_id, option=option.row, locale=locale, name=name)
-            for option in options
-            for locale, name in option.names.items()
-        ]
-    )
+    bulk.insert([option.row for option in options])
+    _insert_option_names(options)
     insert_values([value for option in options for value in option.values])
 
 
 def insert_values(values: Sequence[snapshots.Value]) -> None:
-    models.OptionValue.objects.bulk_create([value.row for value in values])
-    models.OptionValueTranslation.objects.bulk_create(
-        [
-            models.OptionValueTranslation(tenant_id=value.row.tenant_id, value=value.row, locale=locale, name=name)
-            for value in values
-            for locale, name in value.names.items()
-        ]
-    )
+    bulk.insert([value.row for value in values])
+    _insert_value_names(values)
 
 
 def replace_options(
@@ -164,8 +159,10 @@ def replace_options(
             raise errors.OptionValueInUse(
                 f'Variants still have the option value "{name}"; change or remove them first.'
             )
-    models.OptionValue.objects.filter(id__in=[value.row.id for value in gone]).delete()
-    models.Option.objects.filter(id__in=[option.row.id for option in gone_options]).delete()
+    if gone:
+        models.OptionValue.objects.filter(id__in=[value.row.id for value in gone]).delete()
+    if gone_options:
+        models.Option.objects.filter(id__in=[option.row.id for option in gone_options]).delete()
     snapshot.options = after
     reordered = []
     for variant in snapshot.variants:
@@ -179,7 +176,7 @@ def replace_options(
 def build_images(product: models.Product, wanted: Sequence[inputs.ImageInput]) -> list[models.ProductImage]:
     return [
         models.ProductImage(
-            tenant_id=product.tenant_id, product=product, url=given.url, alt=given.alt, position=position
+            tenant_id=product.tenant_id, product_id=product.id, url=given.url, alt=given.alt, position=position
         )
         for position, given in enumerate(wanted)
     ]
@@ -198,7 +195,7 @@ def replace_images(
     after: list[models.ProductImage] = []
     for position, given in enumerate(wanted):
         if not stored[given.url]:
-            image = models.ProductImage(product=snapshot.product, url=given.url, alt=given.alt, position=position)
+            image = models.ProductImage(product_id=snapshot.id, url=given.url, alt=given.alt, position=position)
             image.save(force_insert=True)
         else:
             image = stored[given.url].pop(0)
@@ -217,14 +214,32 @@ def replace_images(
 
 
 def _build_option(product: models.Product, given: inputs.OptionInput, position: int) -> snapshots.Option:
-    row = models.Option(tenant_id=product.tenant_id, product=product, position=position)
+    row = models.Option(tenant_id=product.tenant_id, product_id=product.id, position=position)
     values = [_new_value(row, value, index) for index, value in enumerate(given.values)]
     return snapshots.Option(row, dict(given.names), values)
 
 
 def _new_value(option: models.Option, given: inputs.OptionValueInput, position: int) -> snapshots.Value:
-    row = models.OptionValue(tenant_id=option.tenant_id, option=option, position=position)
+    row = models.OptionValue(tenant_id=option.tenant_id, option_id=option.id, position=position)
     return snapshots.Value(row, dict(given.names))
+
+
+def _insert_option_names(options: Sequence[snapshots.Option]) -> None:
+    rows = [
+        {"tenant_id": option.row.tenant_id, "option_id": option.row.id, "locale": locale, "name": name}
+        for option in options
+        for locale, name in option.names.items()
+    ]
+    bulk.insert_values(models.OptionTranslation, rows)
+
+
+def _insert_value_names(values: Sequence[snapshots.Value]) -> None:
+    rows = [
+        {"tenant_id": value.row.tenant_id, "value_id": value.row.id, "locale": locale, "name": name}
+        for value in values
+        for locale, name in value.names.items()
+    ]
+    bulk.insert_values(models.OptionValueTranslation, rows)
 
 
 def _check_options(wanted: Sequence[inputs.OptionInput], *, known: set[str]) -> None:
@@ -295,10 +310,8 @@ def _rename_option(option: snapshots.Option, names: dict[str, str]) -> bool:
     if option.names == names:
         return False
     models.OptionTranslation.objects.filter(option=option.row).delete()
-    models.OptionTranslation.objects.bulk_create(
-        [models.OptionTranslation(option=option.row, locale=locale, name=name) for locale, name in names.items()]
-    )
     option.names = dict(names)
+    _insert_option_names([option])
     return True
 
 
@@ -306,8 +319,6 @@ def _rename_value(value: snapshots.Value, names: dict[str, str]) -> bool:
     if value.names == names:
         return False
     models.OptionValueTranslation.objects.filter(value=value.row).delete()
-    models.OptionValueTranslation.objects.bulk_create(
-        [models.OptionValueTranslation(value=value.row, locale=locale, name=name) for locale, name in names.items()]
-    )
     value.names = dict(names)
+    _insert_value_names([value])
     return True

@@ -37,7 +37,7 @@ def check_prices(prices: Sequence[inputs.PriceInput], *, pointer: str = "/prices
 def build_price(variant: models.Variant, price: inputs.PriceInput) -> models.Price:
     return models.Price(
         tenant_id=variant.tenant_id,
-        variant=variant,
+        variant_id=variant.id,
         currency=price.currency,
         amount=price.amount,
         compare_at=price.compare_at,

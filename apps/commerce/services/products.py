@@ -11,7 +11,7 @@ from typing import Any
 from django.db import IntegrityError
 
 from apps.commerce import errors, events, models, snapshots
-from apps.commerce.services import handles, inputs, locations, parts, variants
+from apps.commerce.services import bulk, handles, inputs, locations, parts, variants
 from apps.commerce.services.recording import named, record, writing
 from apps.kernel.errors import DomainError, FieldProblem
 from apps.outbox.append import unit_of_work
@@ -290,21 +290,11 @@ def _put_stock(
 def _insert(built: Sequence[snapshots.Snapshot], movements: Sequence[models.InventoryMovement]) -> None:
     if not built:
         return
-    models.Product.objects.bulk_create([snapshot.product for snapshot in built])
-    models.ProductTranslation.objects.bulk_create(
-        [translation for snapshot in built for translation in snapshot.translations.values()]
-    )
+    bulk.insert([snapshot.product for snapshot in built])
+    bulk.insert([translation for snapshot in built for translation in snapshot.translations.values()])
     parts.insert_options([option for snapshot in built for option in snapshot.options])
-    models.ProductImage.objects.bulk_create([image for snapshot in built for image in snapshot.images])
-    models.ProductCategory.objects.bulk_create(
-        [
-            models.ProductCategory(
-                tenant_id=snapshot.product.tenant_id, product_id=snapshot.id, category_id=category_id
-            )
-            for snapshot in built
-            for category_id in snapshot.category_ids
-        ]
-    )
+    bulk.insert([image for snapshot in built for image in snapshot.images])
+    parts.insert_categories([(snapshot, snapshot.category_ids) for snapshot in built])
     variants.insert([variant for snapshot in built for variant in snapshot.variants], movements)
 
 

@@ -60,14 +60,35 @@ def sync_products(*, wanted: Sequence[inputs.NewProduct], now: datetime, reason:
                 )
             else:
                 outcome.failures[index] = created.failures[position]
-        for index, product in enumerate(wanted):
-            if snapshot := stored.get(product.external_id):
-                try:
-                    with writing(savepoint=True):
-                        outcome.done[index] = _Sync(snapshot, product, found, now, reason).run()
-                except DomainError as failure:
-                    outcome.failures[index] = failure
+        try:
+            with writing(savepoint=True):
+                outcome.done |= {
+                    index: _Sync(stored[product.external_id], product, found, now, reason).run()
+                    for index, product in enumerate(wanted)
+                    if product.external_id in stored
+                }
+        except DomainError:
+            _sync_one_by_one(wanted, outcome, found, now, reason)
     return outcome
+
+
+def _sync_one_by_one(
+    wanted: Sequence[inputs.NewProduct],
+    outcome: Outcome,
+    found: dict[str, models.StockLocation],
+    now: datetime,
+    reason: str,
+) -> None:
+    """One of them can't be taken: again, each by itself, from what is stored."""
+    for index, product in enumerate(wanted):
+        if index in outcome.done or index in outcome.failures:
+            continue
+        (snapshot,) = _lock_stored([product]).values()
+        try:
+            with writing(savepoint=True):
+                outcome.done[index] = _Sync(snapshot, product, found, now, reason).run()
+        except DomainError as failure:
+            outcome.failures[index] = failure
 
 
 def _lock_stored(wanted: Sequence[inputs.NewProduct]) -> dict[str | None, snapshots.Snapshot]:

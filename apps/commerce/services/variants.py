@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.commerce import errors, events, models, snapshots
-from apps.commerce.services import inputs, inventory, locations, pricing
+from apps.commerce.services import bulk, inputs, inventory, locations, pricing
 from apps.commerce.services.recording import record, writing
 from apps.kernel.errors import FieldProblem, ValidationFailed
 
@@ -60,9 +60,10 @@ def build_variant(
     value_ids = find_values(snapshot, new.values, pointer=pointer)
     pricing.check_prices(new.prices, pointer=f"{pointer}/prices")
     check_stock(new.stock, pointer=f"{pointer}/stock")
+    image = find_image(snapshot, new.image, pointer=pointer)
     row = models.Variant(
         tenant_id=snapshot.product.tenant_id,
-        product=snapshot.product,
+        product_id=snapshot.id,
         position=position,
         sku=new.sku,
         barcode=new.barcode,
@@ -70,7 +71,7 @@ def build_variant(
         inventory_policy=new.inventory_policy,
         manage_inventory=new.manage_inventory,
         requires_shipping=new.requires_shipping,
-        image=find_image(snapshot, new.image, pointer=pointer),
+        image_id=image.id if image else None,
         metadata=new.metadata,
         combination=snapshots.combination(value_ids),
     )
@@ -94,8 +95,8 @@ def build_stock(
             raise locations.not_found(entry.location)
         variant.levels[location.id] = models.InventoryLevel(
             tenant_id=variant.row.tenant_id,
-            variant=variant.row,
-            location=location,
+            variant_id=variant.row.id,
+            location_id=location.id,
             stocked=entry.quantity,
             low_stock_threshold=entry.low_stock_threshold,
             allow_backorder=inventory.allows_backorder(variant.row),
@@ -116,17 +117,11 @@ def build_stock(
 
 def insert(variants: Sequence[snapshots.Variant], movements: Sequence[models.InventoryMovement]) -> None:
     """Write new variants with all that hangs on them, one statement a table."""
-    models.Variant.objects.bulk_create([variant.row for variant in variants])
-    models.VariantOptionValue.objects.bulk_create(
-        [
-            models.VariantOptionValue(tenant_id=variant.row.tenant_id, variant_id=variant.row.id, value_id=value_id)
-            for variant in variants
-            for value_id in variant.value_ids
-        ]
-    )
-    models.Price.objects.bulk_create([price for variant in variants for price in variant.prices.values()])
-    models.InventoryLevel.objects.bulk_create([level for variant in variants for level in variant.levels.values()])
-    models.InventoryMovement.objects.bulk_create(movements)
+    bulk.insert([variant.row for variant in variants])
+    _insert_option_values(variants)
+    bulk.insert([price for variant in variants for price in variant.prices.values()])
+    bulk.insert([level for variant in variants for level in variant.levels.values()])
+    bulk.insert(movements)
 
 
 def apply_new_variant(
@@ -266,7 +261,14 @@ def check_stock(stock: Sequence[inputs.StockInput], *, pointer: str) -> None:
 
 def _replace_values(variant: snapshots.Variant, value_ids: list[uuid.UUID]) -> None:
     models.VariantOptionValue.objects.filter(variant=variant.row).delete()
-    models.VariantOptionValue.objects.bulk_create(
-        [models.VariantOptionValue(variant=variant.row, value_id=value_id) for value_id in value_ids]
-    )
     variant.value_ids = value_ids
+    _insert_option_values([variant])
+
+
+def _insert_option_values(variants: Sequence[snapshots.Variant]) -> None:
+    rows = [
+        {"tenant_id": variant.row.tenant_id, "variant_id": variant.row.id, "value_id": value_id}
+        for variant in variants
+        for value_id in variant.value_ids
+    ]
+    bulk.insert_values(models.VariantOptionValue, rows)

@@ -21,7 +21,7 @@ from apps.tenants import queries, scope
 
 class Command(BaseCommand):
     help = (
-        "Import products from a Shopify product CSV (.csv or .csv.gz, UTF-8). Products are found again by their handle: "
+        "Import products from a Shopify product CSV (.csv, .csv.gz; UTF-8). Products are found again by their handle: "
         "importing a file again changes only what differs. Images are not fetched; cost prices are not taken. "
         "Exit codes: 0 every product was taken (the report may hold notes), "
         "1 refused or nothing could be imported, 3 imported, but some products were skipped (see the report)."
