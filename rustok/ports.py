@@ -4,6 +4,7 @@ import contextlib
 import errno
 import socket
 import sys
+from dataclasses import dataclass
 
 import psutil
 
@@ -14,21 +15,26 @@ class PortTaken(Exception):
     """The port that was asked for cannot be had; the message names its holder where the system tells."""
 
 
+@dataclass(frozen=True)
 class Reservation:
-    """A port promised to us until the process ends, also against another checkout that is looking for one just now."""
+    """A port promised to us until it is released or the process ends, also against a second checkout."""
 
-    def __init__(self, port: int, promise: socket.socket | None) -> None:
-        self.port = port
-        self._promise = promise
+    port: int
+    _promise: socket.socket
+
+    def release(self) -> None:
+        self._promise.close()
 
 
 def reserve(host: str, port: int) -> Reservation:
     """Take exactly this port. Raises PortTaken."""
     promise = _promise(port)
-    problem = "another checkout is about to use it" if promise is None else _problem(host, port)
-    if problem:
-        raise PortTaken(f"Port {port} on {host} cannot be used: {problem}. Set RUSTOK_PORT to another one.")
-    return Reservation(port, promise)
+    problem = _problem(host, port) if promise else "another checkout is about to use it"
+    if promise and not problem:
+        return Reservation(port, promise)
+    if promise:
+        promise.close()
+    raise PortTaken(f"Port {port} on {host} cannot be used: {problem}. Set RUSTOK_PORT to another one.")
 
 
 def reserve_next_free(host: str, port: int) -> Reservation:

@@ -183,10 +183,16 @@ class Log:
     def new_lines(self) -> list[str]:
         text = self._rest + (self._file.read() if self._file else "")
         if self._is_replaced():
+            self.close()
             self._file = self._open()
             text += self._file.read() if self._file else ""
         *lines, self._rest = text.split("\n")
         return lines
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
 
     def _open(self) -> io.TextIOWrapper | None:
         try:

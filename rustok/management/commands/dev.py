@@ -69,6 +69,7 @@ class Command(BaseCommand):
                 finally:
                     self._stop(running)
             finally:
+                reservation.release()
                 stopped = servers.stop()
                 self._say(f"Stopped{' ' + ' and '.join(stopped) if stopped else ''}. The data stay for the next start.")
 
