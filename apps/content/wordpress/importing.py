@@ -237,11 +237,12 @@ class Importer:
             new_ids = {wanted.external_id: ids.new_id() for wanted in fresh}
             self._create(fresh, parents, new_ids, known, notes)
             outcomes += [(wanted.label, "created") for wanted in fresh]
+            known |= new_ids
             for wanted in batch:
                 if (node := existing.get(wanted.external_id)) is not None:
                     parent_id = known.get(parents[wanted.external_id] or "")
                     is_late = wanted.external_id in late
-                    is_changed = self._update(node, wanted, node.parent_id if is_late else parent_id)
+                    is_changed = self._update(node, wanted, node.parent_id if is_late else parent_id, notes)
                     outcomes.append((wanted.label, "updated" if is_changed else "unchanged"))
         for label, outcome in outcomes:
             self.tally.add(label, outcome)
@@ -334,7 +335,9 @@ class Importer:
                 problem = f'the slug "{wanted.slug}" is taken; got "{slug_of[node_id]}"'
                 notes.append(mapping.Note(wanted.row, "wp:post_name", wanted.slug, problem))
 
-    def _update(self, node: models.Node, wanted: mapping.WantedNode, parent_id: uuid.UUID | None) -> bool:
+    def _update(
+        self, node: models.Node, wanted: mapping.WantedNode, parent_id: uuid.UUID | None, notes: list[mapping.Note]
+    ) -> bool:
         """Make an existing node what the file says; whether anything was different."""
         is_changed = False
         if self._differs(node, wanted):
@@ -349,8 +352,10 @@ class Importer:
             )
             is_changed = True
         if parent_id != node.parent_id:
-            services.set_parent(node_id=node.id, parent_id=parent_id)
-            is_changed = True
+            is_moved, problem = _moved(node.id, parent_id)
+            if problem is not None:
+                notes.append(mapping.Note(wanted.row, "wp:post_parent", wanted.title, problem))
+            is_changed |= is_moved
         return self._update_status(node, wanted) or is_changed
 
     def _update_status(self, node: models.Node, wanted: mapping.WantedNode) -> bool:
@@ -410,14 +415,22 @@ class Importer:
                     if parent not in known:
                         self._note(note)
                         continue
-                    try:
-                        with unit_of_work(savepoint=True):
-                            services.set_parent(node_id=known[child], parent_id=known[parent])
-                    except errors.Conflict as error:
-                        self._note(mapping.Note(note.row, note.column, note.value, error.detail))
+                    _, problem = _moved(known[child], known[parent])
+                    if problem is not None:
+                        self._note(mapping.Note(note.row, note.column, note.value, problem))
 
     def _note(self, note: mapping.Note) -> None:
         self.report.add(row=note.row, column=note.column, value=note.value, problem=note.problem)
+
+
+def _moved(node_id: uuid.UUID, parent_id: uuid.UUID | None) -> tuple[bool, str | None]:
+    """Whether the node could be placed there, else why not: the file may hold a circle or too deep a tree."""
+    try:
+        with unit_of_work(savepoint=True):
+            services.set_parent(node_id=node_id, parent_id=parent_id)
+    except errors.Conflict as error:
+        return False, error.detail
+    return True, None
 
 
 def _chunks[Thing](things: Iterable[Thing], size: int) -> Iterator[Sequence[Thing]]:

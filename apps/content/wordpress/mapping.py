@@ -249,12 +249,14 @@ def moment(value: str) -> datetime | None:
 
 
 def _rss_moment(value: str) -> datetime | None:
+    if "-0001" in value:  # how WordPress writes a zero date in RFC 822
+        return None
     try:
         found = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError):
         return None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return found.astimezone(UTC) if found.year > 1 else None
+    return found.astimezone(UTC)
 
 
 def _status(item: reading.Item, notes: list[Note]) -> tuple[str, datetime | None]:
@@ -300,9 +302,11 @@ def _slug(item: reading.Item, notes: list[Note]) -> str | None:
 
 
 def _terms(item: reading.Item, notes: list[Note]) -> list[WantedTerm]:
+    # WXR 1.0 writes each term twice: as plain RSS without a taxonomy, and in full.
+    has_full_terms = any(term.taxonomy for term in item.terms)
     found: dict[tuple[str, str], WantedTerm] = {}
     for term in item.terms:
-        if term.taxonomy == MENU_TAXONOMY:
+        if term.taxonomy == MENU_TAXONOMY or (has_full_terms and not term.taxonomy):
             continue
         slug, _ = _term_slug(item.number, "category", term.slug)
         if not term.taxonomy:
@@ -322,6 +326,8 @@ def _term_slug(row: int, column: str, value: str) -> tuple[str, list[Note]]:
 
 
 def _taxonomy(name: str) -> str:
+    if name == "tag":  # the word of WXR 1.0
+        return TAG_TAXONOMY
     return re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("_-")[:64] or "category"
 
 

@@ -85,7 +85,7 @@ class Command(BaseCommand):
         if not options["quiet"]:
             self._summarise(importer, locale, progress, report, is_dry_run=options["dry_run"])
         if importer.failed:
-            raise CommandError(f"{importer.failed:,} objects were skipped; {_where(report)} says why.", returncode=3)
+            raise CommandError(f"Skipped objects: {importer.failed:,}; {_where(report)} says why.", returncode=3)
 
     def _summarise(
         self,
@@ -111,7 +111,7 @@ class Command(BaseCommand):
                 f"  note: {importer.mapper.kept_private:,} custom fields with addresses or passwords were left out."
             )
         if report.count:
-            self.stdout.write(f"  {report.count:,} notes: {_where(report)}. The first of them:")
+            self.stdout.write(f"  notes: {report.count:,}, in {_where(report)}. The first of them:")
             for problem in report.examples:
                 self.stdout.write(f"    row {problem.row}, {problem.column}, {problem.value}: {problem.problem}")
 

@@ -1,0 +1,514 @@
+"""`import_wordpress`: what a site becomes, again and again, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.content import models, queries, services
+from apps.content.wordpress import importing, mapping, reading
+from apps.outbox.models import Log
+from apps.tenants import models as tenants
+from tests import factories
+from tests.content import making, wxr
+
+SITE = "wordpress:site.test"
+
+
+class Run:
+    """Runs the command for one tenant; `rows` are the report of the last run."""
+
+    def __init__(self, tenant: tenants.Tenant, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.tenant, self.folder, self.capsys = tenant, folder, capsys
+        self.rows: list[tuple[int, str, str, str]] = []
+
+    def __call__(self, path: Path, **options: Any) -> str:
+        report = self.folder / "report.csv"
+        try:
+            call_command("import_wordpress", str(path), tenant=self.tenant.slug, report=report, **options)
+        finally:
+            if report.exists():
+                with report.open(encoding="utf-8", newline="") as file:
+                    self.rows = [(int(row[0]), row[1], row[2], row[3]) for row in list(csv.reader(file))[1:]]
+        return self.capsys.readouterr().out
+
+    def problems(self, row: int) -> list[str]:
+        return [problem for number, _, _, problem in self.rows if number == row]
+
+
+@pytest.fixture
+def run(tenant: tenants.Tenant, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(tenant, tmp_path, capsys)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    return wxr.small_site(tmp_path / "site.xml")
+
+
+def node(key: object) -> models.Node:
+    found = models.Node.objects.get(external_id=f"{SITE}:{key}")
+    return queries.get_node(node_id=found.id)
+
+
+def state() -> dict[str, Any]:
+    """All content of the tenant at work, without ids and the times of writing."""
+    names = {row.id: row.external_id for row in models.Node.objects.all()}
+    terms = dict(models.CategoryTranslation.objects.values_list("category_id", "slug"))
+    terms |= dict(models.TagTranslation.objects.values_list("tag_id", "slug"))
+    found: dict[str, Any] = {}
+    for id, external_id in names.items():
+        whole = queries.get_node(node_id=id)
+        found[str(external_id)] = {
+            "fields": (whole.kind, whole.status, whole.author_name, whole.metadata, whole.published_at, whole.depth),
+            "parent": names.get(whole.parent_id) if whole.parent_id else None,
+            "translations": [(row.locale, row.title, row.slug, row.excerpt) for row in whole.translations.all()],
+            "bodies": [(row.locale, row.format, row.body) for row in whole.bodies.all()],
+            "terms": [terms[link.category_id] for link in whole.category_links.all()],
+            "tags": sorted(terms[link.tag_id] for link in whole.tag_links.all()),
+        }
+    rows = models.CategoryTranslation.objects.values_list("taxonomy", "slug", "name", "category__depth")
+    return found | {"categories": sorted(rows)}
+
+
+def test_a_small_site_becomes_nodes_and_terms(run: Run, site: Path, at_work: Any) -> None:
+    output = run(site)
+
+    assert "pages: 3 created" in output
+    assert "posts: 7 created" in output
+    assert "comments: 6 created" in output
+    assert "menu items: 0 created, 0 updated, 0 unchanged, 2 skipped" in output
+    hello = node(20)
+    [text], [body] = hello.translations.all(), hello.bodies.all()
+    assert (hello.kind, hello.status, hello.author_name) == ("post", "published", "Ann Author")
+    assert str(hello.published_at) == "2020-01-02 03:04:05+00:00"
+    assert (text.locale, text.title, text.slug, text.excerpt) == ("en", "Hello", "hello", "Short")
+    assert body.body == '<!-- wp:paragraph -->\n<p>Hi [gallery ids="1"]</p>\n<!-- /wp:paragraph -->'
+    assert hello.metadata == {
+        "link": "https://site.test/hello/",
+        "slug": "hello",
+        "sticky": True,
+        "featured_image": f"{SITE}:30",
+        "meta": {"mood": ["calm", "glad"], "sizes": 'a:1:{s:1:"a";i:1;}'},
+    }
+    slugs = dict(models.CategoryTranslation.objects.values_list("category_id", "slug"))
+    assert [slugs[link.category_id] for link in hello.category_links.all()] == ["local", "jazz", "post-format-aside"]
+    tags = models.TagTranslation.objects.filter(tag__node_links__node=hello).values_list("slug", flat=True)
+    assert set(tags) == {"red", "blue"}
+
+
+def test_parents_are_found_wherever_they_are(run: Run, site: Path, at_work: Any) -> None:
+    run(site)
+
+    assert node(11).parent_id == node(10).id
+    assert node(30).parent_id == node(20).id
+    assert (node(60).parent_id, node(60).depth) == (None, 0)
+    assert run.problems(15) == ["the parent is not in the file; taken without a parent"]
+    local = models.CategoryTranslation.objects.select_related("category").get(slug="local")
+    assert (local.name, local.category.depth) == ("Local & near", 1)
+    making.check_deferred_constraints()
+
+
+def test_comments_are_nodes_below_what_they_answer(run: Run, site: Path, at_work: Any) -> None:
+    run(site)
+
+    first, answer, spam, waiting, ping, lost = (node(f"comment:{number}") for number in range(1, 7))
+    assert first.parent_id == spam.parent_id == lost.parent_id == node(20).id
+    assert (answer.parent_id, answer.depth) == (first.id, 2)
+    assert [row.status for row in (first, spam, waiting)] == ["published", "archived", "draft"]
+    assert answer.metadata == {"author_name": "Bob", "url": "https://bob.test/"}
+    assert ping.metadata["comment_type"] == "pingback"
+    assert first.author_name == "Eve"
+    assert [row.title for row in answer.translations.all()] == ["Comment by Bob"]
+    assert "the comment it answers is not in the file; placed below the post" in run.problems(3)
+
+
+def test_statuses_dates_and_slugs(run: Run, site: Path, at_work: Any) -> None:
+    run(site)
+
+    assert [node(id).status for id in (21, 22, 23, 24)] == ["draft", "draft", "archived", "draft"]
+    assert node(21).metadata["has_password"] is True
+    assert "hush" not in str(list(Log.objects.values_list("data", flat=True)))
+    assert (node(22).metadata["status"], node(22).metadata["date"]) == ("future", "2099-01-01T00:00:00.000000Z")
+    assert making.slug_of(node(25)) == "privet"
+    assert making.slug_of(node(26)) == "hello-2"
+    assert [row.title for row in node(24).translations.all()] == ["No title"]
+    assert run.problems(4) == ["protected by a password; taken as a draft"]
+    assert run.problems(5) == ["taken as a draft; the metadata keep the status and the date"]
+    assert 'the slug "hello" is taken; got "hello-2"' in run.problems(9)
+    assert run.problems(8) == ['slugs are a-z, 0-9 and hyphens; taken as "privet"']
+
+
+def test_files_and_custom_types(run: Run, site: Path, at_work: Any) -> None:
+    run(site)
+
+    photo = node(30)
+    assert (photo.kind, photo.status) == ("attachment", "published")
+    assert photo.metadata == {
+        "link": "https://site.test/photo/",
+        "slug": "photo",
+        "url": "https://site.test/files/photo.jpg?x=1",
+        "mime_type": "image/jpeg",
+        "file": "2020/photo.jpg",
+        "alt": "A photo",
+        "width": 640,
+        "height": 480,
+    }
+    assert (node(40).kind, node(40).metadata["post_type"]) == ("custom", "portfolio")
+    [css] = node(41).bodies.all()
+    assert (css.format, css.body) == ("plain", "a > b { color: red }")
+    assert (node(10).metadata["menu_order"], node(10).metadata["template"]) == (3, "wide.php")
+
+
+def test_menus_and_what_is_left_out_are_rows_of_the_report(run: Run, site: Path, at_work: Any) -> None:
+    output = run(site)
+
+    assert (0, "wp:term", "Main menu", "menus are not taken yet") in run.rows
+    assert run.problems(13) == ["menus are not taken yet; the post id 50 occurs more than once"]
+    assert (3, "content:encoded", "<script>", "not allowed in a body; left out") in run.rows
+    assert any(column == "wp:postmeta huge" for _, column, _, _ in run.rows)
+    assert "2 custom fields with addresses or passwords were left out" in output
+
+
+def test_nothing_personal_is_kept(run: Run, site: Path, at_work: Any) -> None:
+    run(site)
+
+    kept = str(list(Log.objects.values_list("data", flat=True))) + str(state()) + str(run.rows)
+    assert "private.test" not in kept
+    assert "198.51.100.7" not in kept
+
+
+def test_the_same_file_again_changes_nothing(run: Run, site: Path, at_work: Any) -> None:
+    run(site)
+    before, events = state(), making.event_count()
+    stamps = list(models.Node.objects.order_by("id").values_list("id", "updated_at"))
+
+    output = run(site)
+
+    assert making.event_count() == events
+    assert state() == before
+    assert list(models.Node.objects.order_by("id").values_list("id", "updated_at")) == stamps
+    assert not re.search(r"[1-9]\d* (created|updated)", output)
+    assert "comments: 0 created, 0 updated, 6 unchanged" in output
+
+
+def test_a_newer_export_changes_what_differs_only(run: Run, tmp_path: Path, at_work: Any) -> None:
+    old = wxr.write(
+        tmp_path / "old.xml",
+        wxr.category("news", "News"),
+        wxr.item(1, "Same", name="same"),
+        wxr.item(2, "Old title", name="old-slug", terms=[("category", "news", "News")]),
+        wxr.item(3, "Draft", name="draft", status="draft"),
+        wxr.item(4, "Public", name="public"),
+        wxr.item(5, "Child", type="page", name="child"),
+        wxr.item(6, "Kept", name="kept"),
+    )
+    new = wxr.write(
+        tmp_path / "new.xml",
+        wxr.category("news", "Latest news", parent="all"),
+        wxr.category("all", "All"),
+        wxr.item(1, "Same", name="same"),
+        wxr.item(2, "New title", name="new-slug"),
+        wxr.item(3, "Draft", name="draft"),
+        wxr.item(4, "Public", name="public", status="draft"),
+        wxr.item(5, "Child", type="page", name="child", parent=7),
+        wxr.item(6, "Kept", name="kept", status="trash"),
+        wxr.item(7, "Parent", type="page", name="parent"),
+    )
+    run(old)
+
+    output = run(new)
+
+    assert "posts: 0 created, 4 updated, 1 unchanged, 0 skipped" in output
+    assert "categories: 1 created, 1 updated" in output
+    assert making.types_of(node(1).id) == ["node.created", "node.published"]
+    assert making.types_of(node(2).id)[2:] == ["node.updated", "translation.updated", "redirect.added"]
+    assert making.slug_of(node(2)) == "new-slug"
+    assert [node(id).status for id in (3, 4, 6)] == ["published", "draft", "archived"]
+    assert node(5).parent_id == node(7).id
+    assert queries.find_redirect(kind="post", locale="en", slug="old-slug") is not None
+
+
+def test_an_import_that_died_is_finished_by_the_next_one(
+    run: Run, site: Path, at_work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Like a kill -9: nothing of ours catches it."""
+
+    take, calls = importing.Importer._take, Counter[str]()
+
+    def die_in_the_fourth(self: Any, batch: Any) -> None:
+        calls["batch"] += 1
+        take(self, batch)
+        if calls["batch"] == 4:
+            raise Killed
+
+    monkeypatch.setattr(importing.Importer, "_take", die_in_the_fourth)
+    with pytest.raises(Killed):
+        run(site, batch_size=3)
+    monkeypatch.undo()
+    written = models.Node.objects.count()
+    run(site, batch_size=3)
+    resumed = state()
+
+    undisturbed = factories.make_tenant()
+    with factories.at_work(undisturbed):
+        Run(undisturbed, run.folder, run.capsys)(site)
+        assert 0 < written < models.Node.objects.count()
+        assert resumed == state()
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(run: Run, site: Path, at_work: Any) -> None:
+    before = making.event_count()
+
+    dry = run(site, dry_run=True)
+    dry_rows = run.rows
+    events_after_dry = making.event_count()
+    wet = run(site)
+
+    assert events_after_dry == before
+    assert "Would import 15 items" in dry
+    assert dry.splitlines()[1:] == wet.splitlines()[1:]
+    assert dry_rows == run.rows
+
+
+def test_an_object_that_cannot_be_taken_is_skipped_whole(run: Run, tmp_path: Path, at_work: Any) -> None:
+    path = wxr.write(
+        tmp_path / "odd.xml",
+        wxr.item(1, "Fine", terms=[("post_tag", "new", "New")]),
+        wxr.item(2, "Too long", content="x" * 1_000_001, comments=wxr.comment(1) + wxr.comment(2, parent=1)),
+        wxr.item(3, "Fine too", terms=[("post_tag", "new", "New")]),
+    )
+
+    with pytest.raises(CommandError, match="Skipped objects: 3") as ended:
+        run(path)
+
+    assert ended.value.returncode == 3
+    assert set(models.Node.objects.values_list("external_id", flat=True)) == {f"{SITE}:1", f"{SITE}:3"}
+    assert models.Tag.objects.count() == 1
+    assert run.problems(2)[0].startswith("bodies/0/body")
+    assert run.problems(2)[1:] == ["what it comments on was not taken"] * 2
+    assert "posts: 2 created, 0 updated, 0 unchanged, 1 skipped" in run.capsys.readouterr().out
+
+
+def test_an_id_that_comes_twice_is_taken_once(run: Run, tmp_path: Path, at_work: Any) -> None:
+    path = wxr.write(
+        tmp_path / "twice.xml",
+        wxr.item(1, "First", comments=wxr.comment(1)),
+        wxr.item(1, "Second", comments=wxr.comment(2)),
+        wxr.item(3, "Third", comments=wxr.comment(1)),
+    )
+
+    with pytest.raises(CommandError, match="Skipped objects: 3"):
+        run(path)
+
+    titles = models.NodeTranslation.objects.exclude(kind="comment").values_list("title", flat=True)
+    assert set(titles) == {"First", "Third"}
+    assert "the post id 1 occurs more than once; the first one is taken" in run.problems(2)
+    assert "its post, with the id 1, was not taken" in run.problems(2)
+    assert "the comment id 1 occurs more than once; the first one is taken" in run.problems(3)
+
+
+def test_circles_in_the_file_are_reported(run: Run, tmp_path: Path, at_work: Any) -> None:
+    path = wxr.write(
+        tmp_path / "circle.xml",
+        wxr.category("a", "A", parent="b"),
+        wxr.category("b", "B", parent="a"),
+        wxr.item(1, "One", type="page", parent=2),
+        wxr.item(2, "Two", type="page", parent=1),
+    )
+
+    run(path)
+    events = making.event_count()
+    run(path)
+
+    assert any("below" in problem for problem in run.problems(1))
+    assert node(2).parent_id == node(1).id
+    assert making.event_count() == events
+
+
+@pytest.mark.parametrize(
+    ("version", "scheme", "gzipped"), [("1.0", "http", False), ("1.1", "http", True), ("1.2", "https", True)]
+)
+def test_all_versions_namespaces_and_gzip_are_read(
+    run: Run, tmp_path: Path, at_work: Any, version: str, scheme: str, gzipped: bool
+) -> None:
+    path = wxr.write(tmp_path / "v.xml", wxr.item(1, "Read"), version=version, scheme=scheme)
+    if gzipped:
+        path.write_bytes(gzip.compress(path.read_bytes()))
+
+    output = run(path)
+
+    assert f"(WXR {version})" in output
+    assert [row.title for row in node(1).translations.all()] == ["Read"]
+
+
+def test_an_item_without_an_id_is_known_by_its_guid(run: Run, tmp_path: Path, at_work: Any) -> None:
+    guid = f"https://site.test/?p=1&x={'y' * 300}"
+    item = wxr.item(None, "No id").replace("</item>", f"{wxr.element('guid', guid)}</item>")
+    path = wxr.write(tmp_path / "guid.xml", item, wxr.item(None, "Only a link", name="only"))
+
+    run(path)
+    events = making.event_count()
+    run(path)
+
+    assert making.event_count() == events
+    found = set(models.Node.objects.values_list("external_id", flat=True))
+    assert f"{SITE}:https://site.test/only/" in found
+    assert any(str(external_id).startswith("wordpress:sha256:") for external_id in found)
+
+
+def test_another_locale_can_be_named(run: Run, tmp_path: Path, at_work: Any) -> None:
+    path = wxr.write(tmp_path / "de.xml", wxr.item(1, "Hallo"), language="fr-FR")
+
+    output = run(path, locale="de")
+
+    assert [row.locale for row in node(1).translations.all()] == ["de"]
+    assert 'the file says its language is "fr-FR"; it was taken as "de"' in output
+    with pytest.raises(CommandError, match=r'"fr" is not enabled.*enabled: de, en'):
+        run(path, locale="fr")
+
+
+def test_quiet_says_nothing(run: Run, site: Path, at_work: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(site, quiet=True) == ""
+    assert capsys.readouterr().err == ""
+
+
+BOMB = '<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><rss><channel>&b;</channel></rss>'
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: "", "is empty"),
+        (lambda text: "id;title\n1;x", "not well-formed XML at line 1, column 2: not well-formed (invalid token)"),
+        (lambda text: text[:-60], "not well-formed XML at line"),
+        (lambda text: text.replace("<p>", "\x01"), "invalid token"),
+        (lambda text: "<html><body/></html>", "not a WordPress export: it has <html> where <rss>"),
+        (lambda text: '<rss version="2.0"><channel><title>x</title></channel></rss>', "it has no wp:wxr_version"),
+        (lambda text: text.replace(">1.2<", ">2.0<"), 'its wp:wxr_version is "2.0"; known are 1.0, 1.1, 1.2'),
+        (lambda text: BOMB, "declares a document type or entities"),
+        (lambda text: text.replace("UTF-8", "KLINGON"), "encoding"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_before_anything_is_written(
+    run: Run, site: Path, at_work: Any, damage: Callable[[str], str], message: str
+) -> None:
+    site.write_text(damage(site.read_text(encoding="utf-8")), encoding="utf-8")
+    before = making.event_count()
+
+    with pytest.raises(CommandError, match=re.escape(message)) as refused:
+        run(site)
+
+    assert refused.value.returncode == 1
+    assert str(site) in str(refused.value)
+    assert making.event_count() == before
+
+
+def test_a_cut_off_gzip_a_missing_file_and_an_unknown_tenant_are_refused(
+    run: Run, site: Path, tmp_path: Path, at_work: Any
+) -> None:
+    packed = gzip.compress(site.read_bytes())
+    site.write_bytes(packed[: len(packed) // 2])
+
+    with pytest.raises(CommandError, match="is damaged"):
+        run(site)
+    with pytest.raises(CommandError, match="can't be read: No such file"):
+        run(tmp_path / "missing.xml")
+    with pytest.raises(CommandError, match="There is no tenant"):
+        call_command("import_wordpress", str(site), tenant="nobody-here")
+    with pytest.raises(CommandError, match="not a whole number"):
+        call_command("import_wordpress", str(site), "--batch-size", "0", tenant="x")
+
+
+def test_an_unreadable_file_is_exit_code_1_and_a_failure_of_ours_is_not_hidden(
+    run: Run, site: Path, at_work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(**_: Any) -> None:
+        raise RuntimeError("a failure of ours")
+
+    monkeypatch.setattr(services, "create_nodes", break_down)
+
+    with pytest.raises(RuntimeError, match="of ours"):
+        run(site)
+
+
+@pytest.mark.parametrize(
+    ("site", "name"),
+    [
+        (reading.Site(base_blog_url="HTTPS://Blog.Example.com/", base_site_url="https://x.test"), "blog.example.com"),
+        (reading.Site(base_site_url="http://example.com/blog"), "example.com/blog"),
+        (reading.Site(link="http://example.com"), "example.com"),
+        (reading.Site(title="My Site"), "my-site"),
+        (reading.Site(), "file"),
+    ],
+)
+def test_a_site_is_known_by_its_address(site: reading.Site, name: str) -> None:
+    assert mapping.site_name(site, "file") == name
+
+
+@pytest.mark.parametrize("text", ["0000-00-00 00:00:00", "", "yesterday", "2020-13-01 00:00:00"])
+def test_a_date_that_is_none_is_none(text: str) -> None:
+    assert mapping.moment(text) is None
+
+
+def test_the_date_of_the_feed_stands_in_for_a_missing_one(run: Run, tmp_path: Path, at_work: Any) -> None:
+    dated = wxr.item(1, "Dated", date="0000-00-00 00:00:00").replace(
+        "</item>", "<pubDate>Tue, 09 Sep 2014 02:58:33 +0200</pubDate></item>"
+    )
+    odd = wxr.item(2, "Odd", date="").replace("</item>", "<pubDate>Mon, 30 Nov -0001 00:00:00 +0000</pubDate></item>")
+    path = wxr.write(tmp_path / "dates.xml", dated, odd)
+
+    run(path)
+    events = making.event_count()
+    run(path)
+
+    assert str(node(1).published_at) == "2014-09-09 00:58:33+00:00"
+    assert node(2).published_at is not None
+    assert run.problems(2) == ["no date of publication; the time of the import stands for it"]
+    assert making.event_count() == events
+
+
+def test_long_and_repeated_things_are_cut_and_reported(run: Run, tmp_path: Path, at_work: Any) -> None:
+    path = wxr.write(
+        tmp_path / "long.xml",
+        wxr.category("news", "News"),
+        wxr.term("category", "news", "Other name"),
+        wxr.term("genre", "lost", "Lost", parent="nowhere"),
+        wxr.tag("🎉", "🎉"),
+        wxr.item(
+            1,
+            "x" * 300,
+            excerpt="y" * 1100,
+            status="pending",
+            terms=[("", "plain", "Plain")],
+            meta=[(f"field{number}", "z" * 9_000) for number in range(8)],
+        ).replace(' domain=""', ""),
+    )
+
+    run(path)
+    first_rows, events = run.rows, making.event_count()
+    run(path)
+
+    [text] = node(1).translations.all()
+    assert (len(text.title), len(text.excerpt)) == (255, 1000)
+    assert len(node(1).metadata["meta"]) == 6
+    problems = " ".join(problem for *_, problem in first_rows)
+    for expected in (
+        'the same term as "News"',
+        'the parent "nowhere" is not in the file',
+        "longer than 255",
+        "longer than 1,000",
+        "names no taxonomy; taken as a category",
+        "custom fields together are over",
+    ):
+        assert expected in problems
+    assert making.event_count() == events
