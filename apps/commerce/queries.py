@@ -75,6 +75,20 @@ def get_collection(*, collection_id: uuid.UUID) -> models.Collection:
     return collection
 
 
+def list_categories() -> QuerySet[models.Category, models.Category]:
+    """With their translations."""
+    return models.Category.objects.prefetch_related("translations")
+
+
+def list_collections() -> QuerySet[models.Collection, models.Collection]:
+    """With their translations."""
+    return models.Collection.objects.prefetch_related("translations")
+
+
+def list_locations() -> QuerySet[models.StockLocation, models.StockLocation]:
+    return models.StockLocation.objects.all()
+
+
 def find_sku_owners(*, skus: Iterable[str]) -> dict[str, str | None]:
     """Which of the SKUs are in use, each with the external id of the product that has it."""
     variants = models.Variant.objects.filter(sku__in=list(skus))

@@ -1,0 +1,179 @@
+"""Products, their variants and prices."""
+
+from __future__ import annotations
+
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.commerce import models, queries, services
+from apps.commerce.api import shown
+from apps.kernel import api, ids, pagination
+
+PRODUCTS, VARIANTS = "products", "variants"
+FILTERS = [
+    OpenApiParameter("status", str, enum=models.Product.Status.values),
+    OpenApiParameter("vendor", str, description="exactly this vendor"),
+    OpenApiParameter("product_type", str, description="exactly this type"),
+    OpenApiParameter("handle", str, description="this handle in any locale"),
+    OpenApiParameter("sku", str, description="a variant has this SKU"),
+]
+
+
+class ProductsView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(
+        parameters=[*FILTERS, *shown.PAGE],
+        responses=OpenApiTypes.OBJECT,
+        tags=[PRODUCTS],
+        operation_id="product_list",
+    )
+    def get(self, request: Request) -> Response:
+        """Products in whatever status, newest first."""
+        filters = {name: value for name in queries.PRODUCT_FILTERS if (value := request.GET.get(name))}
+        page = pagination.paginate(queries.list_products(filters=filters), order=("-id",), request=request)
+        rows = [shown.product(snapshot) for snapshot in queries.load_products(page.rows)]
+        return api.list_response(request, page, rows)
+
+    @extend_schema(
+        request=services.NewProduct,
+        responses={201: OpenApiTypes.OBJECT},
+        tags=[PRODUCTS],
+        operation_id="product_create",
+    )
+    def post(self, request: Request) -> Response:
+        """A product with its variants, prices and stock: a draft, or published at once."""
+        new = api.read_input(request, services.NewProduct)
+        return Response(shown.product(services.create_product(new=new, now=timezone.now())), status=201)
+
+
+class ProductView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_get")
+    def get(self, request: Request, product_id: str) -> Response:
+        """The product whole."""
+        return Response(shown.product(queries.get_product(product_id=ids.decode("prod", product_id))))
+
+    @extend_schema(
+        request=services.ProductChanges, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_update"
+    )
+    def patch(self, request: Request, product_id: str) -> Response:
+        """Change what is given; lists that are given replace the stored ones. Variants have addresses of their own."""
+        changes = api.read_input(request, services.ProductChanges)
+        return Response(
+            shown.product(services.update_product(product_id=ids.decode("prod", product_id), changes=changes))
+        )
+
+    @extend_schema(responses={204: None}, tags=[PRODUCTS], operation_id="product_delete")
+    def delete(self, request: Request, product_id: str) -> Response:
+        """Delete a product that is not published, with all that belongs to it."""
+        services.delete_product(product_id=ids.decode("prod", product_id))
+        return Response(status=204)
+
+
+class ProductPublishView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_publish")
+    def post(self, request: Request, product_id: str) -> Response:
+        """Show the product to customers."""
+        snapshot = services.publish_product(product_id=ids.decode("prod", product_id), now=timezone.now())
+        return Response(shown.product(snapshot))
+
+
+class ProductUnpublishView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_unpublish")
+    def post(self, request: Request, product_id: str) -> Response:
+        """Back to draft."""
+        snapshot = services.unpublish_product(product_id=ids.decode("prod", product_id), now=timezone.now())
+        return Response(shown.product(snapshot))
+
+
+class ProductArchiveView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_archive")
+    def post(self, request: Request, product_id: str) -> Response:
+        """Out of sight, kept."""
+        snapshot = services.archive_product(product_id=ids.decode("prod", product_id), now=timezone.now())
+        return Response(shown.product(snapshot))
+
+
+class ProductVariantsView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_list")
+    def get(self, request: Request, product_id: str) -> Response:
+        """The product's variants in order, all of them."""
+        snapshot = queries.get_product(product_id=ids.decode("prod", product_id))
+        rows = [shown.variant(snapshot, variant) for variant in snapshot.variants]
+        return Response({"data": rows, "next": None, "prev": None, "count": len(rows)})
+
+    @extend_schema(
+        request=services.VariantInput,
+        responses={201: OpenApiTypes.OBJECT},
+        tags=[VARIANTS],
+        operation_id="variant_create",
+    )
+    def post(self, request: Request, product_id: str) -> Response:
+        """One more variant, with its prices and stock."""
+        new = api.read_input(request, services.VariantInput)
+        variant = services.add_variant(product_id=ids.decode("prod", product_id), new=new, now=timezone.now())
+        return Response(shown.variant(*queries.get_variant(variant_id=variant.row.id)), status=201)
+
+
+class VariantView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_get")
+    def get(self, request: Request, variant_id: str) -> Response:
+        """The variant with its prices and what is in stock altogether."""
+        return Response(shown.variant(*queries.get_variant(variant_id=ids.decode("var", variant_id))))
+
+    @extend_schema(
+        request=services.VariantChanges, responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_update"
+    )
+    def patch(self, request: Request, variant_id: str) -> Response:
+        """Change what is given."""
+        changes = api.read_input(request, services.VariantChanges)
+        variant = services.update_variant(variant_id=ids.decode("var", variant_id), changes=changes)
+        return Response(shown.variant(*queries.get_variant(variant_id=variant.row.id)))
+
+    @extend_schema(responses={204: None}, tags=[VARIANTS], operation_id="variant_delete")
+    def delete(self, request: Request, variant_id: str) -> Response:
+        """Remove the variant; the last one of a product stays."""
+        services.remove_variant(variant_id=ids.decode("var", variant_id))
+        return Response(status=204)
+
+
+class VariantPricesView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(
+        request=services.PriceList, responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_set_prices"
+    )
+    def put(self, request: Request, variant_id: str) -> Response:
+        """Set the price in each given currency."""
+        prices = api.read_input(request, services.PriceList)
+        variant = services.set_prices(variant_id=ids.decode("var", variant_id), prices=prices)
+        return Response({"prices": [shown.price(variant.prices[currency]) for currency in sorted(variant.prices)]})
+
+
+urlpatterns = [
+    path("products", ProductsView.as_view()),
+    path("products/<str:product_id>", ProductView.as_view()),
+    path("products/<str:product_id>/publish", ProductPublishView.as_view()),
+    path("products/<str:product_id>/unpublish", ProductUnpublishView.as_view()),
+    path("products/<str:product_id>/archive", ProductArchiveView.as_view()),
+    path("products/<str:product_id>/variants", ProductVariantsView.as_view()),
+    path("variants/<str:variant_id>", VariantView.as_view()),
+    path("variants/<str:variant_id>/prices", VariantPricesView.as_view()),
+]

@@ -1,0 +1,127 @@
+"""Stock, reservations and stock locations."""
+
+from __future__ import annotations
+
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.commerce import queries, services
+from apps.commerce.api import shown
+from apps.kernel import api, ids, pagination
+
+INVENTORY = "inventory"
+
+
+class InventoryView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="inventory_get")
+    def get(self, request: Request, variant_id: str) -> Response:
+        """What is in stock of the variant at each location."""
+        levels = queries.list_levels(variant_id=ids.decode("var", variant_id))
+        rows = [shown.level(level, level.location) for level in levels]
+        return Response({"data": rows, "next": None, "prev": None, "count": len(rows)})
+
+
+class InventoryAdjustView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(
+        request=services.InventoryAdjustment,
+        responses=OpenApiTypes.OBJECT,
+        tags=[INVENTORY],
+        operation_id="inventory_adjust",
+    )
+    def post(self, request: Request, variant_id: str) -> Response:
+        """Add to the stock at a location, or take from it."""
+        adjustment = api.read_input(request, services.InventoryAdjustment)
+        level = services.adjust_inventory(
+            variant_id=ids.decode("var", variant_id), adjustment=adjustment, now=timezone.now()
+        )
+        return Response(shown.level(level, level.location))
+
+
+class InventorySetView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(
+        request=services.InventoryCount, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="inventory_set"
+    )
+    def post(self, request: Request, variant_id: str) -> Response:
+        """Set the stock at a location to what was counted."""
+        count = api.read_input(request, services.InventoryCount)
+        level = services.set_inventory(variant_id=ids.decode("var", variant_id), count=count, now=timezone.now())
+        return Response(shown.level(level, level.location))
+
+
+class ReservationsView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(
+        request=services.NewReservation,
+        responses={201: OpenApiTypes.OBJECT},
+        tags=[INVENTORY],
+        operation_id="reservation_create",
+    )
+    def post(self, request: Request) -> Response:
+        """Promise a quantity of a variant until a moment."""
+        new = api.read_input(request, services.NewReservation)
+        return Response(shown.reservation(services.reserve(new=new, now=timezone.now())), status=201)
+
+
+class ReservationReleaseView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_release")
+    def post(self, request: Request, reservation_id: str) -> Response:
+        """Take the promise back."""
+        return Response(shown.reservation(services.release(reservation_id=ids.decode("res", reservation_id))))
+
+
+class ReservationCommitView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_commit")
+    def post(self, request: Request, reservation_id: str) -> Response:
+        """The promised goods leave the stock."""
+        reservation = services.commit_reservation(reservation_id=ids.decode("res", reservation_id), now=timezone.now())
+        return Response(shown.reservation(reservation))
+
+
+class LocationsView(APIView):
+    required_permission = shown.PERMISSION
+
+    @extend_schema(
+        parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="stock_location_list"
+    )
+    def get(self, request: Request) -> Response:
+        """Where stock is kept."""
+        page = pagination.paginate(queries.list_locations(), order=("code",), request=request)
+        return api.list_response(request, page, [shown.location(row) for row in page.rows])
+
+    @extend_schema(
+        request=services.NewLocation,
+        responses={201: OpenApiTypes.OBJECT},
+        tags=[INVENTORY],
+        operation_id="stock_location_create",
+    )
+    def post(self, request: Request) -> Response:
+        """One more place where stock is kept."""
+        location = services.create_location(new=api.read_input(request, services.NewLocation))
+        return Response(shown.location(location), status=201)
+
+
+urlpatterns = [
+    path("variants/<str:variant_id>/inventory", InventoryView.as_view()),
+    path("variants/<str:variant_id>/inventory/adjust", InventoryAdjustView.as_view()),
+    path("variants/<str:variant_id>/inventory/set", InventorySetView.as_view()),
+    path("reservations", ReservationsView.as_view()),
+    path("reservations/<str:reservation_id>/release", ReservationReleaseView.as_view()),
+    path("reservations/<str:reservation_id>/commit", ReservationCommitView.as_view()),
+    path("stock-locations", LocationsView.as_view()),
+]
