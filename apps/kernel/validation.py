@@ -104,15 +104,20 @@ def failed(model: type[BaseModel], failure: ValidationError) -> errors.Validatio
 
 
 def _problem(model: type[BaseModel], entry: ErrorDetails) -> errors.FieldProblem:
-    path = [str(part) for part in entry["loc"]]
+    path = [_shown(part) for part in entry["loc"]]
     detail = entry["msg"]
     if entry["type"] == "extra_forbidden":
         detail = f"there is no such field.{errors.did_you_mean(path[-1], model.model_fields)}"
     elif isinstance(entry["input"], str | int | float | bool) and entry["type"] != "missing":
-        shown = str(entry["input"])
+        shown = _shown(entry["input"])
         detail = f'"{shown[:60]}{"…" if len(shown) > 60 else ""}": {detail}'
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
     return errors.FieldProblem(pointer, entry["type"], detail)
+
+
+def _shown(value: object) -> str:
+    """The value as text that can be sent back, half characters replaced."""
+    return str(value).encode(errors="replace").decode()
 
 
 def to_text(moment: datetime) -> str:
