@@ -36,7 +36,11 @@ def _check_url(value: str) -> str:
 
 
 def _once_each(tags: list[str]) -> list[str]:
-    return list({tag.casefold(): tag for tag in reversed(tags) if tag}.values())[::-1]
+    first: dict[str, str] = {}
+    for tag in tags:
+        if tag:
+            first.setdefault(tag.casefold(), tag)
+    return list(first.values())
 
 
 def _empty_to_none(value: Any) -> Any:

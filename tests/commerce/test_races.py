@@ -1,0 +1,119 @@
+"""What many do at once, on connections of their own: nothing is sold twice, and the loser hears why."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from apps.commerce import errors, models, services
+from apps.tenants import models as tenants
+from tests import factories
+from tests.commerce import making
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+
+@pytest.fixture
+def shop(committed_db: None) -> tenants.Tenant:
+    return factories.make_tenant(currency="EUR")
+
+
+def at_once(tenant: tenants.Tenant, count: int, work: Callable[[int], Any]) -> list[Any]:
+    """The results of `work(number)` in threads that start together; an error is the result of its thread."""
+    results: list[Any] = [None] * count
+    barrier = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        try:
+            with factories.at_work(tenant):
+                connection.ensure_connection()
+                barrier.wait()
+                results[number] = work(number)
+        except Exception as error:  # noqa: BLE001 - handed to the test
+            results[number] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_fifty_at_once_reserve_exactly_the_ten_there_are(shop: tenants.Tenant) -> None:
+    with factories.at_work(shop):
+        variant = making.make_variant(quantity=10)
+
+    results = at_once(shop, 50, lambda _: making.reserve(variant.id, 1))
+
+    won = [result for result in results if isinstance(result, models.Reservation)]
+    lost = [result for result in results if isinstance(result, errors.InsufficientInventory)]
+    assert (len(won), len(lost)) == (10, 40)
+    with factories.at_work(shop):
+        level = models.InventoryLevel.objects.get()
+        assert (level.stocked, level.reserved) == (10, 10)
+        assert making.event_names(variant.product_id).count("inventory.reserved") == 10
+
+
+def test_adjustments_at_once_all_count(shop: tenants.Tenant) -> None:
+    with factories.at_work(shop):
+        variant = making.make_variant(quantity=0)
+
+    at_once(shop, 20, lambda number: making.adjust(variant.id, number + 1))
+
+    with factories.at_work(shop):
+        assert models.InventoryLevel.objects.get().stocked == sum(range(21))
+        quantities = [
+            (data["old_quantity"], data["new_quantity"])
+            for name, data in making.events(variant.product_id)
+            if name == "inventory.updated"
+        ]
+    assert [old for old, _ in quantities] == [0, *(new for _, new in quantities[:-1])], "each event follows the last"
+
+
+def test_one_of_many_gets_a_sku(shop: tenants.Tenant) -> None:
+    fields = making.product_fields(variants=[{"sku": "ONE"}])
+
+    results = at_once(shop, 8, lambda _: making.make_product(fields))
+
+    assert sum(isinstance(result, errors.DuplicateSku) for result in results) == 7
+    with factories.at_work(shop):
+        assert models.Product.objects.count() == 1
+        assert making.event_names().count("product.created") == 1
+
+
+def test_derived_handles_taken_at_once_are_numbered(shop: tenants.Tenant) -> None:
+    results = at_once(shop, 2, lambda _: making.make_product())
+
+    assert {result.translations["en"].handle for result in results} == {"red-shoes", "red-shoes-2"}
+
+
+def test_two_moves_at_once_do_not_close_a_circle(shop: tenants.Tenant) -> None:
+    with factories.at_work(shop):
+        ends = [making.make_category("A"), making.make_category("B")]
+
+    results = at_once(shop, 2, lambda number: making.update_category(ends[number], parent_id=ends[1 - number].id))
+
+    assert sum(isinstance(result, errors.CategoryCycle) for result in results) == 1
+
+
+def test_two_runs_expire_each_reservation_once(shop: tenants.Tenant) -> None:
+    with factories.at_work(shop):
+        variant = making.make_variant(quantity=30)
+        for _ in range(30):
+            making.reserve(variant.id, 1, lifetime_seconds=1)
+    later = making.NOW.replace(year=2027)
+
+    expired = at_once(shop, 3, lambda _: services.expire_reservations(now=later))
+
+    assert sum(expired) <= 30
+    with factories.at_work(shop):
+        services.expire_reservations(now=later)
+        assert models.InventoryLevel.objects.get().reserved == 0
+        assert making.event_names(variant.product_id).count("inventory.released") == 30
