@@ -301,6 +301,7 @@ class TagsView(APIView):
         request=services.NewTag, responses={201: OpenApiTypes.OBJECT}, tags=[TAGS], operation_id="tag_create"
     )
     def post(self, request: Request) -> Response:
+        """Create a tag."""
         tag = services.create_tag(new=api.read_input(request, services.NewTag))
         return Response(shown_tag(queries.get_tag(tag_id=tag.id)), status=201)
 
