@@ -38,7 +38,7 @@ class BodyInline(_Inline):
 
 class RedirectInline(_Inline):
     model = models.Redirect
-    fields = ("locale", "slug", "created_at")
+    fields = ("locale", "slug")
 
 
 class CategoryTranslationInline(_Inline):

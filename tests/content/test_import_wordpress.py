@@ -335,6 +335,22 @@ def test_circles_in_the_file_are_reported(run: Run, tmp_path: Path, at_work: Any
     assert making.event_count() == events
 
 
+def test_terms_that_go_too_deep_are_skipped_and_named(run: Run, tmp_path: Path, at_work: Any) -> None:
+    levels = [
+        wxr.category(f"level-{number}", f"Level {number}", parent=f"level-{number - 1}") for number in range(1, 103)
+    ]
+    path = wxr.write(tmp_path / "deep.xml", wxr.category("level-0", "Level 0"), *levels)
+
+    with pytest.raises(CommandError, match="Skipped objects: 2;") as ended:
+        run(path, batch_size=200)
+
+    assert ended.value.returncode == 3
+    assert models.Category.objects.count() == 101
+    assert [name for _, _, name, _ in run.rows] == ["Level 101", "Level 102"]
+    assert "101 ancestors" in run.rows[0][3]
+    assert run.rows[1][3] == 'its parent "level-101" was not taken'
+
+
 @pytest.mark.parametrize(
     ("version", "scheme", "gzipped"), [("1.0", "http", False), ("1.1", "http", True), ("1.2", "https", True)]
 )

@@ -8,12 +8,14 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from apps.content import kinds, models, queries, services
-from apps.kernel import errors, ids, validation
+from apps.kernel import errors, validation
 from apps.outbox.models import Log
 from apps.tenants import models as tenants
 from tests import factories
 from tests.content import making
 from tests.content.making import NOW, make_node, recorded, types_of, update
+
+NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 pytestmark = pytest.mark.usefixtures("at_work")
 
@@ -84,10 +86,10 @@ def test_a_position_at_creation_shifts_the_siblings() -> None:
         ),
         ({"translations": [{"locale": "fr", "title": "a"}]}, "locale_not_enabled", "enabled: de, en"),
         ({"bodies": [{"locale": "de", "body": "x"}]}, "validation_failed", "there is no translation for de"),
-        ({"parent_id": str(ids.new_id())}, "validation_failed", "parent_id: there is no node_"),
+        ({"parent_id": NOBODY}, "validation_failed", "parent_id: there is no node_"),
         ({"parent_id": "prod_01h455vb4pex5vsknk084sn02q"}, "validation_failed", "expected node_"),
-        ({"category_ids": [str(ids.new_id())]}, "validation_failed", "category_ids: there is no cat_"),
-        ({"tag_ids": [str(ids.new_id())]}, "validation_failed", "tag_ids: there is no tag_"),
+        ({"category_ids": [NOBODY]}, "validation_failed", "category_ids: there is no cat_"),
+        ({"tag_ids": [NOBODY]}, "validation_failed", "tag_ids: there is no tag_"),
         ({"depth": 3}, "validation_failed", "there is no such field"),
         ({"position": -1}, "validation_failed", "position"),
         ({"metadata": {"a": "\x00"}}, "validation_failed", "NUL"),

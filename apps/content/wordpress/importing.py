@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class Importer:
             try:
                 self._take_some_terms(chunk)
             except errors.DomainError:
+                for _, wanted in chunk:
+                    self._terms.pop(wanted.key, None)
                 for label, wanted in chunk:
                     try:
                         self._take_some_terms([(label, wanted)])
@@ -98,7 +101,13 @@ class Importer:
             line = [key]
             while (parent := (line[-1][0], wanted[line[-1]][1].parent)) in wanted and parent not in line:
                 line.append(parent)
-            ordered |= {entry: wanted[entry] for entry in reversed(line) if entry not in ordered}
+            for entry in reversed(line):
+                label, term = wanted[entry]
+                if term.parent and (term.taxonomy, term.parent) not in ordered and entry not in ordered:
+                    problem = f'the parent "{term.parent}" is not in the file, or below it; taken without a parent'
+                    self._note(mapping.Note(0, "parent", term.name, problem))
+                    term = replace(term, parent="")
+                ordered.setdefault(entry, (label, term))
         return list(ordered.values())
 
     def _take_term(self, term: mapping.WantedTerm, existing: models.Category | models.Tag | None) -> str:
@@ -147,11 +156,8 @@ class Importer:
         if term.taxonomy == mapping.TAG_TAXONOMY:
             return services.create_tag(new=validation.parse(services.NewTag, data)).id
         parent_id = None
-        if term.parent:
-            parent_id = self._terms.get((term.taxonomy, term.parent))
-            if parent_id is None:
-                problem = f'the parent "{term.parent}" is not in the file before it; taken without a parent'
-                self._note(mapping.Note(0, "parent", term.name, problem))
+        if term.parent and (parent_id := self._terms.get((term.taxonomy, term.parent))) is None:
+            raise errors.NotFound(f'its parent "{term.parent}" was not taken')
         data |= {"taxonomy": term.taxonomy, "parent_id": parent_id}
         return services.create_category(new=validation.parse(services.NewCategory, data)).id
 

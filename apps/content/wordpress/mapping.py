@@ -96,11 +96,6 @@ class Mapper:
         plain = f"{self.prefix}:{key}"
         return plain if len(plain) <= 255 else f"wordpress:sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
 
-    def objects(self, item: reading.Item) -> Iterator[WantedNode]:
-        """The item's node, then its comments, each after the one it answers."""
-        yield self.node(item)
-        yield from self.comments(item)
-
     def node(self, item: reading.Item) -> WantedNode:
         notes: list[Note] = []
         status, published_at = _status(item, notes)
