@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from gzip import BadGzipFile
@@ -12,8 +14,10 @@ from gzip import BadGzipFile
 from apps.commerce.shopify.columns import Header, read_header
 from apps.kernel.imports import ImportRefused, Report, Source
 
-MAXIMUM_FIELD_LENGTH = 2_000_000
+MAXIMUM_FIELD_LENGTH = 1_000_000
 MAXIMUM_ROWS_OF_A_PRODUCT = 5_000
+_SHOWN_OF_A_BROKEN_LINE = 10_000
+_HANDLE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +90,38 @@ def read_records(source: Source) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Record(number, next(csv.reader([lines.first or " "])), broken=str(error))
+            first, line_number = lines.give_back()
+            cells = next(csv.reader([first[:_SHOWN_OF_A_BROKEN_LINE]]), [])
+            yield Record(number, cells, broken=f"line {line_number}: {error}")
             reader = csv.reader(lines, strict=True)
         number += 1
 
 
 class _Lines:
-    """Decoded lines with their ends. `first` is the first one read since the last mark."""
+    """Decoded lines with their ends; those read since the last mark can be given back."""
 
     def __init__(self, source: Source) -> None:
         self._lines = _decode(source)
-        self.first: str | None = None
+        self._taken: list[str] = []
+        self._returned: deque[str] = deque()
+        self._number = 0
 
     def mark(self) -> None:
-        self.first = None
+        self._taken.clear()
+
+    def give_back(self) -> tuple[str, int]:
+        """Return all lines since the mark but the first, which is the answer, with its number in the file."""
+        self._returned.extendleft(reversed(self._taken[1:]))
+        self._number -= len(self._taken) - 1
+        return self._taken[0], self._number
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
-        if self.first is None:
-            self.first = line
+        line = self._returned.popleft() if self._returned else next(self._lines)
+        self._taken.append(line)
+        self._number += 1
         return line
 
 
@@ -192,8 +206,10 @@ class _Grouping:
         return group
 
     def _take_broken(self, record: Record, handle: str) -> Group | None:
-        """The product of the row is refused, and lines are passed over until a whole row comes."""
-        if self._is_lost:
+        """The product of the row is refused, and lines are passed over until a whole row comes, or another broken one
+        that looks like the start of a product."""
+        is_start = len(record.cells) > 2 and _HANDLE.fullmatch(handle)
+        if self._is_lost and not is_start:
             return None
         self._is_lost = True
         column = self._header.names[min(len(record.cells), self._width) - 1]
