@@ -75,6 +75,10 @@ format: env ## format the code and fix what can be fixed by itself
 	$(PYTHON) -m ruff check --fix-only --quiet .
 	$(PYTHON) -m ruff format .
 
+.PHONY: benchmark
+benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for your own file)
+	$(PYTHON) tests/benchmarks/import_shopify.py $(filter-out -n 2,$(ARGS))
+
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay
 	@$(PYTHON) manage.py services stop
