@@ -128,7 +128,7 @@ def test_comments_are_nodes_below_what_they_answer(run: Run, site: Path, at_work
     assert ping.metadata["comment_type"] == "pingback"
     assert first.author_name == "Eve"
     assert [row.title for row in answer.translations.all()] == ["Comment by Bob"]
-    assert "the comment it answers is not in the file; placed below the post" in run.problems(3)
+    assert "the comment it answers is not in the file, or answers it; placed below the post" in run.problems(3)
 
 
 def test_statuses_dates_and_slugs(run: Run, site: Path, at_work: Any) -> None:
@@ -324,6 +324,7 @@ def test_circles_in_the_file_are_reported(run: Run, tmp_path: Path, at_work: Any
         wxr.category("b", "B", parent="a"),
         wxr.item(1, "One", type="page", parent=2),
         wxr.item(2, "Two", type="page", parent=1),
+        wxr.item(3, "Three", comments=wxr.comment(7, parent=8) + wxr.comment(8, parent=7)),
     )
 
     run(path)
@@ -332,6 +333,7 @@ def test_circles_in_the_file_are_reported(run: Run, tmp_path: Path, at_work: Any
 
     assert any("below" in problem for problem in run.problems(1))
     assert node(2).parent_id == node(1).id
+    assert (node("comment:8").parent_id, node("comment:7").parent_id) == (node(3).id, node("comment:8").id)
     assert making.event_count() == events
 
 

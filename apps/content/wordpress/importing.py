@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from django.db import reset_queries
 from apps.content import models, services
 from apps.content.services import bodies
 from apps.content.services.locks import lock_content
-from apps.content.wordpress import mapping, reading
+from apps.content.wordpress import mapping, reading, terms
 from apps.kernel import errors, ids, imports, validation
 from apps.outbox.append import unit_of_work
 
@@ -52,114 +51,38 @@ class Importer:
     # --- Terms of the head of the file -----------------------------------------------------------------------
 
     def _take_terms(self) -> None:
-        for chunk in _chunks(self._parents_first(), self.batch_size):
+        declared = terms.declared(self.site.terms)
+        for note in declared.notes:
+            self._note(note)
+        for label, outcome in declared.outcomes:
+            self.tally.add(label, outcome)
+        for chunk in _chunks(declared.terms, self.batch_size):
             try:
                 self._take_some_terms(chunk)
             except errors.DomainError:
-                for _, wanted in chunk:
-                    self._terms.pop(wanted.key, None)
+                self._forget_new_terms()
                 for label, wanted in chunk:
                     try:
                         self._take_some_terms([(label, wanted)])
                     except errors.DomainError as error:
-                        self._terms.pop(wanted.key, None)
+                        self._forget_new_terms()
                         self._note(mapping.Note(0, wanted.taxonomy, wanted.name, error.detail))
                         self.tally.add(label, "skipped")
                         self.failed += 1
 
-    def _take_some_terms(self, terms: Sequence[tuple[str, mapping.WantedTerm]]) -> None:
+    def _take_some_terms(self, chunk: Sequence[tuple[str, mapping.WantedTerm]]) -> None:
+        self._new_terms.clear()
         with unit_of_work():
             lock_content()
-            existing = self._find_terms([wanted for _, wanted in terms])
-            outcomes = [(label, self._take_term(wanted, existing.get(wanted.key))) for label, wanted in terms]
+            existing = terms.find([wanted for _, wanted in chunk], locale=self.locale)
+            outcomes = []
+            for label, wanted in chunk:
+                self._new_terms.append(wanted.key)
+                row = existing.get(wanted.key)
+                self._terms[wanted.key], outcome = terms.take(wanted, row, known=self._terms, locale=self.locale)
+                outcomes.append((label, outcome))
         for label, outcome in outcomes:
             self.tally.add(label, outcome)
-
-    def _parents_first(self) -> list[tuple[str, mapping.WantedTerm]]:
-        """Terms to take, each after its parent. The others are reported: menus, repetitions, circles."""
-        labels = {"wp:category": "categories", "wp:tag": "tags", "wp:term": "terms"}
-        wanted: dict[tuple[str, str], tuple[str, mapping.WantedTerm]] = {}
-        for declared in self.site.terms:
-            label = labels[declared.element]
-            if declared.taxonomy == mapping.MENU_TAXONOMY:
-                self._note(mapping.Note(0, declared.element, declared.name, "menus are not taken yet"))
-                self.tally.add(label, "skipped")
-                continue
-            term, notes = mapping.wanted_term(declared)
-            if term.key not in wanted:
-                wanted[term.key] = label, term
-            else:
-                first = wanted[term.key][1]
-                self.tally.add(label, "unchanged")
-                if first.name != term.name:
-                    problem = f'the same term as "{first.name}" of the taxonomy {term.taxonomy}; that one is kept'
-                    notes = [mapping.Note(0, declared.element, declared.name, problem)]
-            for note in notes:
-                self._note(note)
-        ordered: dict[tuple[str, str], tuple[str, mapping.WantedTerm]] = {}
-        for key in wanted:
-            line = [key]
-            while (parent := (line[-1][0], wanted[line[-1]][1].parent)) in wanted and parent not in line:
-                line.append(parent)
-            for entry in reversed(line):
-                label, term = wanted[entry]
-                if term.parent and (term.taxonomy, term.parent) not in ordered and entry not in ordered:
-                    problem = f'the parent "{term.parent}" is not in the file, or below it; taken without a parent'
-                    self._note(mapping.Note(0, "parent", term.name, problem))
-                    term = replace(term, parent="")
-                ordered.setdefault(entry, (label, term))
-        return list(ordered.values())
-
-    def _take_term(self, term: mapping.WantedTerm, existing: models.Category | models.Tag | None) -> str:
-        """Create or change one term; the outcome."""
-        translation = {"locale": self.locale, "name": term.name, "description": term.description}
-        if existing is None:
-            self._terms[term.key] = self._create_term(term, translation)
-            return "created"
-        self._terms[term.key] = existing.id
-        changes: dict[str, Any] = {}
-        row = next(row for row in existing.translations.all() if row.locale == self.locale)
-        if (row.name, row.description) != (term.name, term.description):
-            changes["translations"] = [translation]
-        if isinstance(existing, models.Category):
-            parent_id = self._terms.get((term.taxonomy, term.parent)) if term.parent else None
-            if parent_id != existing.parent_id:
-                changes["parent_id"] = parent_id
-            category_changes = validation.parse(services.CategoryChanges, changes)
-            if changes:
-                services.update_category(category_id=existing.id, changes=category_changes)
-        elif changes:
-            services.update_tag(tag_id=existing.id, changes=validation.parse(services.TagChanges, changes))
-        return "updated" if changes else "unchanged"
-
-    def _find_terms(self, terms: Iterable[mapping.WantedTerm]) -> dict[tuple[str, str], models.Category | models.Tag]:
-        """Those of the terms that are here, by taxonomy and slug."""
-        slugs: dict[str, set[str]] = {}
-        for term in terms:
-            slugs.setdefault(term.taxonomy, set()).add(term.slug)
-        found: dict[tuple[str, str], models.Category | models.Tag] = {}
-        for taxonomy, wanted in slugs.items():
-            condition = {"translations__locale": self.locale, "translations__slug__in": wanted}
-            rows: Iterable[models.Category | models.Tag]
-            if taxonomy == mapping.TAG_TAXONOMY:
-                rows = models.Tag.objects.filter(**condition).prefetch_related("translations")
-            else:
-                condition["translations__taxonomy"] = taxonomy
-                rows = models.Category.objects.filter(**condition).prefetch_related("translations")
-            for term_row in rows:
-                slug = next(row.slug for row in term_row.translations.all() if row.locale == self.locale)
-                found[taxonomy, slug] = term_row
-        return found
-
-    def _create_term(self, term: mapping.WantedTerm, translation: dict[str, Any]) -> uuid.UUID:
-        data: dict[str, Any] = {"translations": [translation | {"slug": term.slug}]}
-        if term.taxonomy == mapping.TAG_TAXONOMY:
-            return services.create_tag(new=validation.parse(services.NewTag, data)).id
-        parent_id = None
-        if term.parent and (parent_id := self._terms.get((term.taxonomy, term.parent))) is None:
-            raise errors.NotFound(f'its parent "{term.parent}" was not taken')
-        data |= {"taxonomy": term.taxonomy, "parent_id": parent_id}
-        return services.create_category(new=validation.parse(services.NewCategory, data)).id
 
     # --- Items and comments ----------------------------------------------------------------------------------
 
@@ -261,13 +184,11 @@ class Importer:
     def _take_new_item_terms(self, batch: Sequence[mapping.WantedNode], outcomes: list[tuple[str, str]]) -> None:
         """Terms that items name and the head of the file does not."""
         unknown = {term.key: term for wanted in batch for term in wanted.terms if term.key not in self._terms}
-        existing = self._find_terms(unknown.values())
+        existing = terms.find(unknown.values(), locale=self.locale)
         for key, term in unknown.items():
             self._new_terms.append(key)
-            if (row := existing.get(key)) is not None:
-                self._terms[key] = row.id
-            else:
-                self._terms[key] = self._create_term(term, {"locale": self.locale, "name": term.name})
+            row = existing.get(key)
+            self._terms[key] = terms.create(term, known=self._terms, locale=self.locale) if row is None else row.id
             outcomes.append(("terms named on items only", "created" if row is None else "unchanged"))
 
     def _existing(self, external_ids: Iterable[str]) -> dict[str, models.Node]:
@@ -398,8 +319,8 @@ class Importer:
         return {"locale": self.locale, "title": wanted.title, "excerpt": wanted.excerpt}
 
     def _content(self, wanted: mapping.WantedNode) -> dict[str, Any]:
-        tags = [term for term in wanted.terms if term.taxonomy == mapping.TAG_TAXONOMY]
-        categories = [term for term in wanted.terms if term.taxonomy != mapping.TAG_TAXONOMY]
+        tags = [term for term in wanted.terms if term.is_tag]
+        categories = [term for term in wanted.terms if not term.is_tag]
         return {
             "bodies": [{"locale": self.locale, "format": wanted.format, "body": wanted.body}],
             "author_name": wanted.author_name,

@@ -60,6 +60,10 @@ class WantedTerm:
     def key(self) -> tuple[str, str]:
         return self.taxonomy, self.slug
 
+    @property
+    def is_tag(self) -> bool:
+        return self.taxonomy == TAG_TAXONOMY
+
 
 @dataclass(slots=True)
 class WantedNode:
@@ -129,16 +133,17 @@ class Mapper:
         )
 
     def comments(self, item: reading.Item) -> Iterator[WantedNode]:
-        by_id = {comment.comment_id: comment for comment in item.comments}
+        placed: set[str] = set()
         for comment in _parents_first(item.comments):
             notes: list[Note] = []
             parent = self.external_id(item.key)
             if comment.parent not in {"", "0"}:
-                if comment.parent in by_id and comment.parent != comment.comment_id:
+                if comment.parent in placed:
                     parent = self.external_id(f"comment:{comment.parent}")
                 else:
-                    problem = "the comment it answers is not in the file; placed below the post"
+                    problem = "the comment it answers is not in the file, or answers it; placed below the post"
                     notes.append(Note(item.number, "wp:comment_parent", comment.parent, problem))
+            placed.add(comment.comment_id)
             yield self._comment(item, comment, parent, notes)
 
     def _comment(self, item: reading.Item, comment: reading.Comment, parent: str, notes: list[Note]) -> WantedNode:
