@@ -17,6 +17,8 @@ from tests.commerce.making import product_fields, sized_fields
 ADMIN = "/api/v1/admin"
 PRODUCTS = f"{ADMIN}/products"
 
+NOBODY = uuid.UUID(int=7)  # a constant: test ids must be the same in every parallel worker
+
 
 class Api:
     """A client of one member of a tenant."""
@@ -179,10 +181,10 @@ def test_categories_and_collections_over_http(api: Api) -> None:
         ("POST", "products", {"translations": []}, 422, "validation_failed"),
         ("POST", "products", {"translations": [{"locale": "en", "title": "x"}]}, 422, "no_variants"),
         ("GET", "products/nonsense", None, 404, "invalid_id"),
-        ("GET", f"products/{uuid.uuid4()}", None, 404, "product_not_found"),
-        ("POST", f"variants/{uuid.uuid4()}/inventory/adjust", {"delta": 1}, 404, "variant_not_found"),
-        ("POST", f"reservations/{uuid.uuid4()}/release", None, 404, "reservation_not_found"),
-        ("PATCH", f"categories/{uuid.uuid4()}", {"position": 1}, 404, "category_not_found"),
+        ("GET", f"products/{NOBODY}", None, 404, "product_not_found"),
+        ("POST", f"variants/{NOBODY}/inventory/adjust", {"delta": 1}, 404, "variant_not_found"),
+        ("POST", f"reservations/{NOBODY}/release", None, 404, "reservation_not_found"),
+        ("PATCH", f"categories/{NOBODY}", {"position": 1}, 404, "category_not_found"),
         ("GET", "products?cursor=rubbish", None, 422, "validation_failed"),
     ],
 )
