@@ -165,6 +165,7 @@ def test_files_and_custom_types(run: Run, site: Path, at_work: Any) -> None:
     assert (node(40).kind, node(40).metadata["post_type"]) == ("custom", "portfolio")
     [css] = node(41).bodies.all()
     assert (css.format, css.body) == ("plain", "a > b { color: red }")
+    assert (node(40).status, node(41).status) == ("published", "draft")
     assert (node(10).metadata["menu_order"], node(10).metadata["template"]) == (3, "wide.php")
 
 

@@ -24,6 +24,12 @@ MAXIMUM_META_BYTES = 60_000
 _KINDS = {"page": kinds.PAGE, "post": kinds.POST, "attachment": kinds.ATTACHMENT}
 _LABELS = {"page": "pages", "post": "posts", "attachment": "attachments"}
 _NOT_HTML = {"custom_css", "wp_global_styles", "oembed_cache", "customize_changeset"}
+# WordPress shows these to nobody as they are: parts of themes, styles, and forms with the addresses their mail goes to.
+_INTERNAL_TYPES = {
+    "custom_css", "customize_changeset", "elementor_library", "oembed_cache", "user_request", "wp_block",
+    "wp_font_face", "wp_font_family", "wp_global_styles", "wp_navigation", "wp_template", "wp_template_part",
+    "wpcf7_contact_form", "wpforms", "acf-field", "acf-field-group", "shop_order", "shop_coupon",
+}  # fmt: skip
 # WordPress' own housekeeping, and what has a field of its own in the metadata.
 _META_LEFT_OUT = {
     "_edit_lock", "_edit_last", "_pingme", "_encloseme", "_publicize_pending", "_wp_old_slug", "_wp_old_date",
@@ -267,6 +273,9 @@ def _status(item: reading.Item, notes: list[Note]) -> tuple[str, datetime | None
     is_public = item.status == "publish" or (item.status == "inherit" and item.type == "attachment")
     if is_public and item.has_password:
         notes.append(Note(item.number, "wp:post_password", "", "protected by a password; taken as a draft"))
+        return models.Status.DRAFT, None
+    if is_public and item.type in _INTERNAL_TYPES:
+        note(f"{item.type} is not shown to visitors; taken as a draft")
         return models.Status.DRAFT, None
     if is_public:
         if date is None:
