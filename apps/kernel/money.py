@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -10,6 +11,7 @@ from iso4217 import Currency
 from apps.kernel import errors
 
 MAXIMUM_MINOR_UNITS = 10**15
+_UNUSUAL = re.compile(r"[0-9][eE_]")
 
 
 class InvalidCurrency(errors.ValidationFailed):
@@ -37,8 +39,10 @@ def exponent(currency: str) -> int:
 def to_minor_units(amount: str | Decimal, currency: str) -> int:
     """`"19.90", "EUR"` → 1990. Raises InvalidAmount for text, negative, too large or too precise amounts."""
     places = exponent(currency)
+    text = str(amount).strip()
     try:
-        number = Decimal(str(amount).strip())
+        # Decimal takes exponents and underscores, which nobody writes into a price on purpose.
+        number = Decimal(text if _UNUSUAL.search(text) is None else "")
     except InvalidOperation:
         raise InvalidAmount(f'"{amount}" is not a decimal number such as 19.90.') from None
     if not number.is_finite() or number < 0:
