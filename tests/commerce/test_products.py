@@ -172,6 +172,8 @@ def test_a_wrong_product_is_refused_and_leaves_nothing(fields: dict[str, Any], e
         ({"currency": "JPY", "amount": "19.90"}, "/amount"),
         ({"currency": "EUR", "amount": 19.9}, "/amount"),
         ({"currency": "EUR", "amount": "-1"}, "/amount"),
+        ({"currency": "EUR", "amount": "1_000"}, "/amount"),
+        ({"currency": "EUR", "amount": "1e3"}, "/amount"),
         ({"currency": "EUR", "amount": "1", "compare_at": "x"}, "/compare_at"),
         ({"currency": "EUX", "amount": "1"}, "/currency"),
     ],
@@ -259,6 +261,17 @@ def test_translations_given_replace_the_stored_ones() -> None:
     assert {locale: row.handle for locale, row in stored.translations.items()} == {"de": "rot-neu"}
     with pytest.raises(ValidationFailed):
         update(product.id, translations=[])
+
+
+def test_an_update_takes_no_handle_of_another_product() -> None:
+    make_product()
+    other = make_product(product_fields("Blue Shoes"))
+
+    with pytest.raises(errors.DuplicateHandle):
+        update(other.id, translations=[{"locale": "en", "title": "Blue", "handle": "red-shoes"}])
+    update(other.id, translations=[{"locale": "en", "title": "Blue", "handle": "blue"}])
+
+    assert queries.get_product(product_id=other.id).translations["en"].handle == "blue"
 
 
 def test_an_option_or_image_that_stays_keeps_its_identity() -> None:

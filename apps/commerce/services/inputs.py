@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from apps.kernel import ids, money, text, validation
@@ -45,6 +45,22 @@ def _once_each(tags: list[str]) -> list[str]:
 
 def _empty_to_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _to_minor_units(value: Any, info: ValidationInfo) -> Any:
+    currency = info.data.get("currency")
+    if not isinstance(value, str):
+        raise PydanticCustomError("invalid_amount", 'give the amount as decimal text, such as "19.90"')
+    if currency is None:  # wrong itself, and reported as such
+        return 0
+    try:
+        return money.to_minor_units(value, currency)
+    except DomainError as error:
+        raise PydanticCustomError("invalid_amount", "{reason}", {"reason": error.detail}) from None
+
+
+def _to_optional_minor_units(value: Any, info: ValidationInfo) -> Any:
+    return None if value is None or value == "" else _to_minor_units(value, info)
 
 
 CategoryId = Annotated[uuid.UUID, _id_of("cat")]
@@ -97,23 +113,10 @@ class PriceInput(validation.Input):
     """Amounts come as decimal text such as "19.90" and are minor units from here on."""
 
     currency: validation.Currency
-    amount: int
-    compare_at: int | None = None
-
-    @field_validator("amount", "compare_at", mode="before", json_schema_input_type=str | None)
-    @classmethod
-    def _to_minor_units(cls, value: Any, info: ValidationInfo) -> Any:
-        currency = info.data.get("currency")
-        if info.field_name == "compare_at" and (value is None or value == ""):
-            return None
-        if not isinstance(value, str):
-            raise PydanticCustomError("invalid_amount", 'give the amount as decimal text, such as "19.90"')
-        if currency is None:  # wrong itself, and reported as such
-            return 0
-        try:
-            return money.to_minor_units(value, currency)
-        except DomainError as error:
-            raise PydanticCustomError("invalid_amount", "{reason}", {"reason": error.detail}) from None
+    amount: Annotated[int, BeforeValidator(_to_minor_units, json_schema_input_type=str)]
+    compare_at: Annotated[int | None, BeforeValidator(_to_optional_minor_units, json_schema_input_type=str | None)] = (
+        None
+    )
 
 
 class StockInput(validation.Input):

@@ -180,8 +180,9 @@ def _images(mapped: Mapped) -> list[dict[str, str]]:
 def _put_variants(mapped: Mapped, target: Target) -> None:
     header = mapped.rows[0].header
     rows = [row for index, row in enumerate(mapped.rows) if index == 0 or _has_variant(row)]
+    numbers = {row.number for row in rows}
     for row in mapped.rows:
-        if row not in rows and not row.get("image"):
+        if row.number not in numbers and not row.get("image"):
             problem = "the row has neither a variant nor an image; row skipped"
             mapped.notes.append(Note(row.number, "handle", mapped.handle, problem))
     options = _option_keys(rows)
