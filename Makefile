@@ -57,7 +57,7 @@ test: env ## run the tests (ARGS="…" goes to pytest)
 
 .PHONY: check
 check: env lint types ## all that CI demands: lint, types, floors, settings page, tests with coverage
-	$(PYTHON) manage.py docs_settings --check
+	$(PYTHON) manage.py docs_reference --check
 	$(MAKE) test ARGS="-n 2 --cov --cov-report=term"
 
 .PHONY: lint

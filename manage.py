@@ -19,7 +19,7 @@ WITHOUT_SERVERS = {
     "compilemessages",
     "dev",
     "diffsettings",
-    "docs_settings",
+    "docs_reference",
     "findstatic",
     "help",
     "makemessages",

@@ -1,7 +1,7 @@
 """Every setting of an installation, read once from the environment.
 
 A setting is a field here and nowhere else: type, default, unit and meaning stand together, and
-`manage.py docs_settings` turns them into `docs/reference/settings.md`.
+`manage.py docs_reference` turns them into `docs/reference/settings.md`.
 """
 
 import difflib

@@ -1,0 +1,37 @@
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from rustok import environment
+from rustok.environment import Environment
+from rustok.management.commands import docs_reference
+
+
+def test_the_reference_pages_are_up_to_date():
+    call_command("docs_reference", "--check")
+
+
+def test_the_check_says_no_to_an_old_page_and_writing_mends_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(docs_reference, "FOLDER", tmp_path / "docs")
+
+    with pytest.raises(CommandError, match="out of date"):
+        call_command("docs_reference", "--check")
+    call_command("docs_reference", stdout=io.StringIO())
+    call_command("docs_reference", "--check")
+
+
+def test_every_setting_is_described():
+    page = docs_reference.render_settings()
+
+    for name, field in Environment.model_fields.items():
+        assert field.description, name
+        assert f"| `{environment.variable_of(name)}` |" in page
+
+
+def test_every_command_tells_its_exit_codes_or_needs_none():
+    page = docs_reference.render_commands()
+
+    for name in ("create_tenant", "events_verify", "import_shopify", "import_wordpress", "services"):
+        assert f"## {name}\n" in page
+        assert "xit" in page.split(f"## {name}\n")[1].split("\n## ")[0], name
