@@ -1,5 +1,6 @@
 """`manage.py dev` as a developer meets it: started, asked, hurt, stopped."""
 
+import contextlib
 import json
 import os
 import re
@@ -52,8 +53,10 @@ class Dev:
     def child(self, *words: str) -> psutil.Process:
         """The supervised process with these words in its command line."""
         for process in psutil.Process(self.process.pid).children(recursive=True):
-            if all(word in process.cmdline() for word in words):
-                return process
+            with contextlib.suppress(*processes.GONE):
+                command = process.cmdline()
+                if all(word in command for word in words):
+                    return process
         raise AssertionError(f"{words} does not run:\n{self.output}")
 
     def stop(self) -> None:
@@ -121,6 +124,7 @@ def test_dev_from_start_to_ctrl_c(dev):
 
 @pytest.mark.parametrize("victim", ["dev", "supervisord"])
 def test_nothing_is_left_when_the_top_is_killed(dev, victim, tmp_path):
+    dev.stop()
     began = time.monotonic()
     again = Dev(dev.data_dir, tmp_path / "output")
     port = again.wait_until_ready()
