@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
 
 from apps.commerce import models
 from apps.kernel import money
-from apps.tenants import scope
-from apps.tenants.admin import TenantReadOnlyAdmin
+from apps.tenants.admin import ReadOnlyInline, TenantReadOnlyAdmin, TranslatedReadOnlyAdmin
 
 
-class _Inline(admin.TabularInline[Any, Any]):
-    """Rows of the object shown."""
-
-    extra = 0
-    can_delete = False
-    show_change_link = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class ProductTranslationInline(_Inline):
+class ProductTranslationInline(ReadOnlyInline):
     model = models.ProductTranslation
     fields = ("locale", "title", "subtitle", "handle", "description", "meta_title", "meta_description")
 
 
-class VariantInline(_Inline):
+class VariantInline(ReadOnlyInline):
     model = models.Variant
+    show_change_link = True
     fields = ("position", "sku", "barcode", "weight_grams", "inventory_policy", "manage_inventory")
 
 
-class ImageInline(_Inline):
+class ImageInline(ReadOnlyInline):
     model = models.ProductImage
     fields = ("position", "url", "alt")
 
 
-class PriceInline(_Inline):
+class PriceInline(ReadOnlyInline):
     model = models.Price
     fields = ("currency", "shown_amount", "shown_compare_at")
     readonly_fields = fields
@@ -57,50 +39,31 @@ class PriceInline(_Inline):
         return "" if row.compare_at is None else money.to_decimal_text(row.compare_at, row.currency)
 
 
-class LevelInline(_Inline):
+class LevelInline(ReadOnlyInline):
     model = models.InventoryLevel
     fields = ("location", "stocked", "reserved", "incoming", "low_stock_threshold", "allow_backorder")
 
 
-class CategoryTranslationInline(_Inline):
+class CategoryTranslationInline(ReadOnlyInline):
     model = models.CategoryTranslation
     fields = ("locale", "name", "handle", "description")
 
 
-class CollectionTranslationInline(_Inline):
+class CollectionTranslationInline(ReadOnlyInline):
     model = models.CollectionTranslation
     fields = ("locale", "title", "handle", "description")
 
 
-class CollectionProductInline(_Inline):
+class CollectionProductInline(ReadOnlyInline):
     model = models.CollectionProduct
     fields = ("position", "product")
     raw_id_fields = ("product",)
 
 
-class _TranslatedAdmin(TenantReadOnlyAdmin):
-    """Lists show the words of every locale; they come with the page in one query."""
-
-    translations: type[Any]
-    shown = "title"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows = (
-            self.translations.objects.all()
-            if scope.find() is not None
-            else self.translations.all_tenants(reason="platform admin list")
-        )
-        return super().get_queryset(request).prefetch_related(Prefetch("translations", queryset=rows))
-
-    @admin.display(description="name")
-    def words(self, row: Any) -> str:
-        translations = sorted(row.translations.all(), key=lambda entry: entry.locale)
-        return ", ".join(f"{getattr(entry, self.shown)} ({entry.locale})" for entry in translations)
-
-
 @admin.register(models.Product)
-class ProductAdmin(_TranslatedAdmin):
+class ProductAdmin(TranslatedReadOnlyAdmin):
     translations = models.ProductTranslation
+    shown = "title"
     list_display = ("words", "status", "vendor", "product_type", "published_at", "updated_at", "tenant")
     list_filter = ("status", "is_gift_card")
     search_fields = ("translations__title", "translations__handle", "variants__sku", "vendor", "external_id")
@@ -147,9 +110,8 @@ class StockLocationAdmin(TenantReadOnlyAdmin):
 
 
 @admin.register(models.Category)
-class CategoryAdmin(_TranslatedAdmin):
+class CategoryAdmin(TranslatedReadOnlyAdmin):
     translations = models.CategoryTranslation
-    shown = "name"
     list_display = ("words", "depth", "position", "is_active", "tenant")
     list_filter = ("is_active", "depth")
     search_fields = ("translations__name", "translations__handle")
@@ -159,8 +121,9 @@ class CategoryAdmin(_TranslatedAdmin):
 
 
 @admin.register(models.Collection)
-class CollectionAdmin(_TranslatedAdmin):
+class CollectionAdmin(TranslatedReadOnlyAdmin):
     translations = models.CollectionTranslation
+    shown = "title"
     list_display = ("words", "created_at", "updated_at", "tenant")
     search_fields = ("translations__title", "translations__handle")
     ordering = ("-id",)

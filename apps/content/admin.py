@@ -2,77 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
 
 from apps.content import models
-from apps.tenants import scope
-from apps.tenants.admin import TenantReadOnlyAdmin
+from apps.tenants.admin import ReadOnlyInline, TenantReadOnlyAdmin, TranslatedReadOnlyAdmin
 
 
-class _Inline(admin.TabularInline[Any, Any]):
-    """Rows of the object shown."""
-
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class NodeTranslationInline(_Inline):
+class NodeTranslationInline(ReadOnlyInline):
     model = models.NodeTranslation
     fields = ("locale", "title", "slug", "excerpt")
 
 
-class BodyInline(_Inline):
+class BodyInline(ReadOnlyInline):
     model = models.Body
     fields = ("locale", "format", "body")
 
 
-class RedirectInline(_Inline):
+class RedirectInline(ReadOnlyInline):
     model = models.Redirect
     fields = ("locale", "slug")
 
 
-class CategoryTranslationInline(_Inline):
+class CategoryTranslationInline(ReadOnlyInline):
     model = models.CategoryTranslation
     fields = ("locale", "name", "slug", "description")
 
 
-class TagTranslationInline(_Inline):
+class TagTranslationInline(ReadOnlyInline):
     model = models.TagTranslation
     fields = ("locale", "name", "slug", "description")
 
 
-class _TranslatedAdmin(TenantReadOnlyAdmin):
-    """Lists show the words of the first locale; they come with the page in one query."""
-
-    translations: type[Any]
-    shown = "name"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows = (
-            self.translations.objects.all()
-            if scope.find() is not None
-            else self.translations.all_tenants(reason="platform admin list")
-        )
-        return super().get_queryset(request).prefetch_related(Prefetch("translations", queryset=rows))
-
-    @admin.display(description="name")
-    def words(self, row: Any) -> str:
-        translations = sorted(row.translations.all(), key=lambda entry: entry.locale)
-        return ", ".join(f"{getattr(entry, self.shown)} ({entry.locale})" for entry in translations)
-
-
 @admin.register(models.Node)
-class NodeAdmin(_TranslatedAdmin):
+class NodeAdmin(TranslatedReadOnlyAdmin):
     translations = models.NodeTranslation
     shown = "title"
     list_display = ("words", "kind", "status", "author_name", "published_at", "updated_at", "tenant")
@@ -85,7 +47,7 @@ class NodeAdmin(_TranslatedAdmin):
 
 
 @admin.register(models.Category)
-class CategoryAdmin(_TranslatedAdmin):
+class CategoryAdmin(TranslatedReadOnlyAdmin):
     translations = models.CategoryTranslation
     list_display = ("words", "taxonomy", "depth", "position", "tenant")
     list_filter = ("taxonomy",)
@@ -95,7 +57,7 @@ class CategoryAdmin(_TranslatedAdmin):
 
 
 @admin.register(models.Tag)
-class TagAdmin(_TranslatedAdmin):
+class TagAdmin(TranslatedReadOnlyAdmin):
     translations = models.TagTranslation
     list_display = ("words", "created_at", "tenant")
     search_fields = ("translations__name", "translations__slug")

@@ -58,16 +58,45 @@ class TenantReadOnlyAdmin(ReadOnlyAdmin):
             return response
 
 
-class DomainInline(admin.TabularInline[models.Domain, models.Tenant]):
+class TranslatedReadOnlyAdmin(TenantReadOnlyAdmin):
+    """Lists show the words of every locale; they come with the page in one query."""
+
+    translations: type[models.TenantModel]
+    shown = "name"
+
+    def get_queryset(self, request: HttpRequest) -> django_models.QuerySet[Any]:
+        rows = (
+            self.translations.objects.all()
+            if scope.find() is not None
+            else self.translations.all_tenants(reason="platform admin list")
+        )
+        return super().get_queryset(request).prefetch_related(django_models.Prefetch("translations", queryset=rows))
+
+    @admin.display(description="name")
+    def words(self, row: Any) -> str:
+        translations = sorted(row.translations.all(), key=lambda entry: entry.locale)
+        return ", ".join(f"{getattr(entry, self.shown)} ({entry.locale})" for entry in translations)
+
+
+class ReadOnlyInline(admin.TabularInline[Any, Any]):
+    """Rows of the object shown."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class DomainInline(ReadOnlyInline):
     model = models.Domain
-    extra = 0
-    can_delete = False
 
 
-class LocaleInline(admin.TabularInline[models.TenantLocale, models.Tenant]):
+class LocaleInline(ReadOnlyInline):
     model = models.TenantLocale
-    extra = 0
-    can_delete = False
 
 
 @admin.register(models.Tenant)
