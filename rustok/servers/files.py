@@ -1,5 +1,6 @@
 """Files and folders that only their owner may read."""
 
+import contextlib
 import os
 import pwd
 import stat
@@ -29,6 +30,12 @@ def make_private(folder: Path, *, owner: int) -> None:
     if found.st_uid != owner:
         os.chown(folder, owner, -1)
     folder.chmod(0o700)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Leave no empty folder behind below /tmp."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def claim(folder: Path) -> None:

@@ -101,6 +101,7 @@ class Postgres:
             processes.stop(process, signals=STOP_SIGNALS)
         self._end_leftovers(run_as.data_of(self.places))
         self.places.pid_file(NAME).unlink(missing_ok=True)
+        files.remove_if_empty(self.places.postgres_sockets)
         return process is not None
 
     # --- the steps of start -------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ class Valkey:
             processes.stop(process, signals=STOP_SIGNALS)
         self._end_leftovers()
         self.places.pid_file(NAME).unlink(missing_ok=True)
+        files.remove_if_empty(self.places.valkey_sockets)
         return process is not None
 
     # --- the steps of start -------------------------------------------------------------------------------

@@ -105,6 +105,8 @@ def test_they_start_once_outlive_the_command_and_keep_the_data(fresh):
     assert servers.stop(fresh) == ["valkey", "postgres"]
     assert {server["state"] for server in servers.status(fresh).values()} == {"stopped"}
     assert servers.stop(fresh) == []
+    assert not Places(fresh.data_dir).postgres_sockets.exists()
+    assert not Places(fresh.data_dir).valkey_sockets.exists()
     start(fresh)
     assert query(fresh, "SELECT answer FROM kept") == 42
     assert valkey_of(fresh).get("kept") == "42"
