@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from django.db import connection, transaction
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
+from psycopg.errors import LockNotAvailable
 
 from apps.consumers import models, projections
+from apps.kernel import errors
+
+
+class SwapRefused(errors.Conflict):
+    """The generation may not become the live one."""
+
+    code = "swap_refused"
 
 
 def ensure_live(projection: projections.Projection) -> None:
@@ -57,27 +68,64 @@ def live_number(projection: projections.Projection) -> int:
 
 
 def swap(projection: projections.Projection, *, to: int) -> None:
-    """Point readers at generation `to`, which must be as far as the live one, and retire the old one's tables."""
-    with transaction.atomic():
-        old = models.Generation.objects.select_for_update().get(projection=projection.name, state="live")
-        models.Generation.objects.filter(projection=projection.name, number=old.number).update(
-            state="retired", finished_at=timezone.now()
+    """Point readers at generation `to`, in the caller's transaction. Raises SwapRefused when it is behind."""
+    old = models.Generation.objects.select_for_update().get(projection=projection.name, state="live")
+    positions = {
+        checkpoint.generation: checkpoint.position for checkpoint in lock_checkpoints(projection, [old.number, to])
+    }
+    if positions[to] < positions[old.number]:
+        raise SwapRefused(
+            f"{projection.name}: generation {to} is at {positions[to]}, behind the live one at {positions[old.number]}."
         )
-        models.Generation.objects.filter(projection=projection.name, number=to).update(
-            state="live", finished_at=timezone.now()
-        )
-        models.Consumer.objects.filter(name=projection.name).update(code_version=projection.version)
-        _point_views(projection, to)
-        discard(projection, old.number)
+    now = timezone.now()
+    rows = models.Generation.objects.filter(projection=projection.name)
+    rows.filter(number=old.number).update(state="retired", finished_at=now)
+    rows.filter(number=to).update(state="live", finished_at=now)
+    models.Consumer.objects.filter(name=projection.name).update(code_version=projection.version)
+    _point_views(projection, to)
 
 
-def discard(projection: projections.Projection, number: int) -> None:
-    """Drop the tables, the checkpoint and the parked events of a generation no reader sees."""
+def lock_checkpoints(projection: projections.Projection, numbers: list[int]) -> list[models.Checkpoint]:
+    """The checkpoints of these generations, held until the transaction ends; runners wait or pass by."""
+    rows = models.Checkpoint.objects.filter(consumer=projection.name, generation__in=numbers)
+    return list(rows.select_for_update().order_by("generation", "shard"))
+
+
+@contextmanager
+def in_use(projection: projections.Projection) -> Iterator[None]:
+    """No generation of the projection is dropped within the block, in whatever process."""
+    key = f"drop:{projection.name}"
     with connection.cursor() as cursor:
-        for relation in projection.all_relations:
-            cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(relation.table(number))))
-    models.Checkpoint.objects.filter(consumer=projection.name, generation=number).delete()
-    models.Parked.objects.filter(consumer=projection.name, generation=number).delete()
+        cursor.execute("SELECT pg_advisory_lock_shared(hashtext(%s))", [key])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_shared(hashtext(%s))", [key])
+
+
+def sweep(projection: projections.Projection) -> bool:
+    """Drop what no reader sees: retired and unfinished generations. False when somebody still uses them; ask again."""
+    unused = models.Generation.objects.filter(projection=projection.name).exclude(state="live")
+    numbers = list(unused.values_list("number", flat=True))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s))", [f"drop:{projection.name}"])
+            if not cursor.fetchone()[0]:
+                return False
+            cursor.execute("SET LOCAL lock_timeout = '1s'")
+            models.Checkpoint.objects.filter(consumer=projection.name, generation__in=numbers).delete()
+            models.Parked.objects.filter(consumer=projection.name, generation__in=numbers).delete()
+            unused.update(state="retired")
+            for number in numbers:
+                for relation in projection.all_relations:
+                    table = sql.Identifier(relation.table(number))
+                    cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            return False
+        raise
+    return True
 
 
 def _point_views(projection: projections.Projection, number: int) -> None:

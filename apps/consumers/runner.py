@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 
 from apps.consumers import folding, models, projections, writing
-from apps.events import envelope
+from apps.events import envelope, registry
 from apps.outbox import log as event_log
 from apps.outbox import sequencer
 
@@ -34,21 +34,25 @@ class LostCheckpoint(RuntimeError):
 def advance_all(*, deadline: float | None = None) -> int:
     """Bring every active projection up to the head of the log, or until `deadline` (time.monotonic).
 
-    Returns how many positions were covered. Any number of callers may run at once. A projection that fails is logged
-    and does not hold up the others; its error is raised at the end.
+    They take turns, a window each, so that none starves another. Returns how many positions were covered. Any number
+    of callers may run at once. A projection that fails is logged and does not hold up the others; the error is raised
+    at the end.
     """
+    paused = set(models.Consumer.objects.exclude(status="active").values_list("name", flat=True))
+    generations = models.Generation.objects.filter(state__in=["live", "catching_up"]).order_by("projection", "number")
+    waiting = [entry for entry in generations if entry.projection not in paused]
     covered = 0
     failure: Exception | None = None
-    paused = set(models.Consumer.objects.exclude(status="active").values_list("name", flat=True))
-    for generation in models.Generation.objects.filter(state__in=["live", "catching_up"]):
-        if generation.projection in paused:
-            continue
-        try:
-            projection = projections.get(generation.projection)
-            covered += advance(projection, generation.number, deadline=deadline)
-        except Exception as error:
-            log.exception("consumers.projection_failed", projection=generation.projection)
-            failure = error
+    while waiting and (deadline is None or time.monotonic() < deadline):
+        for entry in list(waiting):
+            try:
+                step = _advance_window(projections.get(entry.projection), entry.number)
+            except Exception as error:
+                log.exception("consumers.projection_failed", projection=entry.projection)
+                failure, step = error, 0
+            covered += step
+            if step == 0:
+                waiting.remove(entry)
     if failure is not None:
         raise failure
     return covered
@@ -90,18 +94,39 @@ def _apply(projection: projections.Projection, generation: int, events: Sequence
         streams.setdefault(event_log.key_of(event), []).append(event)
     blocked = _blocked(projection, generation)
     before = writing.load(projection, generation, [(key[0], key[2]) for key in streams])
-    folded = []
+    built: list[tuple[writing.Rendered, Sequence[envelope.Event]]] = []
     for key, stream in streams.items():
         if key in blocked:
             park(projection, generation, stream, error="an earlier event of this aggregate is parked")
             continue
         try:
-            folded.append(folding.fold(projection, before.get((key[0], key[2])), stream))
+            built.append((folding.build(projection, before.get((key[0], key[2])), stream), stream))
+        except registry.UnknownEventType:
+            raise  # this code is older than the log: nothing is wrong with the aggregate
         except Exception as error:
-            # Whatever a fold raises is about this aggregate alone: folds are pure.
+            # Whatever a fold or a rendering raises is about this aggregate alone: both are pure.
             log.exception("consumers.parked", projection=projection.name, aggregate=str(key[2]))
             park(projection, generation, stream, error=repr(error))
-    writing.replace(projection, generation, folded, fresh=False)
+    _write(projection, generation, built)
+
+
+def _write(
+    projection: projections.Projection,
+    generation: int,
+    built: Sequence[tuple[writing.Rendered, Sequence[envelope.Event]]],
+) -> None:
+    """All at once; when Postgres refuses a value, one by one, and the aggregate it belongs to is parked."""
+    try:
+        with transaction.atomic():
+            writing.replace(projection, generation, [entry for entry, _ in built], fresh=False)
+    except DataError:
+        for entry, stream in built:
+            try:
+                with transaction.atomic():
+                    writing.replace(projection, generation, [entry], fresh=False)
+            except DataError as error:
+                log.exception("consumers.parked", projection=projection.name, aggregate=str(entry.id))
+                park(projection, generation, stream, error=repr(error))
 
 
 def _blocked(projection: projections.Projection, generation: int) -> set[tuple[uuid.UUID, str, uuid.UUID]]:

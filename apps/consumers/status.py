@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import batched
 from typing import Any
 
@@ -10,7 +12,7 @@ from django.db import connection, transaction
 
 from apps.consumers import folding, generations, models, projections, writing
 from apps.events import envelope
-from apps.outbox import relay, sequencer
+from apps.outbox import log, relay, sequencer
 
 LAG = """
 SELECT extract(epoch FROM clock_timestamp() - l.recorded_at)
@@ -63,21 +65,50 @@ def status() -> dict[str, Any]:
     }
 
 
-def verify(*, report: Callable[[str], None] = lambda line: None) -> list[str]:
+def verify(*, wait_seconds: float = 0, report: Callable[[str], None] = lambda line: None) -> list[str]:
     """Every broken promise found, empty when all hold; `report` is told what is being checked.
 
-    Checks: positions are 1..N; every committed event has exactly one; versions count 1..n per aggregate in position
-    order and match the stream heads; nothing is parked; every stored row equals the fold of the log, byte for byte.
+    Checks: positions are 1..N; every event committed before the call has exactly one; versions count 1..n per
+    aggregate in position order and match the stream heads; nothing is parked; every stored row equals the fold of the
+    log, byte for byte. What was committed before the call is given `wait_seconds` to be worked off, so that running
+    writers are no false alarm.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
+    with ExitStack() as stack:
+        for projection in projections.all_projections():
+            stack.enter_context(generations.in_use(projection))
+        newest_id, head = _settle(wait_seconds)
+        stack.enter_context(transaction.atomic())
+        cursor = stack.enter_context(connection.cursor())
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        found = list(_verify_log())
+        found = list(_verify_log(newest_id))
         report(f"log: {sequencer.head():,} positions checked")
         for projection in projections.all_projections():
-            checked, broken = _verify_projection(projection)
+            checked, broken = _verify_projection(projection, head)
             report(f"{projection.name}: {checked:,} aggregates compared with their fold")
             found += broken
     return found
+
+
+def _settle(wait_seconds: float) -> tuple[int, int]:
+    """Wait until what is committed now has positions and is applied; the newest log id of now, and the head then."""
+    deadline = time.monotonic() + wait_seconds
+    newest_id = log.newest_id()
+    while sequencer.count_without_position(until_id=newest_id) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    head = sequencer.head()
+    while (_slowest() or head) < head and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return newest_id, head
+
+
+def _slowest() -> int | None:
+    """The position of the live generation that is furthest behind."""
+    live = models.Generation.objects.filter(state="live").values_list("projection", "number")
+    positions = [
+        models.Checkpoint.objects.get(consumer=projection, generation=number, shard=0).position
+        for projection, number in live
+    ]
+    return min(positions, default=None)
 
 
 def _lag_seconds(position: int, head: int) -> float:
@@ -96,7 +127,7 @@ def _needs_rebuild(checkpoint: models.Checkpoint) -> bool:
     return generation is not None and generation.code_version != known.get(checkpoint.consumer)
 
 
-def _verify_log() -> Iterator[str]:
+def _verify_log(newest_id: int) -> Iterator[str]:
     with connection.cursor() as cursor:
         cursor.execute(DENSE)
         count, lowest, highest, distinct = cursor.fetchone()
@@ -106,7 +137,7 @@ def _verify_log() -> Iterator[str]:
                 f"positions are not 1..N: {count} rows from {lowest} to {highest} for {distinct} events, "
                 f"newest tick at {head}"
             )
-        if unpositioned := sequencer.count_without_position():
+        if unpositioned := sequencer.count_without_position(until_id=newest_id):
             yield f"{unpositioned} committed events have no position; let the workers drain, then verify again"
         for sql, meaning in (
             (ORPHANS, "positions point at no event"),
@@ -118,43 +149,39 @@ def _verify_log() -> Iterator[str]:
                 yield f"{wrong} {meaning}"
 
 
-def _verify_projection(projection: projections.Projection) -> tuple[int, list[str]]:
+def _verify_projection(projection: projections.Projection, head: int) -> tuple[int, list[str]]:
     number = generations.live_number(projection)
     checkpoint = models.Checkpoint.objects.get(consumer=projection.name, generation=number, shard=0)
-    head = sequencer.head()
     broken = []
     if checkpoint.position < head:
-        broken.append(
-            f"{projection.name} is at {checkpoint.position} of {head}; let the workers drain, then verify again"
-        )
-    parked = models.Parked.objects.filter(consumer=projection.name, generation=number, state="blocked").count()
-    if parked:
-        broken.append(f"{projection.name} has {parked} parked events")
+        behind = f"{projection.name} is at {checkpoint.position} of {head}"
+        broken.append(f"{behind}; let the workers drain, then verify again")
+    parked = models.Parked.objects.filter(consumer=projection.name, generation=number, state="blocked")
+    if count := parked.count():
+        broken.append(f"{projection.name} has {count} parked events")
+    waiting = set(parked.values_list("tenant_id", "aggregate_type", "aggregate_id"))
     checked = 0
 
     def complain(stream: Sequence[envelope.Event], error: Exception) -> None:
         first = stream[0]
-        broken.append(f"{projection.name}: {first.aggregate_type} {first.aggregate_id} can't be folded: {error}")
+        broken.append(f"{projection.name}: {first.aggregate_type} {first.aggregate_id} can't be folded: {error!r}")
 
-    expected_counts = dict.fromkeys([relation.template for relation in projection.all_relations], 0)
-    folded = folding.fold_all(projection, until=checkpoint.position, on_poison=complain)
-    for chunk in batched(folded, 500):
+    counts = dict.fromkeys([relation.template for relation in projection.all_relations], 0)
+    built = folding.build_all(projection, until=checkpoint.position, on_poison=complain)
+    for chunk in batched(built, 500):
         checked += len(chunk)
-        expected = writing.rows_of(projection, chunk)
         keys = [(entry.tenant_id, entry.id) for entry in chunk]
         for relation in projection.all_relations:
-            expected_counts[relation.template] += len(expected[relation.template])
-            stored = writing.read_rows(relation, number, keys)
-            if different := _differing(expected[relation.template], stored):
-                broken.append(
-                    f"{relation.table(number)}: {len(different)} rows differ from the fold, e.g. {different[0]}"
-                )
+            expected = [row for entry in chunk for row in entry.rows.get(relation.template, ())]
+            counts[relation.template] += len(expected)
+            if different := _differing(expected, writing.read_rows(relation, number, keys)):
+                example = f"{len(different)} rows differ from the fold, e.g. {different[0]}"
+                broken.append(f"{relation.table(number)}: {example}")
     for relation in projection.all_relations:
-        stored_count = writing.count_rows(relation, number)
-        if stored_count != expected_counts[relation.template]:
-            broken.append(
-                f"{relation.table(number)} has {stored_count} rows, the fold has {expected_counts[relation.template]}"
-            )
+        stored = writing.count_rows(relation, number)
+        if stored != counts[relation.template] and not waiting:
+            wanted = counts[relation.template]
+            broken.append(f"{relation.table(number)} has {stored} rows, the fold has {wanted}")
     return checked, broken
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,15 @@ class Folded:
     state: projections.State | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An aggregate with the rows it gives, by template name; its state is one of them."""
+
+    tenant_id: uuid.UUID
+    id: uuid.UUID
+    rows: dict[str, list[projections.Row]]
+
+
 def load(
     projection: projections.Projection, generation: int, keys: Sequence[tuple[uuid.UUID, uuid.UUID]]
 ) -> dict[tuple[uuid.UUID, uuid.UUID], Folded]:
@@ -40,12 +49,21 @@ def load(
         }
 
 
-def replace(projection: projections.Projection, generation: int, folded: Sequence[Folded], *, fresh: bool) -> None:
-    """Write states and rendered rows; `fresh` promises that none of the aggregates is stored yet."""
-    if not folded:
+def render(projection: projections.Projection, folded: Folded) -> Rendered:
+    """The rows of every relation for an aggregate, by template name. Raises what the projection's `render` raises."""
+    state = None if folded.state is None else orjson.dumps(folded.state).decode()
+    rows: dict[str, list[projections.Row]] = {relation.template: [] for relation in projection.relations}
+    rows[projection.state_template] = [(folded.tenant_id, folded.id, folded.version, state)]
+    if folded.state is not None:
+        rows |= projection.render(folded.tenant_id, folded.id, folded.state)
+    return Rendered(folded.tenant_id, folded.id, rows)
+
+
+def replace(projection: projections.Projection, generation: int, built: Sequence[Rendered], *, fresh: bool) -> None:
+    """Write the aggregates' rows in place of those stored; `fresh` promises that none of them is stored yet."""
+    if not built:
         return
-    rows = rows_of(projection, folded)
-    keys = [(entry.tenant_id, entry.id) for entry in folded]
+    keys = [(entry.tenant_id, entry.id) for entry in built]
     with connection.cursor() as cursor:
         for relation in projection.all_relations:
             table = sql.Identifier(relation.table(generation))
@@ -58,20 +76,9 @@ def replace(projection: projections.Projection, generation: int, folded: Sequenc
                 )
             columns = sql.SQL(", ").join(sql.Identifier(name) for name in relation.columns)
             with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(table, columns)) as copy:
-                for row in rows[relation.template]:
-                    copy.write_row(row)
-
-
-def rows_of(projection: projections.Projection, folded: Iterable[Folded]) -> dict[str, list[projections.Row]]:
-    """The rows of every relation for these aggregates, by template name."""
-    rows: dict[str, list[projections.Row]] = {relation.template: [] for relation in projection.all_relations}
-    for entry in folded:
-        state = None if entry.state is None else orjson.dumps(entry.state).decode()
-        rows[projection.state_template].append((entry.tenant_id, entry.id, entry.version, state))
-        if entry.state is not None:
-            for template, rendered in projection.render(entry.tenant_id, entry.id, entry.state).items():
-                rows[template].extend(rendered)
-    return rows
+                for entry in built:
+                    for row in entry.rows.get(relation.template, ()):
+                        copy.write_row(row)
 
 
 def read_rows(

@@ -13,7 +13,7 @@ LANES = 256
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A recorded event, its `data` upcast to the newest schema version of its type.
+    """A recorded event. The fold upcasts `data` from `schema_version` to the newest version of the type.
 
     `position` is dense and gapless over the whole log; `version` counts 1..n within the aggregate;
     `occurred_at` is when it happened, `recorded_at` when the row was written, both UTC.

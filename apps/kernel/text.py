@@ -9,9 +9,15 @@ import nh3
 from markdown_it import MarkdownIt
 from slugify import slugify
 
+from apps.kernel import errors
+
 MAXIMUM_SLUG_LENGTH = 255
-_TAG = re.compile(r"<!--.*?-->|<[^>]*>", re.DOTALL)
-_SPACE = re.compile(r"\s+")
+MAXIMUM_DEPTH = 256
+_CLOSED_BY_HTML = {
+    *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"),
+    *("p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "colgroup"),
+}
+_OPENING_OR_CLOSING = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 _SEARCH_LANGUAGES = {
@@ -39,21 +45,60 @@ def to_slug(text: str) -> str:
 def clean_html(markup: str) -> str:
     """The markup without scripts, event handlers, forms, styles or foreign protocols; HTML comments are kept.
 
+    Raises ValidationFailed for elements nested deeper than MAXIMUM_DEPTH.
+
     Comments carry the block structure of WordPress bodies; they are inert in a browser.
     """
     if "<" not in markup and "&" not in markup:
         return markup
+    if _depth(markup) > MAXIMUM_DEPTH:
+        # The sanitiser's time grows with the square of the depth: one such body would hold up everyone.
+        raise errors.ValidationFailed.for_field(
+            "/body", "nested_too_deep", f"the HTML is nested deeper than {MAXIMUM_DEPTH} elements; close what you open."
+        )
     return nh3.clean(markup, tags=_TAGS, attributes=_ATTRIBUTES, strip_comments=False, link_rel="noopener noreferrer")
 
 
 def markdown_to_html(source: str) -> str:
-    """Safe HTML for a CommonMark source."""
-    return clean_html(str(_markdown.render(source)))
+    """Safe HTML for a CommonMark source; the escaped source where its HTML is nested too deep."""
+    try:
+        return clean_html(str(_markdown.render(source)))
+    except errors.ValidationFailed:
+        return f"<pre>{html.escape(source)}</pre>"
 
 
 def to_plain_text(markup: str, *, maximum_length: int = 100_000) -> str:
-    """The words of an HTML fragment on one line, for search and excerpts."""
-    return _SPACE.sub(" ", html.unescape(_TAG.sub(" ", markup))).strip()[:maximum_length]
+    """The words of an HTML fragment on one line, for search and excerpts. Linear in the length of the markup."""
+    return to_one_line(html.unescape(_without_tags(markup)))[:maximum_length]
+
+
+def to_one_line(text: str) -> str:
+    """The words of plain text with single spaces between them."""
+    return " ".join(text.split())
+
+
+def _without_tags(markup: str) -> str:
+    """Every tag and comment becomes a space; one that is never closed ends the text, as it does in a browser."""
+    words, here = [], 0
+    while (opening := markup.find("<", here)) >= 0:
+        words.append(markup[here:opening])
+        end = "-->" if markup.startswith("<!--", opening) else ">"
+        closing = markup.find(end, opening + 1)
+        if closing < 0:
+            return " ".join(words)
+        here = closing + len(end)
+    return " ".join([*words, markup[here:]])
+
+
+def _depth(markup: str) -> int:
+    """How deep elements are nested at most, by their tags; those HTML closes by itself are not counted."""
+    depth = deepest = 0
+    for closing, name in _OPENING_OR_CLOSING.findall(markup):
+        if name.lower() in _CLOSED_BY_HTML:
+            continue
+        depth = max(depth - 1, 0) if closing else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def search_language(locale: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.db import connection, transaction
@@ -54,6 +54,10 @@ class TransactionRequired(RuntimeError):
     """`append` was called outside a transaction: the event could be recorded without its change."""
 
 
+class UnitBroken(RuntimeError):
+    """A unit of work went on after an inner block had failed: its transaction can only be rolled back."""
+
+
 class ConcurrencyConflict(errors.Conflict):
     """The aggregate is not at the version the caller expected."""
 
@@ -74,7 +78,15 @@ class _Pending:
         return self.tenant_id, self.aggregate_type, self.aggregate_id
 
 
-_buffer: ContextVar[list[_Pending] | None] = ContextVar("rustok_unit_of_work", default=None)
+@dataclass(slots=True)
+class _Unit:
+    """The events of a unit of work, and the savepoints it stands on."""
+
+    pending: list[_Pending]
+    savepoints: list[str]
+
+
+_unit: ContextVar[_Unit | None] = ContextVar("rustok_unit_of_work", default=None)
 
 
 @contextmanager
@@ -82,26 +94,33 @@ def unit_of_work(*, savepoint: bool = False) -> Iterator[None]:
     """One transaction whose events are written in one round trip just before it commits.
 
     Inside another unit of work it joins that one; with `savepoint` a failure undoes only the inner block, its events
-    included, and the outer one may go on.
+    included, and the outer one may go on. Raises UnitBroken when an inner error was swallowed.
     """
-    outer = _buffer.get()
+    outer = _unit.get()
     if outer is not None:
-        mark = len(outer)
+        mark, savepoints = len(outer.pending), outer.savepoints
         try:
             with transaction.atomic(savepoint=savepoint):
+                outer.savepoints = _savepoints()
                 yield
         except BaseException:
-            del outer[mark:]
+            del outer.pending[mark:]
             raise
+        finally:
+            outer.savepoints = savepoints
         return
-    own: list[_Pending] = []
-    token = _buffer.set(own)
+    token = None
     try:
         with transaction.atomic():
+            own = _Unit([], _savepoints())
+            token = _unit.set(own)
             yield
-            _flush(own)
+            if transaction.get_rollback():
+                raise UnitBroken("an inner block failed and its error was swallowed: nothing of this unit is kept")
+            _flush(own.pending)
     finally:
-        _buffer.reset(token)
+        if token is not None:
+            _unit.reset(token)
 
 
 def append(
@@ -121,12 +140,22 @@ def append(
     if not connection.in_atomic_block:
         raise TransactionRequired("append an event inside outbox.append.unit_of_work(), with the change it reports")
     registry.type_of(payload)
+    unit = _unit.get()
+    if unit is not None and unit.savepoints != _savepoints():
+        raise TransactionRequired(
+            "append inside a nested atomic(): its savepoint could be rolled back under the buffered event; "
+            "open the block with unit_of_work(savepoint=True)"
+        )
     pending = _Pending(tenant_id, aggregate_type, aggregate_id, payload, occurred_at, expected_version)
-    buffer = _buffer.get()
-    if buffer is None:
+    if unit is None:
         _flush([pending])
     else:
-        buffer.append(pending)
+        unit.pending.append(pending)
+
+
+def _savepoints() -> list[str]:
+    # Django keeps None for a nested atomic() without a savepoint.
+    return [name for name in cast(list[str | None], connection.savepoint_ids) if name is not None]
 
 
 def _flush(pending: Sequence[_Pending]) -> None:

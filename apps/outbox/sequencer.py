@@ -43,24 +43,46 @@ RETURNING n
 """  # noqa: S608 - two constants
 
 WAITING = f"{_NEW} SELECT count(*) FROM q"  # noqa: S608 - two constants
-FORGOTTEN = "SELECT count(*) FROM outbox_log l WHERE NOT EXISTS (SELECT 1 FROM outbox_position p WHERE p.id = l.id)"
+FORGOTTEN = """
+SELECT count(*) FROM outbox_log l
+WHERE l.id <= %s AND NOT EXISTS (SELECT 1 FROM outbox_position p WHERE p.id = l.id)
+"""
+EVERY_ID = 2**63 - 1
 
 
 def assign_positions() -> int:
-    """Position every committed event that has none; returns how many. Any number of callers may run at once."""
-    with connection.cursor() as cursor:
+    """Position every committed event that has none; returns how many. Any number of callers may run at once.
+
+    Raises IntegrityError when positions exist that no tick handed out, as after a partial restore.
+    """
+    rival: int | None = None
+    while True:
         try:
-            with transaction.atomic(durable=True):
+            return _tick()
+        except IntegrityError:
+            # Another sequencer extended the same tick and has committed: then there is a newer tick, and we look again.
+            newest = _newest_tick()
+            if newest == rival:
+                raise
+            rival = newest
+
+
+def _tick() -> int:
+    with connection.cursor() as cursor, transaction.atomic(durable=True):
+        cursor.execute(TICK)
+        row = cursor.fetchone()
+        if row is None:
+            cursor.execute(GENESIS)
+            if cursor.rowcount:
                 cursor.execute(TICK)
                 row = cursor.fetchone()
-                if row is None:
-                    cursor.execute(GENESIS)
-                    if cursor.rowcount:
-                        cursor.execute(TICK)
-                        row = cursor.fetchone()
-        except IntegrityError:
-            return 0  # another sequencer extended the same tick and has positioned these events
     return int(row[0]) if row else 0
+
+
+def _newest_tick() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COALESCE(max(tick_id), 0) FROM outbox_tick")
+        return int(cursor.fetchone()[0])
 
 
 def head() -> int:
@@ -75,12 +97,15 @@ def count_waiting() -> int:
     """Committed events that the next tick will take; cheap, because it looks where the tick would look."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT 1 FROM outbox_tick)")
-        cursor.execute(WAITING if cursor.fetchone()[0] else FORGOTTEN)
+        if cursor.fetchone()[0]:
+            cursor.execute(WAITING)
+        else:
+            cursor.execute(FORGOTTEN, [EVERY_ID])
         return int(cursor.fetchone()[0])
 
 
-def count_without_position() -> int:
-    """Committed events without a position, found by comparing the whole log; for verification."""
+def count_without_position(*, until_id: int = EVERY_ID) -> int:
+    """Committed events up to a log id without a position, found by comparing the whole log; for verification."""
     with connection.cursor() as cursor:
-        cursor.execute(FORGOTTEN)
+        cursor.execute(FORGOTTEN, [until_id])
         return int(cursor.fetchone()[0])

@@ -348,11 +348,13 @@ def _read_search_cursor(request: Request) -> tuple[float, uuid.UUID] | None:
         return None
     try:
         rank, hit_id = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        return float(rank), uuid.UUID(hit_id)
-    except (binascii.Error, ValueError, TypeError, AttributeError):
-        raise errors.ValidationFailed.for_field(
-            "/cursor", "invalid_cursor", "the cursor was not made by this search; follow its next link instead."
-        ) from None
+        if isinstance(rank, float) and isinstance(hit_id, str):  # JSON has no NaN and no infinity
+            return rank, uuid.UUID(hit_id)
+    except (binascii.Error, ValueError, TypeError):
+        pass
+    raise errors.ValidationFailed.for_field(
+        "/cursor", "invalid_cursor", "the cursor was not made by this search; follow its next link instead."
+    )
 
 
 urlpatterns = [

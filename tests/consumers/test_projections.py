@@ -229,7 +229,7 @@ def test_a_killed_rebuild_leaves_the_live_one_and_is_swept_up_by_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(rebuild, "_catch_up_and_swap", killed)
+        patched.setattr(rebuild, "_swap", killed)
         with pytest.raises(KeyboardInterrupt):
             rebuild.rebuild(CONTENT)
     assert generations.live_number(CONTENT) == before

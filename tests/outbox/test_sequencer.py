@@ -202,7 +202,7 @@ def test_many_writers_and_two_sequencers_keep_every_promise() -> None:
     sequencer.assign_positions()
 
     assert sequencer.head() == sum(committed) > 100
-    assert list(status._verify_log()) == []
+    assert list(status._verify_log(sequencer.EVERY_ID)) == []
 
 
 def test_two_sequencers_cannot_extend_the_same_tick(
@@ -220,4 +220,4 @@ def test_two_sequencers_cannot_extend_the_same_tick(
 
     assert outcome == [0]
     assert sequencer.head() == 1
-    assert list(status._verify_log()) == []
+    assert list(status._verify_log(sequencer.EVERY_ID)) == []

@@ -170,6 +170,8 @@ def _plain_text(body: dict[str, Any] | None) -> str:
         return ""
     if body["format"] == "json":
         return " ".join(_strings(orjson.loads(body["body"] or "[]")))[:100_000]
+    if body["format"] == "plain":
+        return text.to_one_line(body["body"])[:100_000]
     return text.to_plain_text(body["body"])
 
 

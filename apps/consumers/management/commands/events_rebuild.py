@@ -19,6 +19,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("projection", nargs="*", help="names of projections; all when none is given")
+        parser.add_argument(
+            "--accept-parked", action="store_true", help="swap even when aggregates that were readable can't be folded"
+        )
         parser.add_argument("--json", action="store_true", help="machine-readable output")
         parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -31,7 +34,7 @@ class Command(BaseCommand):
         results = []
         for projection in wanted:
             progress = Progress(projection.name, unit="aggregates", quiet=options["quiet"] or options["json"])
-            done = rebuild.rebuild(projection, on_progress=progress.to)
+            done = rebuild.rebuild(projection, accept_parked=options["accept_parked"], on_progress=progress.to)
             progress.finish()
             results.append(done)
             if not options["json"]:

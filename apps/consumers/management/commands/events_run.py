@@ -45,5 +45,9 @@ class Command(BaseCommand):
                 log.warning("events_run.database_unavailable", error=str(error))
                 close_old_connections()
                 pause = PAUSE_AFTER_FAILURE_SECONDS
+            except Exception:
+                # One broken projection must not end the sequencer and the relay with it.
+                log.exception("events_run.failed")
+                pause = PAUSE_AFTER_FAILURE_SECONDS
             stop.wait(pause)
         self.stdout.write("Stopped.")

@@ -18,10 +18,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="machine-readable output")
+        parser.add_argument(
+            "--wait",
+            type=float,
+            default=30,
+            metavar="SECONDS",
+            help="how long running workers may take for what was committed before (default: 30; 0: not at all)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         quiet = options["json"]
-        broken = status.verify(report=lambda line: None if quiet else self.stdout.write(line))
+        broken = status.verify(
+            wait_seconds=options["wait"], report=lambda line: None if quiet else self.stdout.write(line)
+        )
         if options["json"]:
             self.stdout.write(json.dumps({"ok": not broken, "broken": broken}))
         elif broken:
