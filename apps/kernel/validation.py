@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -13,6 +14,9 @@ from apps.kernel import errors, money
 
 _LOCALE = re.compile(r"[a-z]{2}(-[A-Z0-9]{2})?")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+MAXIMUM_METADATA_BYTES = 256 * 1024
+MAXIMUM_METADATA_DEPTH = 32
 
 
 class Input(BaseModel):
@@ -55,17 +59,58 @@ def _refuse_nul(value: str) -> str:
     return value
 
 
-def _refuse_nul_within(value: Any) -> Any:
-    if isinstance(value, str):
-        return _refuse_nul(value)
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _refuse_nul(str(key))
-            _refuse_nul_within(item)
-    elif isinstance(value, list):
-        for item in value:
-            _refuse_nul_within(item)
+def check_json(value: Any, *, maximum_depth: int = MAXIMUM_METADATA_DEPTH) -> None:
+    """Raises PydanticCustomError for what can't be written as JSON, stored, and read back as the same.
+
+    Whole numbers are signed 64 bits; so are others, because the database returns 1e30 as a whole number.
+    """
+    if maximum_depth < 0:
+        raise PydanticCustomError("nested_too_deep", "the value is nested too deep; use fewer levels")
+    match value:
+        case None | bool():
+            return
+        case str():
+            _refuse_nul(value)
+        case int() | float():
+            if not -(2**63) <= value < 2**63:  # NaN neither
+                raise PydanticCustomError("number_out_of_range", "a number is beyond 64 bits; send it as text")
+        case list():
+            for item in value:
+                check_json(item, maximum_depth=maximum_depth - 1)
+        case dict():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise PydanticCustomError("not_json", "the keys of an object are text")
+                _refuse_nul(key)
+                check_json(item, maximum_depth=maximum_depth - 1)
+        case _:
+            kind = {"kind": type(value).__name__}
+            raise PydanticCustomError("not_json", "this can't be stored as JSON: {kind}", kind)
+
+
+def _check_metadata(value: dict[str, Any]) -> dict[str, Any]:
+    check_json(value)
+    if (size := len(orjson.dumps(value))) > MAXIMUM_METADATA_BYTES:
+        raise PydanticCustomError(
+            "metadata_too_large",
+            "this takes {size} bytes as JSON, {limit} at most",
+            {"size": size, "limit": MAXIMUM_METADATA_BYTES},
+        )
     return value
+
+
+def to_moment(value: datetime) -> datetime:
+    """The aware datetime in UTC. Raises PydanticCustomError outside 1900 to 2199, where years are mistakes.
+
+    The database takes years that Python can't read back.
+    """
+    try:
+        moment = value.astimezone(UTC)
+    except OverflowError:
+        moment = None
+    if moment is None or not EARLIEST <= moment < LATEST:
+        raise PydanticCustomError("moment_out_of_range", "the moment is not in the years 1900 to 2199 (in UTC)")
+    return moment
 
 
 def _empty_to_none(value: Any) -> Any:
@@ -84,8 +129,8 @@ LongText = Annotated[str, Field(max_length=1_000_000), AfterValidator(_refuse_nu
 Position = Annotated[int, Field(ge=0, le=100_000)]
 MinorUnits = Annotated[int, Field(ge=0, le=money.MAXIMUM_MINOR_UNITS)]
 Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_refuse_nul_within)]
-Moment = AwareDatetime
+Metadata = Annotated[dict[str, Any], AfterValidator(_check_metadata)]
+Moment = Annotated[AwareDatetime, AfterValidator(to_moment)]
 
 
 def parse[Model: BaseModel](model: type[Model], data: object) -> Model:

@@ -62,12 +62,19 @@ def test_blocks_come_as_json_or_as_text_and_their_html_is_sanitised() -> None:
         ([{"type": "a"}, {"text": "b"}], "block 2"),
         ([{"type": 3}], "block 1"),
         ([{"type": "a", "n": 2**70}], "stored as JSON"),
+        ([{"type": "a", "n": 1e30}], "stored as JSON"),
+        ("[" + '{"type":"a","in":[' * 200 + "]}" * 200 + "]", "too deep"),
+        ([{"type": "a", "\x00": "b"}], "NUL"),
         ([{"type": "a", "text": "\x00"}], "NUL"),
     ],
 )
 def test_other_json_is_refused(body: object, message: str) -> None:
     with pytest.raises(services.InvalidBlocks, match=message):
         make_node(bodies=[{"locale": "en", "format": "json", "body": body}])
+
+
+def test_blocks_may_speak_of_nul_characters() -> None:
+    assert stored("json", [{"type": "code", "text": r"a \u0000 b"}]) == r'[{"type":"code","text":"a \\u0000 b"}]'
 
 
 def test_blocks_need_the_format_json() -> None:

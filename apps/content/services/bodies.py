@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from pydantic_core import PydanticCustomError
 
 from apps.content import models
 from apps.content.services.inputs import MAXIMUM_BODY_LENGTH, BodyInput
-from apps.kernel import errors, text
+from apps.kernel import errors, text, validation
+
+_MAXIMUM_DEPTH = 100
 
 
 class InvalidBlocks(errors.ValidationFailed):
@@ -39,11 +42,12 @@ def _blocks(body: BodyInput) -> str:
         if not isinstance(block, dict) or not isinstance(block.get("type"), str) or not block["type"]:
             raise _invalid(f'block {number} is not an object with a "type", such as {{"type": "paragraph"}}.')
     try:
-        written = orjson.dumps([_clean(block) for block in blocks]).decode()
-    except TypeError as error:
+        validation.check_json(blocks, maximum_depth=_MAXIMUM_DEPTH)
+    except PydanticCustomError as error:
         raise _invalid(f"this can't be stored as JSON: {error}.") from None
-    if "\\u0000" in written or len(written) > MAXIMUM_BODY_LENGTH:
-        raise _invalid(f"blocks have no NUL characters and at most {MAXIMUM_BODY_LENGTH:,} characters together.")
+    written = orjson.dumps([_clean(block) for block in blocks]).decode()
+    if len(written) > MAXIMUM_BODY_LENGTH:
+        raise _invalid(f"blocks have at most {MAXIMUM_BODY_LENGTH:,} characters together.")
     return written
 
 

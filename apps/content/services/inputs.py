@@ -6,14 +6,12 @@ import uuid
 from collections.abc import Callable, Hashable, Iterable
 from typing import Annotated, Any
 
-import orjson
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from apps.content import models
 from apps.kernel import ids, validation
 
-MAXIMUM_METADATA_BYTES = 100_000
 MAXIMUM_BODY_LENGTH = 1_000_000
 _TAXONOMY = r"^[a-z0-9][a-z0-9_-]*$"
 
@@ -56,23 +54,6 @@ def _distinct(items: list[uuid.UUID]) -> list[uuid.UUID]:
     return _once(items, lambda item: item, "the id")
 
 
-def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """As it will come back from the database, so that equal metadata compare equal."""
-    try:
-        text = orjson.dumps(value)
-    except TypeError as error:
-        reason = {"reason": str(error)}
-        raise PydanticCustomError("not_json", "this can't be stored as JSON: {reason}", reason) from None
-    if len(text) > MAXIMUM_METADATA_BYTES:
-        raise PydanticCustomError(
-            "metadata_too_large",
-            "metadata takes {size} bytes as JSON, {limit} at most",
-            {"size": len(text), "limit": MAXIMUM_METADATA_BYTES},
-        )
-    return dict(orjson.loads(text))
-
-
-Metadata = Annotated[validation.Metadata, AfterValidator(_storable)]
 ExternalId = Annotated[validation.Text, Field(min_length=1, max_length=255)]
 CategoryIds = Annotated[list[CategoryId], AfterValidator(_distinct), Field(max_length=1000)]
 TagIds = Annotated[list[TagId], AfterValidator(_distinct), Field(max_length=1000)]
@@ -119,7 +100,7 @@ class NewNode(validation.Input):
     parent_id: NodeId | None = None
     position: validation.Position | None = None
     author_name: validation.ShortText = ""
-    metadata: Metadata = {}
+    metadata: validation.Metadata = {}
     category_ids: CategoryIds = []
     tag_ids: TagIds = []
     external_id: ExternalId | None = None
@@ -139,7 +120,7 @@ class NodeChanges(validation.Input):
     translations: Annotated[list[TranslationChange], AfterValidator(_once_per_locale)] | None = None
     bodies: Annotated[list[BodyInput], AfterValidator(_once_per_locale)] | None = None
     author_name: validation.ShortText | None = None
-    metadata: Metadata | None = None
+    metadata: validation.Metadata | None = None
     category_ids: CategoryIds | None = None
     tag_ids: TagIds | None = None
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import orjson
+from pydantic_core import PydanticCustomError
 
 from apps.content import kinds, models
 from apps.content.wordpress import reading
@@ -247,10 +248,10 @@ def wanted_term(term: reading.Term) -> tuple[WantedTerm, list[Note]]:
 
 
 def moment(value: str) -> datetime | None:
-    """`2014-09-09 02:58:33` as UTC; None for zeros, blanks and nonsense."""
+    """`2014-09-09 02:58:33` as UTC; None for zeros, blanks, nonsense and what is outside 1900 to 2199."""
     try:
-        return datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
+        return validation.to_moment(datetime.strptime(value, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC))
+    except (ValueError, PydanticCustomError):
         return None
 
 
@@ -259,10 +260,9 @@ def _rss_moment(value: str) -> datetime | None:
         return None
     try:
         found = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+        return validation.to_moment(found if found.tzinfo else found.replace(tzinfo=UTC))
+    except (ValueError, TypeError, IndexError, OverflowError, PydanticCustomError):
         return None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return found.astimezone(UTC)
 
 
 def _status(item: reading.Item, notes: list[Note]) -> tuple[str, datetime | None]:
