@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,8 +13,9 @@ import orjson
 from django.core.exceptions import ValidationError
 from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
+from pydantic_core import PydanticCustomError
 
-from apps.kernel import errors
+from apps.kernel import errors, validation
 
 DEFAULT_LIMIT = 20
 MAXIMUM_LIMIT = 100
@@ -108,9 +110,22 @@ def _read_cursor(text: str | None, order: tuple[str, ...], model: type[Model]) -
         direction, made_for, *values = parts
         if direction in {"n", "p"} and made_for == ",".join(order) and len(values) == len(order):
             fields: list[Any] = [model._meta.get_field(name.removeprefix("-")) for name in order]
-            return direction == "p", [field.to_python(value) for field, value in zip(fields, values, strict=True)]
-    except (binascii.Error, ValueError, TypeError, ValidationError):
+            return direction == "p", [_read_value(field, value) for field, value in zip(fields, values, strict=True)]
+    except (binascii.Error, ValueError, TypeError, ArithmeticError, ValidationError, PydanticCustomError):
         pass
     raise errors.ValidationFailed.for_field(
         "/cursor", "invalid_cursor", "the cursor was not made by this list; follow the next and prev links instead."
     )
+
+
+def _read_value(field: Any, value: Any) -> Any:
+    """The value of a row, spelled as `_write_cursor` spells it. Raises ValueError and others for anything else."""
+    found = field.to_python(value)
+    if isinstance(found, datetime):
+        if found.tzinfo is None:
+            raise ValueError
+        validation.to_moment(found)
+    validation.check_json(value)
+    if found is None or orjson.dumps(found) != orjson.dumps(value):
+        raise ValueError
+    return found

@@ -1,7 +1,9 @@
 """Keyset pages: every row once, in order, forwards and backwards, whatever comes or goes meanwhile."""
 
+import base64
 from typing import Any
 
+import orjson
 import pytest
 from django.test import RequestFactory
 
@@ -79,6 +81,39 @@ def test_a_cursor_of_another_order_is_refused(names: list[str]) -> None:
 
     with pytest.raises(errors.ValidationFailed, match="was not made by this list"):
         pagination.paginate(Tenant.objects.all(), order=("-name", "-id"), request=request)
+
+
+@pytest.mark.parametrize(
+    ("order", "values"),
+    [
+        (("name", "id"), [None, None]),
+        (("name", "id"), ["a\x00", "01890a5d-ac96-774b-bcce-b302099a8057"]),
+        (("name", "id"), [5, "01890a5d-ac96-774b-bcce-b302099a8057"]),
+        (("name", "id"), [[], "01890a5d-ac96-774b-bcce-b302099a8057"]),
+        (("name", "id"), ["a", 7]),
+        (("created_at", "id"), ["2026-01-01T00:00:00", "01890a5d-ac96-774b-bcce-b302099a8057"]),
+        (("created_at", "id"), ["2026-01-01", "01890a5d-ac96-774b-bcce-b302099a8057"]),
+        (("created_at", "id"), ["9999-12-31T23:59:59-14:00", "01890a5d-ac96-774b-bcce-b302099a8057"]),
+        (("created_at", "id"), [10**18, "01890a5d-ac96-774b-bcce-b302099a8057"]),
+    ],
+)
+def test_a_cursor_with_values_no_row_has_is_refused(order: tuple[str, ...], values: list[Any]) -> None:
+    cursor = base64.urlsafe_b64encode(orjson.dumps(["n", ",".join(order), *values])).decode().rstrip("=")
+    request = RequestFactory().get("/things", {"cursor": cursor})
+
+    with pytest.raises(errors.ValidationFailed) as refused:
+        pagination.paginate(Tenant.objects.all(), order=order, request=request)
+
+    assert refused.value.problems[0].code == "invalid_cursor"
+
+
+def test_walking_by_a_moment(names: list[str]) -> None:
+    request = RequestFactory().get("/things", {"limit": 3})
+    first = pagination.paginate(Tenant.objects.all(), order=("created_at", "id"), request=request)
+    request = RequestFactory().get("/things", {"limit": 100, "cursor": first.next})
+    rest = pagination.paginate(Tenant.objects.all(), order=("created_at", "id"), request=request)
+
+    assert len({tenant.slug for tenant in [*first.rows, *rest.rows]}) == 10
 
 
 def test_links_keep_the_other_parameters(names: list[str]) -> None:
