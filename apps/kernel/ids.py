@@ -51,4 +51,5 @@ def decode(prefix: str, text: str) -> uuid.UUID:
             return uuid.UUID(int=number)
     except (ValueError, KeyError):
         pass
-    raise InvalidId(f'"{text}" is not an id of this kind; expected {prefix}_ and {_LENGTH} characters, or a UUID.')
+    shown = text[:60].encode(errors="replace").decode()  # it may hold half characters, which can't be sent back
+    raise InvalidId(f'"{shown}" is not an id of this kind; expected {prefix}_ and {_LENGTH} characters, or a UUID.')

@@ -44,3 +44,10 @@ def test_new_ids_are_uuid7_and_ascend() -> None:
 
     assert {value.version for value in drawn} == {7}
     assert drawn == sorted(drawn)
+
+
+def test_half_a_character_is_not_echoed() -> None:
+    with pytest.raises(ids.InvalidId) as refused:
+        ids.decode("node", "\ud800" * 100)
+
+    assert refused.value.detail.encode().startswith(b'"??')
