@@ -51,6 +51,19 @@ def test_a_report_names_row_column_value_and_problem(tmp_path: Path, ending: str
     assert report.count == 2
 
 
+def test_a_csv_report_holds_no_formulas(tmp_path: Path) -> None:
+    formulas = ["=1+1", "+1", "-1", "@x", "\tx", "\rx"]
+    for ending in ("csv", "json"):
+        with imports.Report(tmp_path / f"report.{ending}") as report:
+            for formula in formulas:
+                report.add(row=1, column=formula, value=formula, problem=formula)
+
+    with (tmp_path / "report.csv").open(newline="") as file:
+        cells = list(csv.reader(file))[1:]
+    assert cells == [["1", *[f"'{formula}"] * 3] for formula in formulas]
+    assert [row["value"] for row in json.loads((tmp_path / "report.json").read_text())] == formulas
+
+
 def test_an_empty_json_report_is_a_list(tmp_path: Path) -> None:
     with imports.Report(tmp_path / "report.json"):
         pass
