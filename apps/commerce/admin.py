@@ -87,7 +87,7 @@ class VariantAdmin(TenantReadOnlyAdmin):
 class InventoryMovementAdmin(TenantReadOnlyAdmin):
     list_display = ("at", "variant_id", "location_id", "delta", "quantity_after", "reason", "tenant")
     list_filter = ("reason",)
-    search_fields = ("=variant_id",)
+    search_fields = ("variant_id__exact",)
     ordering = ("-id",)
     show_full_result_count = False
 
@@ -96,7 +96,7 @@ class InventoryMovementAdmin(TenantReadOnlyAdmin):
 class ReservationAdmin(TenantReadOnlyAdmin):
     list_display = ("id", "variant_id", "quantity", "status", "expires_at", "reference", "tenant")
     list_filter = ("status",)
-    search_fields = ("reference", "=variant_id")
+    search_fields = ("reference", "variant__id__exact")
     ordering = ("-id",)
     raw_id_fields = ("variant",)
     show_full_result_count = False
