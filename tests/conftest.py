@@ -64,6 +64,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     servers.ensure_started(say=lambda message: None)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """The parallel workers must not inherit this: pytest-django would load the settings before the lines above have
+    given a worker its own Valkey numbers, and the workers would empty each other's."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     data_dir = environment.current().data_dir
