@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 
 from apps.content import models, queries, services
 from apps.content.wordpress import importing, mapping, reading
+from apps.kernel import imports
 from apps.outbox.models import Log
 from apps.tenants import models as tenants
 from tests import factories
@@ -492,7 +493,7 @@ def test_the_date_of_the_feed_stands_in_for_a_missing_one(run: Run, tmp_path: Pa
 
     assert str(node(1).published_at) == "2014-09-09 00:58:33+00:00"
     assert node(2).published_at is not None
-    assert run.problems(2) == ["no date of publication; the time of the import stands for it"]
+    assert run.problems(2) == ["no date of publication in the years 1900 to 2199; the time of the import stands for it"]
     assert making.event_count() == events
 
 
@@ -531,3 +532,50 @@ def test_long_and_repeated_things_are_cut_and_reported(run: Run, tmp_path: Path,
     ):
         assert expected in problems
     assert making.event_count() == events
+
+
+def test_dates_and_numbers_beyond_measure_are_reported_and_left_out(run: Run, tmp_path: Path, at_work: Any) -> None:
+    path = wxr.write(
+        tmp_path / "dates.xml",
+        wxr.item(1, date="9999-12-31 23:59:59", menu_order="9" * 5000),
+        wxr.item(2, date="0001-01-01 00:00:00", menu_order="²").replace(
+            "</item>", "<pubDate>Fri, 31 Dec 9999 23:59:59 -1400</pubDate></item>"
+        ),
+        wxr.item(3, comments=wxr.comment(5).replace("2021-01-01", "2200-01-01")),
+    )
+
+    run(path)
+
+    assert [(row, value) for row, _, value, problem in run.rows if "in the years 1900 to 2199" in problem] == [
+        (1, "9999-12-31 23:59:59"),
+        (2, "0001-01-01 00:00:00"),
+        (3, "2200-01-01 00:00:00"),
+    ]
+    assert node(1).status == node("comment:5").status == "published"
+
+
+@pytest.mark.parametrize(
+    ("inside", "limit"),
+    [
+        ("<content:encoded>" + "x" * (40 << 20) + "</content:encoded>", "33,554,432 bytes"),
+        ('<a b="' + "x" * (40 << 20) + '"/>', "33,554,432 bytes"),
+        ("<a/>" * 600_000, "500,000 elements"),
+        ("<a>" * 600_000, "500,000 elements"),
+    ],
+    ids=["text", "attribute", "children", "depth"],
+)
+def test_an_item_too_large_for_memory_refuses_the_file_by_name(tmp_path: Path, inside: str, limit: str) -> None:
+    path = wxr.write(tmp_path / "bomb.xml", wxr.item(1), f"<item>{inside}</item>", wxr.item(3))
+    packed = tmp_path / "bomb.xml.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes(), compresslevel=1))
+
+    with pytest.raises(imports.ImportRefused, match=f"bomb.xml.gz.*item 2, .*larger than {limit}"):
+        reading.survey(packed)
+
+
+def test_many_items_may_be_larger_than_one_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAXIMUM_ITEM_BYTES", 40_000)
+    monkeypatch.setattr(reading, "MAXIMUM_ITEM_ELEMENTS", 200)
+    path = wxr.write(tmp_path / "site.xml", *(wxr.item(number, content="x" * 10_000) for number in range(50)))
+
+    assert reading.survey(path).item_count == 50

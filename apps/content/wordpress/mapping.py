@@ -22,6 +22,7 @@ from apps.kernel import text, validation
 MENU_TYPE, MENU_TAXONOMY, TAG_TAXONOMY = "nav_menu_item", "nav_menu", "post_tag"
 MAXIMUM_META_LENGTH = 10_000
 MAXIMUM_META_BYTES = 60_000
+_NO_DATE = "no date of publication in the years 1900 to 2199; the time of the import stands for it"
 _KINDS = {"page": kinds.PAGE, "post": kinds.POST, "attachment": kinds.ATTACHMENT}
 _LABELS = {"page": "pages", "post": "posts", "attachment": "attachments"}
 _NOT_HTML = {"custom_css", "wp_global_styles", "oembed_cache", "customize_changeset"}
@@ -39,7 +40,8 @@ _META_LEFT_OUT = {
 }  # fmt: skip
 _PERSONAL_KEY = re.compile(r"(^|_)(e?mail|ip|ip_address|password|pass)(_|$)", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
-_SERIALISED_SIZE = re.compile(r's:\d+:"(width|height)";(?:i:|s:\d+:")(\d+)')
+_SERIALISED_SIZE = re.compile(r's:\d+:"(width|height)";(?:i:|s:\d+:")(\d{1,9})\b')
+_MENU_ORDER = re.compile(r"-?[0-9]{1,9}")
 _REMOVED = re.compile(r"<(applet|button|embed|form|iframe|input|link|object|script|select|style|textarea)\b", re.I)
 
 
@@ -158,6 +160,8 @@ class Mapper:
         date = moment(comment.date_gmt) or moment(comment.date)
         status = {"1": models.Status.PUBLISHED, "spam": models.Status.ARCHIVED, "trash": models.Status.ARCHIVED,
                   "post-trashed": models.Status.ARCHIVED}.get(comment.approved, models.Status.DRAFT)  # fmt: skip
+        if date is None and status == models.Status.PUBLISHED:
+            notes.append(Note(item.number, "wp:comment_date", comment.date_gmt or comment.date, _NO_DATE))
         metadata: dict[str, Any] = {"author_name": author, "url": comment.url if _is_web(comment.url) else ""}
         if comment.type not in {"", "comment"}:
             metadata["comment_type"] = comment.type
@@ -194,7 +198,7 @@ class Mapper:
             "slug": item.name,
             "post_type": item.type if item.type not in _KINDS else "",
             "sticky": item.is_sticky,
-            "menu_order": int(item.menu_order) if item.menu_order.lstrip("-").isdigit() else 0,
+            "menu_order": int(item.menu_order) if _MENU_ORDER.fullmatch(item.menu_order) else 0,
             "template": template if template != "default" else "",
             "featured_image": self.external_id(thumbnail) if thumbnail.isdigit() and thumbnail != "0" else "",
             "has_password": item.has_password,
@@ -279,8 +283,7 @@ def _status(item: reading.Item, notes: list[Note]) -> tuple[str, datetime | None
         return models.Status.DRAFT, None
     if is_public:
         if date is None:
-            problem = "no date of publication; the time of the import stands for it"
-            notes.append(Note(item.number, "wp:post_date", item.date, problem))
+            notes.append(Note(item.number, "wp:post_date", item.date_gmt or item.date, _NO_DATE))
         return models.Status.PUBLISHED, date
     if item.status == "trash":
         note("in the bin; taken as archived")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO, NoReturn
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml
@@ -16,6 +17,8 @@ from defusedxml import ElementTree
 
 from apps.kernel import imports
 
+MAXIMUM_ITEM_BYTES = 32 * 1024 * 1024
+MAXIMUM_ITEM_ELEMENTS = 500_000
 VERSIONS = ("1.0", "1.1", "1.2")
 _SPACES = (
     (re.compile(r"https?://wordpress\.org/export/[\d.]+/excerpt/"), "excerpt"),
@@ -150,19 +153,54 @@ def items(path: Path) -> Iterator[Item]:
                 yield _item(number, element)
 
 
+class _Bounded:
+    """Bytes for the parser, no more for one child of rss/channel than memory should hold."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        self._path, self._stream = path, stream
+        self._items = self._bytes = self._elements = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Raises ImportRefused beyond MAXIMUM_ITEM_BYTES since the last child ended."""
+        piece = self._stream.read(size)
+        self._bytes += len(piece)
+        if self._bytes > MAXIMUM_ITEM_BYTES:
+            self._refuse(f"{MAXIMUM_ITEM_BYTES:,} bytes")
+        return piece
+
+    def count_element(self) -> None:
+        """Raises ImportRefused beyond MAXIMUM_ITEM_ELEMENTS since the last child ended."""
+        self._elements += 1
+        if self._elements > MAXIMUM_ITEM_ELEMENTS:
+            self._refuse(f"{MAXIMUM_ITEM_ELEMENTS:,} elements")
+
+    def end_child(self, child: Element) -> None:
+        self._items += child.tag == "item"
+        self._bytes = self._elements = 0
+
+    def _refuse(self, limit: str) -> NoReturn:
+        raise imports.ImportRefused(
+            f'"{self._path}": item {self._items + 1:,}, with what stands before it, is larger than {limit}. '
+            "Nothing was imported."
+        )
+
+
 def _children_of_channel(path: Path) -> Iterator[Element]:
-    """Each complete child of rss/channel; it is emptied before the next one is read."""
+    """Each complete child of rss/channel; it is emptied before the next one is read. Raises ImportRefused."""
     with imports.Source(path) as source:
+        bounded = _Bounded(path, source.stream)
         open_elements: list[Element] = []
         # No document type: WordPress writes none, and it is where entity bombs live.
-        for event, element in ElementTree.iterparse(source.stream, events=("start", "end"), forbid_dtd=True):
+        for event, element in ElementTree.iterparse(bounded, events=("start", "end"), forbid_dtd=True):
             if event == "start":
+                bounded.count_element()
                 open_elements.append(element)
                 _check_place(path, open_elements)
                 continue
             open_elements.pop()
             if len(open_elements) == 2:
                 yield element
+                bounded.end_child(element)
                 open_elements[1].clear()
 
 
