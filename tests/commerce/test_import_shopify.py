@@ -13,7 +13,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.commerce import models, queries, services
+from apps.commerce.shopify import reading
 from apps.commerce.snapshots import Snapshot
+from apps.kernel import imports
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
@@ -557,3 +559,46 @@ def test_a_product_with_too_many_rows_is_refused(importer: Importer, monkeypatch
 
     assert importer.problems() == [(3, "Handle", "a")]
     assert list(models.Product.objects.values_list("external_id", flat=True)) == ["shopify:b"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"a," + b"x" * (12 << 20), b'a,"' + (b"x" * 1000 + b'","\n') * 12_000 + b'"'],
+    ids=["one line", "many lines"],
+)
+def test_a_row_too_long_for_memory_refuses_the_file_by_name(importer: Importer, record: bytes) -> None:
+    path = importer.folder / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(b"Handle,Title\nfirst,First\n" + record + b"\nlast,Last\n"))
+
+    with pytest.raises(CommandError, match=r"bomb.csv.gz.*row 2 is longer than 8,388,608 bytes"):
+        importer.run(path)
+
+    assert not models.Product.objects.exists()
+
+
+def test_many_rows_of_one_product_may_not_fill_memory(importer: Importer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.commerce.shopify.reading.MAXIMUM_PRODUCT_LENGTH", 5_000)
+
+    importer.take(row("a", SEO_Description="x" * 3_000), more("a", Image_Alt_Text="x" * 3_000), row("b"))
+
+    assert importer.problems() == [(2, "Handle", "a")]
+    assert list(models.Product.objects.values_list("external_id", flat=True)) == ["shopify:b"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_lines_are_the_same_wherever_the_pieces_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes
+) -> None:
+    path = tmp_path / "export.csv"
+    path.write_bytes(end.join([b"Handle,Title", "a,Ä".encode(), b"", b'b,"1', b'2"', b"c,3"]))
+
+    def cells() -> list[list[str]]:
+        with imports.Source(path) as source:
+            return [record.cells for record in reading.read_records(source)]
+
+    whole = cells()
+    for piece in range(1, 20):
+        monkeypatch.setattr(reading, "_PIECE", piece)
+        assert cells() == whole
+
+    assert [row[0] for row in whole if row] == ["Handle", "a", "b", "c"]

@@ -15,7 +15,10 @@ from apps.commerce.shopify.columns import Header, read_header
 from apps.kernel.imports import ImportRefused, Report, Source
 
 MAXIMUM_FIELD_LENGTH = 1_000_000
+MAXIMUM_RECORD_LENGTH = 8 * 1024 * 1024
 MAXIMUM_ROWS_OF_A_PRODUCT = 5_000
+MAXIMUM_PRODUCT_LENGTH = 32 * 1024 * 1024
+_PIECE = 64 * 1024
 _SHOWN_OF_A_BROKEN_LINE = 10_000
 _HANDLE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -50,6 +53,7 @@ class Group:
     handle: str
     rows: list[Row] = field(default_factory=list)
     refusal: bool = False
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,10 @@ def read_groups(source: Source, report: Report) -> Iterator[tuple[int, Group]]:
 
 
 def read_records(source: Source) -> Iterator[Record]:
-    """Every record, the header first with number 0. A record with broken quoting is one that says so."""
+    """Every record, the header first with number 0. A record with broken quoting is one that says so.
+
+    Raises ImportRefused for one that is longer than memory should hold.
+    """
     csv.field_size_limit(MAXIMUM_FIELD_LENGTH)
     lines = _Lines(source)
     reader = csv.reader(lines, strict=True)
@@ -89,6 +96,11 @@ def read_records(source: Source) -> Iterator[Record]:
             yield Record(number, next(reader))
         except StopIteration:
             return
+        except _TooLong:
+            raise ImportRefused(
+                f'"{source.path}": row {number:,} is longer than {MAXIMUM_RECORD_LENGTH:,} bytes. Is this a product '
+                "export? Perhaps a quote is missing; mend the file and import it again."
+            ) from None
         except csv.Error as error:
             first, line_number = lines.give_back()
             cells = next(csv.reader([first[:_SHOWN_OF_A_BROKEN_LINE]]), [])
@@ -97,17 +109,23 @@ def read_records(source: Source) -> Iterator[Record]:
         number += 1
 
 
+class _TooLong(Exception):
+    """A record exceeds MAXIMUM_RECORD_LENGTH."""
+
+
 class _Lines:
-    """Decoded lines with their ends; those read since the last mark can be given back."""
+    """Decoded lines with their ends; those read since the last mark can be given back. Raises _TooLong."""
 
     def __init__(self, source: Source) -> None:
         self._lines = _decode(source)
         self._taken: list[str] = []
         self._returned: deque[str] = deque()
         self._number = 0
+        self._length = 0
 
     def mark(self) -> None:
         self._taken.clear()
+        self._length = 0
 
     def give_back(self) -> tuple[str, int]:
         """Return all lines since the mark but the first, which is the answer, with its number in the file."""
@@ -122,33 +140,50 @@ class _Lines:
         line = self._returned.popleft() if self._returned else next(self._lines)
         self._taken.append(line)
         self._number += 1
+        self._length += len(line)
+        if self._length > MAXIMUM_RECORD_LENGTH:
+            raise _TooLong
         return line
 
 
 def _decode(source: Source) -> Iterator[str]:
     offset = 0
     try:
-        for raw in source.stream:
-            for line in _split(raw):
-                start = len(codecs.BOM_UTF8) if offset == 0 and line.startswith(codecs.BOM_UTF8) else 0
-                try:
-                    yield line[start:].decode("utf-8")
-                except UnicodeDecodeError as error:
-                    at = offset + start + error.start
-                    raise ImportRefused(
-                        f'"{source.path}" is not UTF-8: byte {at:,} is 0x{line[start + error.start]:02x}. '
-                        "Save the file as UTF-8 and import it again."
-                    ) from None
-                offset += len(line)
+        for line in _split(source):
+            start = len(codecs.BOM_UTF8) if offset == 0 and line.startswith(codecs.BOM_UTF8) else 0
+            try:
+                yield line[start:].decode("utf-8")
+            except UnicodeDecodeError as error:
+                at = offset + start + error.start
+                raise ImportRefused(
+                    f'"{source.path}" is not UTF-8: byte {at:,} is 0x{line[start + error.start]:02x}. '
+                    "Save the file as UTF-8 and import it again."
+                ) from None
+            offset += len(line)
     except (BadGzipFile, EOFError, zlib.error) as error:
         raise ImportRefused(f'"{source.path}" is damaged: {error}. Fetch the file again.') from None
 
 
-def _split(raw: bytes) -> list[bytes]:
-    """A line that ends in LF may hold lines that end in CR alone."""
-    if raw.count(b"\r") > raw.endswith(b"\r\n"):
-        return raw.splitlines(keepends=True)
-    return [raw]
+def _split(source: Source) -> Iterator[bytes]:
+    """Lines that end in LF, CRLF or CR, never more than a piece beyond MAXIMUM_RECORD_LENGTH in memory."""
+    held = b""
+    while piece := source.stream.readline(_PIECE):
+        line = held + piece if held else piece
+        held = b""
+        is_whole = line.endswith(b"\n")
+        if line.count(b"\r") > line.endswith(b"\r\n"):
+            lines = line.splitlines(keepends=True)
+            if not is_whole:
+                held = lines.pop()  # also one that ends in CR: an LF may follow
+            yield from lines
+        elif is_whole:
+            yield line
+        else:
+            held = line
+        if len(held) > MAXIMUM_RECORD_LENGTH:
+            raise _TooLong
+    if held:
+        yield held
 
 
 def _header_of(records: Iterator[Record], source: Source) -> Header:
@@ -194,9 +229,10 @@ class _Grouping:
             group.refusal = True
         elif not group.refusal:
             group.rows.append(Row(record.number, cells, self._header))
-            if len(group.rows) > MAXIMUM_ROWS_OF_A_PRODUCT:
-                limit = f"more than {MAXIMUM_ROWS_OF_A_PRODUCT:,} rows; product skipped"
-                self._complain(record, "handle", handle, limit)
+            group.length += sum(map(len, cells))
+            if len(group.rows) > MAXIMUM_ROWS_OF_A_PRODUCT or group.length > MAXIMUM_PRODUCT_LENGTH:
+                limit = f"{MAXIMUM_ROWS_OF_A_PRODUCT:,} rows or {MAXIMUM_PRODUCT_LENGTH:,} characters"
+                self._complain(record, "handle", handle, f"more than {limit}; product skipped")
                 group.refusal = True
                 group.rows.clear()
         return ended
