@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -341,6 +342,19 @@ def test_etags_save_the_body(get: Get) -> None:
         ("search", {"q": "x" * 201}, 422, "1 to 200 characters"),
         ("search", {"q": "x", "type": "y"}, 422, "product, content"),
         ("search", {"q": "x", "cursor": "y"}, 422, "not made by this search"),
+        *(
+            ("search", {"q": "x", "cursor": base64.urlsafe_b64encode(cursor).decode()}, 422, "not made by this search")
+            for cursor in (
+                b'["NaN","01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'["Infinity","01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'[1e999,"01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'[null,"01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'[true,"01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b"[0.5,7]",
+                b"[0.5,null]",
+                b"7",
+            )
+        ),
         ("nothing", {}, 404, "nothing at"),
     ],
 )
