@@ -55,24 +55,52 @@ class MemoryBus:
         self._messages = {position: entry for position, entry in self._messages.items() if position >= below}
 
 
+# All entries or those up to the first refusal, in one step of the server: a later entry must never get in before an
+# earlier one, because the stream would then refuse the earlier one for ever. A position that is there already counts
+# as taken when it is the same event.
+PUBLISH = """
+local here = 1
+while here <= #ARGV do
+    local entry, event, words = ARGV[here], ARGV[here + 1], tonumber(ARGV[here + 2])
+    local command = {'XADD', KEYS[1], entry}
+    for word = 1, words do command[3 + word] = ARGV[here + 2 + word] end
+    local answer = redis.pcall(unpack(command))
+    if type(answer) == 'table' and answer.err then
+        local there = redis.call('XRANGE', KEYS[1], entry, entry)
+        local same = false
+        if #there > 0 then
+            for field = 1, #there[1][2], 2 do
+                if there[1][2][field] == 'id' then same = there[1][2][field + 1] == event end
+            end
+        end
+        if not same then return answer.err end
+    end
+    here = here + 3 + words
+end
+return ''
+"""
+
+
 class ValkeyBus:
     """A Valkey stream whose entry id is `<position>-0`: the server itself refuses a position it already has."""
 
     def __init__(self, client: redis.Redis, stream: str = STREAM) -> None:
         self._client = client
         self._stream = stream
+        self._publish = client.register_script(PUBLISH)
 
     def publish(self, messages: Sequence[Message]) -> None:
-        pipeline = self._client.pipeline(transaction=False)
+        """Raises BusUnavailable also when the stream holds other events at these positions: it is another log's."""
+        arguments: list[str | int] = []
         for message in messages:
-            pipeline.xadd(self._stream, message.fields, id=f"{message.position}-0")  # type: ignore[arg-type]
+            words = [word for field in message.fields.items() for word in field]
+            arguments += [f"{message.position}-0", message.fields.get("id", ""), len(words), *words]
         try:
-            answers = pipeline.execute(raise_on_error=False)
+            refusal = self._publish(keys=[self._stream], args=arguments)
         except redis.RedisError as error:
             raise BusUnavailable(str(error)) from error
-        for answer in answers:
-            if isinstance(answer, Exception) and "equal or smaller than the target stream top item" not in str(answer):
-                raise BusUnavailable(str(answer)) from answer
+        if refusal:
+            raise BusUnavailable(f"{refusal.decode()} (stream {self._stream}; delete it if it belongs to another log)")
 
     def read(self, after: int, *, limit: int = 500, block_milliseconds: int | None = None) -> list[Message]:
         try:

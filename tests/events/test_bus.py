@@ -11,7 +11,7 @@ from apps.events import bus
 
 
 def message(position: int, text: str = "") -> bus.Message:
-    return bus.Message(position, {"position": str(position), "data": text})
+    return bus.Message(position, {"id": f"event-{position}", "data": text})
 
 
 @pytest.fixture(params=["memory", "valkey"])
@@ -77,6 +77,27 @@ def test_an_unreachable_bus_is_named_not_swallowed() -> None:
     for call in calls:
         with pytest.raises(bus.BusUnavailable):
             call()
+
+
+def test_a_refused_start_lets_nothing_later_in() -> None:
+    client = redis.Redis.from_url(settings.VALKEY_URL)
+    stream = f"test:{uuid.uuid4().hex}"
+    broken = bus.Message(2, {})  # a stream entry needs at least one field
+
+    with pytest.raises(bus.BusUnavailable):
+        bus.ValkeyBus(client, stream=stream).publish([message(1), broken, message(3)])
+    bus.ValkeyBus(client, stream=stream).publish([message(1), message(2), message(3)])
+
+    assert positions(bus.ValkeyBus(client, stream=stream)) == [1, 2, 3]
+
+
+def test_the_stream_of_another_log_is_refused_not_taken_for_ours() -> None:
+    client = redis.Redis.from_url(settings.VALKEY_URL)
+    stream = bus.ValkeyBus(client, stream=f"test:{uuid.uuid4().hex}")
+    stream.publish([message(1), message(2)])
+
+    with pytest.raises(bus.BusUnavailable, match="delete it if it belongs to another log"):
+        stream.publish([bus.Message(1, {"id": "another-event", "data": ""})])
 
 
 def test_an_unknown_transport_is_refused() -> None:
