@@ -31,7 +31,7 @@ def exponent(currency: str) -> int:
         known = [entry.code for entry in Currency]
         hint = errors.did_you_mean(currency.upper(), known)
         raise InvalidCurrency(
-            f'"{currency}" is not an ISO 4217 currency code in capitals, such as EUR.{hint}',
+            f"not an ISO 4217 currency code in capitals, such as EUR.{hint}",
             problems=[errors.FieldProblem("/currency", "invalid_currency", f'"{currency}" is unknown.{hint}')],
         ) from None
 
