@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from apps.kernel import errors
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -20,6 +22,14 @@ class Scope:
     default_locale: str
     currency: str
     locales: tuple[str, ...]
+
+    def not_enabled(self, locale: str) -> str:
+        """What is wrong with a locale the tenant does not publish in, and the remedy."""
+        return (
+            f'"{locale}" is not enabled for the tenant "{self.slug}"; enabled: {", ".join(self.locales)}.'
+            f"{errors.did_you_mean(locale, self.locales)}"
+            f" Enable it with: manage.py enable_locale {self.slug} {locale}"
+        )
 
 
 class NoTenantScope(RuntimeError):

@@ -393,7 +393,7 @@ def test_another_locale_can_be_named(run: Run, tmp_path: Path, at_work: Any) -> 
 
     assert [row.locale for row in node(1).translations.all()] == ["de"]
     assert 'the file says its language is "fr-FR"; it was taken as "de"' in output
-    with pytest.raises(CommandError, match=r'"fr" is not enabled.*enabled: de, en'):
+    with pytest.raises(CommandError, match=r'--locale: "fr" is not enabled.*enabled: de, en\. .*enable_locale'):
         run(path, locale="fr")
 
 

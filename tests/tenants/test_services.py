@@ -125,7 +125,7 @@ def test_the_command_creates_a_tenant() -> None:
 
 
 def test_the_command_refuses_bad_input_readably() -> None:
-    with pytest.raises(CommandError, match=r"currency: .*not an ISO 4217"):
+    with pytest.raises(CommandError, match=r'currency: "EUX": not an ISO 4217'):
         call_command("create_tenant", "acme", "--currency", "EUX")
     assert not models.Tenant.objects.exists()
 
@@ -135,3 +135,24 @@ def test_an_unknown_tenant_is_named_with_the_nearest_one() -> None:
 
     with pytest.raises(queries.TenantNotFound, match=r'"acme-shp".*Did you mean "acme-shop"'):
         queries.scope_for_command(slug_or_id="acme-shp")
+
+
+def test_a_locale_is_enabled_by_command() -> None:
+    tenant, out = factories.make_tenant(locales=["de"]), io.StringIO()
+
+    call_command("enable_locale", tenant.slug, "fr", "--name", "Français", stdout=out)
+    before = event_types(tenant)
+    call_command("enable_locale", str(tenant.id), "fr", stdout=out)
+
+    assert models.TenantLocale.objects.get(tenant=tenant, locale="fr").name == "Français"
+    assert out.getvalue().splitlines() == [f"{tenant.slug} publishes in de, en, fr."] * 2
+    assert event_types(tenant) == before
+
+
+def test_the_locale_command_refuses_readably() -> None:
+    tenant = factories.make_tenant()
+
+    with pytest.raises(CommandError, match=r'locale: "french": .*a locale looks like "en"'):
+        call_command("enable_locale", tenant.slug, "french")
+    with pytest.raises(CommandError, match="There is no tenant"):
+        call_command("enable_locale", "nobody-there", "fr")

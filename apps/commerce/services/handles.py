@@ -30,13 +30,11 @@ class Wish:
 
 def check_locales(locales: Sequence[str], *, pointer: str = "/translations") -> None:
     """Raises LocaleNotEnabled for one the tenant does not publish in, or one given twice."""
-    enabled = scope.current().locales
+    at_work = scope.current()
     for index, locale in enumerate(locales):
-        if locale not in enabled:
+        if locale not in at_work.locales:
             raise errors.LocaleNotEnabled.for_field(
-                f"{pointer}/{index}/locale",
-                "locale_not_enabled",
-                f'"{locale}" is not enabled for this tenant; it has {", ".join(enabled)}.',
+                f"{pointer}/{index}/locale", "locale_not_enabled", at_work.not_enabled(locale)
             )
         if locale in locales[:index]:
             raise errors.LocaleNotEnabled.for_field(

@@ -16,12 +16,11 @@ def check_locales(locales: Iterable[str]) -> None:
     at_work = scope.current()
     unknown = sorted(set(locales) - set(at_work.locales))
     if unknown:
-        named = ", ".join(f'"{locale}"' for locale in unknown)
-        detail = (
-            f'{named} is not enabled for the tenant "{at_work.slug}"; enabled: {", ".join(at_work.locales)}.'
-            f"{errors.did_you_mean(unknown[0], at_work.locales)} Enable it in the tenant's locales first."
+        details = [at_work.not_enabled(locale) for locale in unknown]
+        raise LocaleNotEnabled(
+            "; ".join(details),
+            problems=[errors.FieldProblem("/locale", "locale_not_enabled", detail) for detail in details],
         )
-        raise LocaleNotEnabled(detail, problems=[errors.FieldProblem("/locale", "locale_not_enabled", detail)])
 
 
 def check_bodies_are_translated(bodies: set[str], translations: set[str]) -> None:

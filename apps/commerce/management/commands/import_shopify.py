@@ -10,7 +10,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from apps.commerce import services
-from apps.commerce.services.handles import check_locales
 from apps.commerce.shopify.importing import Import
 from apps.commerce.shopify.mapping import Target
 from apps.kernel import context, money, validation
@@ -71,8 +70,12 @@ class Command(BaseCommand):
     def _target(self, at_work: scope.Scope, options: dict[str, Any]) -> Target:
         locale = options["locale"] or at_work.default_locale
         currency = options["currency"] or at_work.currency
-        check_locales([locale])
-        money.exponent(currency)
+        if locale not in at_work.locales:
+            raise CommandError(f"--locale: {at_work.not_enabled(locale)}")
+        try:
+            money.exponent(currency)
+        except money.InvalidCurrency as error:
+            raise CommandError(f'--currency "{currency}": {error.detail}') from error
         location = validation.parse(services.StockInput, {"location": options["location"], "quantity": 0}).location
         if location != services.DEFAULT_LOCATION:
             services.get_location(location)

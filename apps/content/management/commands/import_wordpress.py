@@ -8,7 +8,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from apps.content.services.checks import check_locales
 from apps.content.wordpress import importing, reading
 from apps.kernel import context, imports
 from apps.kernel.commands import readable_errors
@@ -63,7 +62,8 @@ class Command(BaseCommand):
             scope.use(at_work),
             imports.Report(options["report"]) as report,
         ):
-            check_locales([locale])
+            if locale not in at_work.locales:
+                raise CommandError(f"--locale: {at_work.not_enabled(locale)}")
             site = reading.survey(options["file"])
             progress = Progress("Importing", unit="items", total=site.item_count, quiet=options["quiet"])
             importer = importing.Importer(
