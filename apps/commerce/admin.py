@@ -64,7 +64,7 @@ class CollectionProductInline(ReadOnlyInline):
 class ProductAdmin(TranslatedReadOnlyAdmin):
     translations = models.ProductTranslation
     shown = "title"
-    list_display = ("words", "status", "vendor", "product_type", "published_at", "updated_at", "tenant")
+    list_display = ("words", "tenant", "status", "vendor", "product_type", "published_at", "updated_at")
     list_filter = ("status", "is_gift_card")
     search_fields = ("translations__title", "translations__handle", "variants__sku", "vendor", "external_id")
     ordering = ("-id",)
@@ -74,7 +74,7 @@ class ProductAdmin(TranslatedReadOnlyAdmin):
 
 @admin.register(models.Variant)
 class VariantAdmin(TenantReadOnlyAdmin):
-    list_display = ("sku", "id", "barcode", "inventory_policy", "manage_inventory", "tenant")
+    list_display = ("sku", "tenant", "id", "barcode", "inventory_policy", "manage_inventory")
     list_filter = ("inventory_policy", "manage_inventory")
     search_fields = ("sku", "barcode")
     ordering = ("-id",)
@@ -85,7 +85,7 @@ class VariantAdmin(TenantReadOnlyAdmin):
 
 @admin.register(models.InventoryMovement)
 class InventoryMovementAdmin(TenantReadOnlyAdmin):
-    list_display = ("at", "variant_id", "location_id", "delta", "quantity_after", "reason", "tenant")
+    list_display = ("at", "tenant", "variant_id", "location_id", "delta", "quantity_after", "reason")
     list_filter = ("reason",)
     search_fields = ("variant_id__exact",)
     ordering = ("-id",)
@@ -94,7 +94,7 @@ class InventoryMovementAdmin(TenantReadOnlyAdmin):
 
 @admin.register(models.Reservation)
 class ReservationAdmin(TenantReadOnlyAdmin):
-    list_display = ("id", "variant_id", "quantity", "status", "expires_at", "reference", "tenant")
+    list_display = ("id", "tenant", "variant_id", "quantity", "status", "expires_at", "reference")
     list_filter = ("status",)
     search_fields = ("reference", "variant__id__exact")
     ordering = ("-id",)
@@ -104,7 +104,7 @@ class ReservationAdmin(TenantReadOnlyAdmin):
 
 @admin.register(models.StockLocation)
 class StockLocationAdmin(TenantReadOnlyAdmin):
-    list_display = ("code", "name", "tenant")
+    list_display = ("code", "tenant", "name")
     search_fields = ("code", "name")
     ordering = ("code",)
 
@@ -112,7 +112,7 @@ class StockLocationAdmin(TenantReadOnlyAdmin):
 @admin.register(models.Category)
 class CategoryAdmin(TranslatedReadOnlyAdmin):
     translations = models.CategoryTranslation
-    list_display = ("words", "depth", "position", "is_active", "tenant")
+    list_display = ("words", "tenant", "depth", "position", "is_active")
     list_filter = ("is_active", "depth")
     search_fields = ("translations__name", "translations__handle")
     ordering = ("depth", "position", "id")
@@ -124,7 +124,7 @@ class CategoryAdmin(TranslatedReadOnlyAdmin):
 class CollectionAdmin(TranslatedReadOnlyAdmin):
     translations = models.CollectionTranslation
     shown = "title"
-    list_display = ("words", "created_at", "updated_at", "tenant")
+    list_display = ("words", "tenant", "created_at", "updated_at")
     search_fields = ("translations__title", "translations__handle")
     ordering = ("-id",)
     inlines = (CollectionTranslationInline, CollectionProductInline)

@@ -37,7 +37,7 @@ class TagTranslationInline(ReadOnlyInline):
 class NodeAdmin(TranslatedReadOnlyAdmin):
     translations = models.NodeTranslation
     shown = "title"
-    list_display = ("words", "kind", "status", "author_name", "published_at", "updated_at", "tenant")
+    list_display = ("words", "tenant", "kind", "status", "author_name", "published_at", "updated_at")
     list_filter = ("kind", "status")
     search_fields = ("translations__title", "translations__slug", "external_id")
     ordering = ("-id",)
@@ -49,7 +49,7 @@ class NodeAdmin(TranslatedReadOnlyAdmin):
 @admin.register(models.Category)
 class CategoryAdmin(TranslatedReadOnlyAdmin):
     translations = models.CategoryTranslation
-    list_display = ("words", "taxonomy", "depth", "position", "tenant")
+    list_display = ("words", "tenant", "taxonomy", "depth", "position")
     list_filter = ("taxonomy",)
     search_fields = ("translations__name", "translations__slug")
     ordering = ("taxonomy", "depth", "position")
@@ -59,7 +59,7 @@ class CategoryAdmin(TranslatedReadOnlyAdmin):
 @admin.register(models.Tag)
 class TagAdmin(TranslatedReadOnlyAdmin):
     translations = models.TagTranslation
-    list_display = ("words", "created_at", "tenant")
+    list_display = ("words", "tenant", "created_at")
     search_fields = ("translations__name", "translations__slug")
     ordering = ("-id",)
     inlines = (TagTranslationInline,)
@@ -67,7 +67,7 @@ class TagAdmin(TranslatedReadOnlyAdmin):
 
 @admin.register(models.Redirect)
 class RedirectAdmin(TenantReadOnlyAdmin):
-    list_display = ("slug", "kind", "locale", "node_id", "created_at", "tenant")
+    list_display = ("slug", "tenant", "kind", "locale", "node_id", "created_at")
     list_filter = ("kind", "locale")
     search_fields = ("slug",)
     ordering = ("-id",)

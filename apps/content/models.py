@@ -10,7 +10,7 @@ from django.db.models import Deferrable, Q
 
 from apps.kernel import ids
 from apps.tenants.constraints import SameTenant, tenant_key
-from apps.tenants.models import InTenantForeignKey, TenantModel
+from apps.tenants.models import InTenantForeignKey, TenantModel, loaded_words
 
 MAXIMUM_DEPTH = 100
 
@@ -85,7 +85,7 @@ class Node(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return ids.encode("node", self.id)
+        return loaded_words(self, "title") or ids.encode("node", self.id)
 
 
 class NodeTranslation(TenantModel):
@@ -166,7 +166,7 @@ class Category(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return ids.encode("cat", self.id)
+        return loaded_words(self, "name") or ids.encode("cat", self.id)
 
 
 class CategoryTranslation(TenantModel):
@@ -202,7 +202,7 @@ class Tag(TenantModel):
         constraints = [tenant_key("content_tag_tenant_key")]
 
     def __str__(self) -> str:
-        return ids.encode("tag", self.id)
+        return loaded_words(self, "name") or ids.encode("tag", self.id)
 
 
 class TagTranslation(TenantModel):

@@ -38,6 +38,17 @@ class TenantReadOnlyAdmin(ReadOnlyAdmin):
         ordering = self.get_ordering(request)
         return queryset.order_by(*ordering) if ordering else queryset
 
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        own = super().get_list_filter(request)
+        return [*own] if scope.find() is not None else ["tenant", *own]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        others = super().get_fields(request, obj)
+        return ["tenant", *(name for name in others if name != "tenant")]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [*super().get_readonly_fields(request, obj), "tenant"]  # not editable, so not shown by itself
+
     def changeform_view(
         self,
         request: HttpRequest,

@@ -6,9 +6,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from apps.kernel import ids
+from apps.kernel import ids, money
 from apps.tenants.constraints import SameTenant, tenant_key
-from apps.tenants.models import InTenantForeignKey, TenantModel
+from apps.tenants.models import InTenantForeignKey, TenantModel, loaded_words
 
 
 class Product(TenantModel):
@@ -55,7 +55,7 @@ class Product(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return self.external_id or ids.encode("prod", self.id)
+        return loaded_words(self, "title") or self.external_id or ids.encode("prod", self.id)
 
 
 class ProductTranslation(TenantModel):
@@ -262,4 +262,4 @@ class Price(TenantModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
+        return f"{money.to_decimal_text(self.amount, self.currency)} {self.currency}"

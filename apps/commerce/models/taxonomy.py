@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from apps.commerce.models.products import Product
 from apps.kernel import ids
 from apps.tenants.constraints import SameTenant, tenant_key
-from apps.tenants.models import InTenantForeignKey, TenantModel
+from apps.tenants.models import InTenantForeignKey, TenantModel, loaded_words
 
 MAXIMUM_DEPTH = 20
 
@@ -40,7 +40,7 @@ class Category(TenantModel):
         indexes = [models.Index(fields=["tenant", "parent", "position"], name="commerce_category_by_parent")]
 
     def __str__(self) -> str:
-        return ids.encode("cat", self.id)
+        return loaded_words(self, "name") or ids.encode("cat", self.id)
 
 
 class CategoryTranslation(TenantModel):
@@ -91,7 +91,7 @@ class Collection(TenantModel):
         constraints = [tenant_key("commerce_collection_tenant_key")]
 
     def __str__(self) -> str:
-        return ids.encode("coll", self.id)
+        return loaded_words(self, "title") or ids.encode("coll", self.id)
 
 
 class CollectionTranslation(TenantModel):
