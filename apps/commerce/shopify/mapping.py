@@ -369,4 +369,5 @@ def ignored_note(header: Header) -> str:
     """One sentence for the summary about the columns nothing is taken from; empty when there are none."""
     if not header.ignored:
         return ""
-    return f"{len(header.ignored)} columns are not imported: {', '.join(header.ignored)}."
+    counted = "1 column is" if len(header.ignored) == 1 else f"{len(header.ignored)} columns are"
+    return f"{counted} not imported: {', '.join(header.ignored)}."
