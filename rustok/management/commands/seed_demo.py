@@ -12,7 +12,7 @@ from apps.commerce.models import Product
 from apps.consumers import tasks
 from apps.content.models import Node
 from apps.kernel import context
-from apps.tenants import models, services
+from apps.tenants import models, queries, scope, services
 
 DEMO = Path(__file__).parents[2] / "demo"
 ADMIN_EMAIL = "admin@example.com"
@@ -46,9 +46,14 @@ class Command(BaseCommand):
         if not accounts.User.objects.filter(email=ADMIN_EMAIL).exists():
             accounts.User.objects.create_superuser(ADMIN_EMAIL, ADMIN_PASSWORD, name="Demo administrator")
         # Asked of the data, not of the tenants: an interrupted first start fills them on the second.
-        if not Product.all_tenants(reason="is the demo shop filled").filter(tenant__slug="demo-shop").exists():
+        if _is_empty(Product, "demo-shop"):
             call_command("import_shopify", DEMO / "shop.csv", tenant="demo-shop", quiet=True, stdout=self.stdout)
-        if not Node.all_tenants(reason="is the demo site filled").filter(tenant__slug="demo-site").exists():
+        if _is_empty(Node, "demo-site"):
             call_command("import_wordpress", DEMO / "site.xml", tenant="demo-site", quiet=True, stdout=self.stdout)
         tasks.drain()
         self.stdout.write(f"Demo tenants: {', '.join(new.slug for new in TENANTS)}. Admin: {ADMIN_EMAIL}.")
+
+
+def _is_empty(model: type[models.TenantModel], slug: str) -> bool:
+    with scope.use(queries.scope_for_command(slug_or_id=slug)):
+        return not model.objects.exists()
