@@ -1,16 +1,24 @@
 """Every address of the installation. Each has one owner, and the owner's `api.py` lists what is below."""
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from rustok import health
 
+
+def no_icon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask for it unasked; they keep the answer for a month."""
+    return HttpResponse(status=204, headers={"Cache-Control": "public, max-age=2592000"})
+
+
 admin.site.site_header = admin.site.site_title = "RusToK"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="home"),
+    path("favicon.ico", no_icon, name="favicon"),
     path("health/", health.ready, name="health"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

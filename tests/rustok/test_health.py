@@ -22,6 +22,13 @@ def test_ready_when_database_migrations_and_valkey_are(committed_db, client: Cli
     assert all(check["status"] == "ok" and check["latency_ms"] >= 0 for check in body["checks"].values())
 
 
+def test_browsers_ask_for_an_icon_once_a_month(client: Client):
+    answer = client.get("/favicon.ico", headers={"host": "no-tenant.test"})
+
+    assert answer.status_code == 204
+    assert answer["Cache-Control"] == "public, max-age=2592000"
+
+
 def test_live_asks_nobody(client: Client, settings):
     # No fixture of the database: pytest-django fails any query.
     settings.VALKEY_URL = "unix:///nowhere.sock"
