@@ -9,12 +9,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
-from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts import services
+from apps.accounts.permissions import LoggedIn
 from apps.kernel import api
 
 LOGIN_RATE = "10/m"
@@ -35,7 +36,7 @@ class TokenView(APIView):
 
 
 class LogoutView(APIView):
-    permission_classes = (IsAuthenticated,)
+    permission_classes = (LoggedIn,)
 
     @extend_schema(request=None, responses={204: None}, tags=["auth"], operation_id="logout")
     def post(self, request: Request) -> Response:

@@ -69,6 +69,15 @@ def test_without_or_with_a_false_or_expired_token_there_is_nothing(client: Clien
         assert answer["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", TENANT), ("POST", "/api/v1/auth/logout")])
+def test_without_a_token_the_answer_says_where_to_get_one(client: Client, method: str, path: str) -> None:
+    answer = client.generic(method, path, headers={"X-Tenant": factories.make_tenant().slug})
+
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+    assert answer.json()["detail"] == "Send Authorization: Bearer <token>; get one from POST /api/v1/auth/token."
+
+
 def test_logout_revokes_the_token(client: Client) -> None:
     tenant = factories.make_tenant()
     headers = {"X-Tenant": tenant.slug, "Authorization": f"Bearer {factories.make_token(tenant)}"}
