@@ -96,19 +96,19 @@ def _settle(wait_seconds: float) -> tuple[int, int]:
     while sequencer.count_without_position(until_id=newest_id) and time.monotonic() < deadline:
         time.sleep(0.1)
     head = sequencer.head()
-    while (_slowest() or head) < head and time.monotonic() < deadline:
+    while _slowest(head) < head and time.monotonic() < deadline:
         time.sleep(0.1)
     return newest_id, head
 
 
-def _slowest() -> int | None:
-    """The position of the live generation that is furthest behind."""
+def _slowest(head: int) -> int:
+    """The position of the live generation that is furthest behind, `head` without any."""
     live = models.Generation.objects.filter(state="live").values_list("projection", "number")
     positions = [
         models.Checkpoint.objects.get(consumer=projection, generation=number, shard=0).position
         for projection, number in live
     ]
-    return min(positions, default=None)
+    return min(positions, default=head)
 
 
 def _lag_seconds(position: int, head: int) -> float:

@@ -75,7 +75,9 @@ def replace(projection: projections.Projection, generation: int, built: Sequence
                     _columns(keys),
                 )
             columns = sql.SQL(", ").join(sql.Identifier(name) for name in relation.columns)
-            with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(table, columns)) as copy:
+            statement = sql.SQL("COPY {} ({}) FROM STDIN").format(table, columns)
+            # Django translates the errors of execute() by itself, not those of copy().
+            with connection.wrap_database_errors, cursor.copy(statement) as copy:
                 for entry in built:
                     for row in entry.rows.get(relation.template, ()):
                         copy.write_row(row)

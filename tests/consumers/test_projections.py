@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.consumers import generations, models, projections, rebuild, runner, status, tasks
 from apps.content import events as content_events
-from apps.events import envelope
+from apps.events import envelope, registry
 from apps.outbox import sequencer
 from apps.outbox.append import append, unit_of_work
 from tests import factories
@@ -310,3 +310,179 @@ def all_rows() -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM readmodels_contentdocument_live ORDER BY id, locale")
         return list(cursor.fetchall())
+
+
+def broken_render(tenant_id: uuid.UUID, node_id: uuid.UUID, state: projections.State) -> Any:
+    if state["translations"]["en"]["title"] == "Poison":
+        raise KeyError("colour")
+    return CONTENT.render(tenant_id, node_id, state)
+
+
+def unstorable_render(tenant_id: uuid.UUID, node_id: uuid.UUID, state: projections.State) -> Any:
+    """A value Postgres refuses: a date after the last one it knows."""
+    rows = CONTENT.render(tenant_id, node_id, state)
+    if state["translations"]["en"]["title"] == "Poison":
+        [row] = rows[CONTENT.relations[0].template]
+        rows[CONTENT.relations[0].template] = [(*row[:2], "a locale that is far too long", *row[3:])]
+    return rows
+
+
+@pytest.mark.parametrize("render", [broken_render, unstorable_render])
+def test_an_aggregate_that_cannot_be_rendered_or_stored_is_parked_alone(
+    tenant_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch, render: projections.Render
+) -> None:
+    fields = {name: getattr(CONTENT, name) for name in CONTENT.__slots__ if name != "state_relation"}
+    monkeypatch.setitem(projections._projections, "content", projections.Projection(**fields | {"render": render}))
+    sick = uuid.uuid4()
+    record(tenant_id, sick, created("Poison"), published())
+    record(tenant_id, uuid.uuid4(), created("Healthy"), published())
+
+    tasks.drain()
+
+    assert titles(tenant_id) == ["Healthy"]
+    assert {entry.aggregate_id for entry in models.Parked.objects.all()} == {sick}
+    assert checkpoint().position == sequencer.head()
+
+
+def test_a_rebuild_that_would_lose_documents_is_refused(tenant_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(tenant_id, uuid.uuid4(), created("Poison"), published())
+    record(tenant_id, uuid.uuid4(), created("Healthy"), published())
+    tasks.drain()
+    before = generations.live_number(CONTENT)
+    fields = {name: getattr(CONTENT, name) for name in CONTENT.__slots__ if name != "state_relation"}
+    worse = projections.Projection(**fields | {"render": broken_render})
+
+    with pytest.raises(generations.SwapRefused, match="1 aggregates can't be folded"):
+        rebuild.rebuild(worse)
+
+    assert generations.live_number(CONTENT) == before
+    assert titles(tenant_id) == ["Healthy", "Poison"]
+    rebuild.rebuild(worse, accept_parked=True)
+    assert titles(tenant_id) == ["Healthy"]
+    rebuild.rebuild(CONTENT)
+    assert titles(tenant_id) == ["Healthy", "Poison"]
+
+
+def test_a_generation_behind_the_live_one_is_never_swapped_in(tenant_id: uuid.UUID) -> None:
+    record(tenant_id, uuid.uuid4(), created(), published())
+    tasks.drain()
+    number = generations.create(CONTENT, state="catching_up", target_position=0)
+
+    with pytest.raises(generations.SwapRefused, match="behind the live one"), transaction.atomic():
+        generations.swap(CONTENT, to=number)
+
+    assert titles(tenant_id) == ["Hello"]
+    assert generations.sweep(CONTENT)
+
+
+def test_rebuilds_beside_runners_and_writers_never_go_back(tenant_id: uuid.UUID) -> None:
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def loop(work: Any) -> None:
+        try:
+            while not stop.is_set():
+                work()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            failures.append(error)
+        finally:
+            connection.close()
+
+    def write() -> None:
+        record(tenant_id, uuid.uuid4(), created(str(uuid.uuid4())), published())
+        sequencer.assign_positions()
+
+    works = [write, runner.advance_all, runner.advance_all]
+    running = [threading.Thread(target=loop, args=(work,)) for work in works]
+    for each in running:
+        each.start()
+    reached = 0
+    for _ in range(4):
+        done = rebuild.rebuild(CONTENT)
+        assert done.position >= reached
+        reached = done.position
+        assert status.verify(wait_seconds=20) == []
+    stop.set()
+    for each in running:
+        each.join()
+    tasks.drain()
+
+    assert failures == []
+    assert status.verify() == []
+
+
+def test_a_long_reader_of_the_old_tables_holds_up_nobody(tenant_id: uuid.UUID) -> None:
+    record(tenant_id, uuid.uuid4(), created(), published())
+    tasks.drain()
+    reading, done = threading.Event(), threading.Event()
+
+    def read_for_long() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f"SELECT count(*) FROM {content_table()}")
+                reading.set()
+                done.wait(30)
+        finally:
+            connection.close()
+
+    reader = threading.Thread(target=read_for_long)
+    reader.start()
+    reading.wait(30)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rebuild, "SWEEP_ATTEMPTS", 1)
+        rebuild.rebuild(CONTENT)
+    assert titles(tenant_id) == ["Hello"]
+    done.set()
+    reader.join()
+
+    assert generations.sweep(CONTENT)
+
+
+def test_projections_take_turns(tenant_id: uuid.UUID, settings: Any) -> None:
+    settings.EVENTS_BATCH_SIZE = 1
+    for _ in range(5):
+        record(tenant_id, uuid.uuid4(), created(), published())
+    sequencer.assign_positions()
+    calls: list[str] = []
+    original = runner._advance_window
+
+    def counted(projection: projections.Projection, generation: int) -> int:
+        calls.append(projection.name)
+        return original(projection, generation)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runner, "_advance_window", counted)
+        runner.advance_all()
+
+    assert calls[:6] == ["content", "products", "terms"] * 2
+
+
+def test_verification_waits_for_running_workers(tenant_id: uuid.UUID) -> None:
+    record(tenant_id, uuid.uuid4(), created(), published())
+    assert status.verify() != []
+
+    worker = threading.Thread(target=lambda: (tasks.drain(), connection.close()))
+    worker.start()
+
+    assert status.verify(wait_seconds=20) == []
+    worker.join()
+
+
+def test_old_versions_are_upcast_and_newer_ones_stop_the_reader(
+    tenant_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tenant_id, uuid.uuid4(), created(), published())
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE outbox_log SET schema_version = 2 WHERE type = 'content.node.created'")
+
+    with pytest.raises(registry.UnknownEventType, match="newer than 1"):
+        tasks.drain()
+    assert models.Parked.objects.count() == 0
+
+    entry = registry.get("content.node.created")
+    renamed = {1: lambda data: data, 2: lambda data: data | {"author_name": "Upcast"}}
+    monkeypatch.setitem(registry._types, entry.name, registry.EventType(entry.name, 3, entry.payload, renamed))
+    tasks.drain()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT document FROM readmodels_contentdocument_live")
+        assert orjson.loads(cursor.fetchone()[0])["author"] == "Upcast"

@@ -1,10 +1,12 @@
 """Slugs in any script, safe markup, plain words."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.kernel import text
+from apps.kernel import errors, text
 
 
 @pytest.mark.parametrize(
@@ -81,3 +83,29 @@ def test_markdown_is_rendered_safely() -> None:
 @pytest.mark.parametrize(("locale", "language"), [("en", "english"), ("de-AT", "german"), ("zh", "simple")])
 def test_search_languages(locale: str, language: str) -> None:
     assert text.search_language(locale) == language
+
+
+@pytest.mark.parametrize("piece", ["<!--", "<", "<a", "<!-- x", "&lt;", "<b>", "x <"])
+def test_plain_text_takes_linear_time(piece: str) -> None:
+    """Four times the markup takes about four times as long, not sixteen."""
+
+    def seconds(length: int) -> float:
+        markup = piece * (length // len(piece))
+        began = time.perf_counter()
+        text.to_plain_text(markup)
+        return time.perf_counter() - began
+
+    seconds(10_000)
+    assert seconds(800_000) < 20 * max(seconds(200_000), 0.001)
+
+
+def test_markup_nested_beyond_reason_is_refused_by_name() -> None:
+    with pytest.raises(errors.ValidationFailed, match="nested deeper than 256"):
+        text.clean_html("<div>" * 300)
+
+    assert text.clean_html("<p>a" * 1000).count("<p>") == 1000
+    assert text.clean_html("<ul>" + "<li>x" * 1000 + "</ul>").count("<li>") == 1000
+
+
+def test_markdown_with_html_nested_beyond_reason_is_shown_as_source() -> None:
+    assert text.markdown_to_html("<div>" * 300).startswith("<pre>&lt;div&gt;")

@@ -1,6 +1,7 @@
 """An event is recorded if and only if its transaction commits, as the next version of its aggregate."""
 
 import uuid
+from contextlib import suppress
 
 import pytest
 from django.db import transaction
@@ -156,3 +157,16 @@ def test_a_commit_wakes_once_and_a_failing_listener_breaks_nothing(
 
     assert calls == ["woken"]
     assert versions_of(aggregate_id) == [1, 2]
+
+
+def test_an_event_in_a_foreign_savepoint_is_refused(db: None) -> None:
+    """Its savepoint could be rolled back while the buffered event stays."""
+    with unit_of_work():
+        with pytest.raises(appending.TransactionRequired, match="savepoint=True"), transaction.atomic():
+            record(uuid.uuid4())
+        record(uuid.uuid4())
+
+
+def test_a_unit_that_swallowed_an_inner_failure_says_so(db: None) -> None:
+    with pytest.raises(appending.UnitBroken), unit_of_work(), suppress(ZeroDivisionError), unit_of_work():
+        raise ZeroDivisionError

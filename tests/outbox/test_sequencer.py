@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from apps.consumers import status
 from apps.content import events as content_events
@@ -221,3 +221,17 @@ def test_two_sequencers_cannot_extend_the_same_tick(
     assert outcome == [0]
     assert sequencer.head() == 1
     assert list(status._verify_log(sequencer.EVERY_ID)) == []
+
+
+def test_positions_no_tick_handed_out_are_an_error_not_a_silent_stop(
+    open_connection: Callable[[], psycopg.Connection[Any]],
+) -> None:
+    sequencer.assign_positions()
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO outbox_position (position, id, lane) VALUES (1, 0, 0)")
+    writer = open_connection()
+    append_on(writer, uuid.uuid4())
+    writer.commit()
+
+    with pytest.raises(IntegrityError):
+        sequencer.assign_positions()
