@@ -181,6 +181,26 @@ class Environment(BaseSettings):
         json_schema_extra=_unit("seconds"),
     )
 
+    events_breaker_aggregates: int = Field(
+        default=20,
+        ge=1,
+        description="Most aggregates a consumer parks within a minute; beyond it stops itself for an operator.",
+        json_schema_extra=_unit("aggregates a minute"),
+    )
+    events_shards: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Parts a new generation of a projection is split into; as many workers can then share it.",
+        json_schema_extra=_unit("shards"),
+    )
+    events_rollback_hours: float = Field(
+        default=24,
+        ge=0,
+        description="How long the generation that was live before a rebuild follows on, to roll back to; 0 drops it.",
+        json_schema_extra=_unit("hours"),
+    )
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

@@ -204,6 +204,9 @@ LOGGING = logs.configure(
 EVENTS_TRANSPORT = ENVIRONMENT.events_transport
 EVENTS_BATCH_SIZE = ENVIRONMENT.events_batch_size
 EVENTS_TIME_SLICE_SECONDS = ENVIRONMENT.events_time_slice_seconds
+EVENTS_BREAKER_AGGREGATES = ENVIRONMENT.events_breaker_aggregates
+EVENTS_SHARDS = ENVIRONMENT.events_shards
+EVENTS_ROLLBACK_HOURS = ENVIRONMENT.events_rollback_hours
 
 # --- Celery -------------------------------------------------------------------------------------------------
 
@@ -232,6 +235,9 @@ CELERY_BEAT_SCHEDULE = {
     for name, every_seconds, expires_seconds in (
         ("outbox.advance", 1.0, 5.0),
         ("consumers.advance", 1.0, 5.0),
+        ("consumers.send_effects", 1.0, 5.0),
+        ("consumers.build", 5.0, 5.0),
+        ("consumers.retire", 600.0, 600.0),
         ("commerce.expire_reservations", 30.0, 30.0),
     )
 }

@@ -50,7 +50,12 @@ BEGIN_UNGUARDED = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL session_repli
 RESTART_COUNTERS = """
     SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false)
     FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
+    UPDATE consumers_generation SET state = 'retired' WHERE state <> 'live';
+    UPDATE consumers_generation SET problem = '', source = 'log';
+    DELETE FROM consumers_checkpoint c USING consumers_generation g
+        WHERE g.projection = c.consumer AND g.number = c.generation AND g.state = 'retired';
     UPDATE consumers_checkpoint SET position = 0;
+    UPDATE consumers_consumer SET status = 'active', reason = '', effect_floor = 0;
 """
 Superuser = psycopg.Connection[tuple[Any, ...]]
 
@@ -99,7 +104,7 @@ def _throw_away(data_dir: Path) -> None:
 def committed_db(_emptied_at_once: None, transactional_db: None) -> None:
     """A database in which transactions really commit, emptied afterwards, with the Valkey databases of this worker.
 
-    The rows of KEPT_TABLES stay, and checkpoints go back to position 0. Threads must close their own connections:
+    The rows of KEPT_TABLES stay; consumers are active, with one live generation each, at position 0. Threads must close their own connections:
     one that is left inside a transaction on a row makes the emptying fail after five seconds.
     """
 

@@ -19,9 +19,11 @@ class ConsumersConfig(AppConfig):
 def _ensure_generations(using: str = "default", **_: Any) -> None:
     from django.db import connections
 
-    from apps.consumers import generations, projections
+    from apps.consumers import effects, generations, projections
 
     if "consumers_generation" not in connections[using].introspection.table_names():
         return
     for projection in projections.all_projections():
         generations.ensure_live(projection)
+    for effect in effects.all_effects():
+        effects.ensure(effect)

@@ -2,57 +2,120 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from apps.consumers import projections, writing
+from apps.consumers import parking, projections, writing
 from apps.events import envelope, registry
 from apps.outbox import log
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """As much of a stream as can be applied: `taken` events of it give `rendered`, None when not even one can.
+
+    `error` is empty when all were taken, else what stood in the way of the next. What can be applied but not rendered
+    counts as not taken.
+    """
+
+    rendered: writing.Rendered | None
+    taken: int
+    error: str
+
+
 def fold(
     projection: projections.Projection, before: writing.Folded | None, events: Sequence[envelope.Event]
-) -> writing.Folded:
-    """The aggregate after `events`, all of it, in version order. Events it already has are passed over.
+) -> tuple[writing.Folded | None, int, str]:
+    """The aggregate after `events` in version order, how many of them were taken, and why not the next one.
 
-    Raises registry.UnknownEventType, and whatever an upcaster or `apply` raises.
+    Events it already has are passed over: delivered twice equals once. Raises registry.UnknownEventType.
     """
-    state = before.state if before else None
-    version = before.version if before else 0
-    for event in events:
-        if event.version <= version:
+    first = events[0]
+    current = before
+    for taken, event in enumerate(events):
+        if current and event.version <= current.version:
             continue
-        data = registry.upcast(event.type, event.schema_version, event.data)
-        state = projection.apply(state, replace(event, data=data))
-        version = event.version
-    return writing.Folded(events[0].tenant_id, events[0].aggregate_id, version, state)
+        try:
+            state = projection.apply(current.state if current else None, upcast(event))
+        except registry.UnknownEventType:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fold is pure: its errors are the aggregate's own, and kept with it
+            return current, taken, repr(error)
+        current = writing.Folded(first.tenant_id, first.aggregate_id, event.version, state)
+    return current, len(events), ""
+
+
+def upcast(event: envelope.Event) -> envelope.Event:
+    """The event with its data at the newest version of its type. Raises registry.UnknownEventType."""
+    return replace(event, data=registry.upcast(event.type, event.schema_version, event.data))
 
 
 def build(
     projection: projections.Projection, before: writing.Folded | None, events: Sequence[envelope.Event]
-) -> writing.Rendered:
-    """The aggregate after `events` with the rows it gives. Raises what `fold` and `render` raise."""
-    return writing.render(projection, fold(projection, before, events))
+) -> Outcome:
+    """The aggregate after `events` with the rows it gives, or after those before the first that cannot be applied.
+
+    Raises registry.UnknownEventType: this code is older than the log, and nothing is wrong with the aggregate.
+    """
+    folded, taken, error = fold(projection, before, events)
+    if folded is None:
+        return Outcome(None, taken, error)
+    try:
+        return Outcome(writing.render(projection, folded), taken, error)
+    except Exception as raised:  # noqa: BLE001 - a rendering is pure: its errors are the aggregate's own
+        return Outcome(None, 0, repr(raised))
 
 
 def build_all(
     projection: projections.Projection,
     *,
     until: int,
-    on_poison: Callable[[Sequence[envelope.Event], Exception], None],
+    on_poison: Callable[[Sequence[envelope.Event], str], None],
+    lanes: tuple[int, int] = (0, envelope.LANES - 1),
+    tenant_id: uuid.UUID | None = None,
+    aggregate_ids: Sequence[uuid.UUID] | None = None,
+    on_events: Callable[[int], None] = lambda count: None,
 ) -> Iterator[writing.Rendered]:
-    """Every aggregate as the fold of the whole log up to a position, in key order. Needs an open transaction.
+    """Aggregates as the fold of the whole log up to a position, in key order: all, those of a range of lanes, of a
+    tenant, or those named. Needs an open transaction.
 
-    A stream that can't be folded or rendered is handed to `on_poison` with its error and left out. Raises
-    registry.UnknownEventType: this code is older than the log.
+    The part of a stream that can't be applied is handed to `on_poison` with the error; `on_events` gets the length of
+    every stream read. Raises registry.UnknownEventType: this code is older than the log.
     """
-    streams = log.read_by_aggregate(until=until, aggregate_types=projection.aggregate_types, types=projection.types)
-    for stream in streams:
+    passed_over = parking.skipped(projection.name)
+    for stream in log.read_by_aggregate(
+        until=until,
+        aggregate_types=projection.aggregate_types,
+        types=projection.types,
+        lane_low=lanes[0],
+        lane_high=lanes[1],
+        tenant_id=tenant_id,
+        aggregate_ids=aggregate_ids,
+    ):
+        on_events(len(stream))
+        kept = [event for event in stream if event.position not in passed_over] if passed_over else stream
+        if not kept:
+            continue
+        outcome = build(projection, None, kept)
+        if outcome.error:
+            on_poison(kept[outcome.taken :], outcome.error)
+        if outcome.rendered:
+            yield outcome.rendered
+
+
+def render_stored(
+    projection: projections.Projection,
+    generation: int,
+    *,
+    lanes: tuple[int, int],
+    on_poison: Callable[[tuple[uuid.UUID, uuid.UUID], str], None],
+    on_states: Callable[[int], None],
+) -> Iterator[writing.Rendered]:
+    """Aggregates rendered anew from the states a generation has stored, without the log. Needs an open transaction."""
+    for folded in writing.read_states(projection, generation, lanes):
+        on_states(1)
         try:
-            built = build(projection, None, stream)
-        except registry.UnknownEventType:
-            raise
-        except Exception as error:  # noqa: BLE001 - folds and renderings are pure: their errors are the aggregate's own
-            on_poison(stream, error)
-        else:
-            yield built
+            yield writing.render(projection, folded)
+        except Exception as error:  # noqa: BLE001 - a rendering is pure: its errors are the aggregate's own
+            on_poison((folded.tenant_id, folded.id), repr(error))

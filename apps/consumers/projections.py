@@ -77,6 +77,10 @@ def all_projections() -> list[Projection]:
     return [_projections[name] for name in sorted(_projections)]
 
 
+def find(name: str) -> Projection | None:
+    return _projections.get(name)
+
+
 def get(name: str) -> Projection:
     """Raises LookupError naming the known ones."""
     try:

@@ -1,24 +1,44 @@
-"""Rebuild a projection beside the live one and swap: readers see the old generation or the new one, never a mix."""
+"""Rebuild a projection beside the live one and swap: readers see the old generation or the new one, never a mix.
+
+    begin      an empty generation, its target the head of the log
+    fold       lane by lane, each in a transaction of its own with the mark how far it is; any number of processes
+    index      the indexes, on full tables; from here on the runner brings the generation forward like any other
+    catch_up   until it is where the live one is
+    verify     nothing lost that readers see, and equal to the live one when the code is the same
+    swap       in one short transaction; the old one stands by for a roll-back
+    sweep      tables nobody needs are dropped
+
+Every step may be killed and taken up again: what a step leaves is committed with the mark that it is done.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import batched
 
+from django.conf import settings
 from django.db import OperationalError, connection, transaction
+from django.db.models import QuerySet, Sum
 from psycopg.errors import LockNotAvailable
 
-from apps.consumers import folding, generations, models, projections, runner, writing
+from apps.consumers import comparing, folding, generations, models, parking, projections, runner, writing
+from apps.events import envelope
 from apps.kernel import errors
-from apps.outbox import sequencer
+from apps.outbox import log, sequencer
 
 CHUNK = 500
+# One transaction of folding takes about so many events: a kill repeats no more.
+STEP_EVENTS = 20_000
 SWAP_ATTEMPTS = 60
 SWEEP_ATTEMPTS = 10
-SWAP_PAUSE_SECONDS = 0.5
+PAUSE_SECONDS = 0.5
 
 
 class RebuildRunning(errors.Conflict):
@@ -27,90 +47,340 @@ class RebuildRunning(errors.Conflict):
     code = "rebuild_running"
 
 
+class NothingToResume(errors.Conflict):
+    """No unfinished generation of the current code is there."""
+
+    code = "nothing_to_resume"
+
+
+class Stopped(Exception):
+    """The deadline passed; what is done is kept, and the next run goes on from there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """`position` is how far the fold reached, `aggregates` how many were written to generation `generation`."""
+    """`position` is how far the fold reached, `aggregates` how many generation `generation` holds, `note` what the
+    comparison with the former live generation found, empty when they were equal."""
 
     projection: str
     generation: int
     aggregates: int
     position: int
+    state: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a rebuild would do: events to fold (or states to render), the unfinished generation there is."""
+
+    projection: str
+    source: str
+    events: int
+    live: int
+    unfinished: int | None
+    code_version: int
+
+
+type OnProgress = Callable[[str, int, int], None]
+
+
+def forecast(projection: projections.Projection, *, source: str = "log") -> Forecast:
+    """A dry run. Writes nothing."""
+    live = generations.live_number(projection)
+    if source == "log":
+        size = log.count(until=sequencer.head(), types=projection.types)
+    else:
+        size = writing.count_rows(projection.state_relation, live)
+    unfinished = generations.find_unfinished(projection)
+    return Forecast(projection.name, source, size, live, unfinished.number if unfinished else None, projection.version)
 
 
 def rebuild(
     projection: projections.Projection,
     *,
+    source: str = "log",
+    shards: int = 1,
+    resume: bool = False,
+    swap: bool = True,
     accept_parked: bool = False,
-    on_progress: Callable[[int], None] = lambda count: None,
+    deadline: float | None = None,
+    on_progress: OnProgress = lambda step, done, total: None,
 ) -> Rebuilt:
-    """Fold the log into a new generation, catch up, swap. On any failure the live generation is untouched.
+    """Build a generation and, unless told otherwise, swap it in. On any failure the live one is untouched.
 
-    `on_progress` gets the number of aggregates written so far. Raises RebuildRunning, and unless `accept_parked`
-    generations.SwapRefused when aggregates can't be folded that readers can see now.
+    `source` "state" renders the states the live generation has kept instead of folding the log: faster, right when
+    only `render` changed. `on_progress` gets the step, events done and events in all. Raises RebuildRunning,
+    NothingToResume, Stopped after `deadline` (time.monotonic), and generations.SwapRefused when aggregates can't be
+    folded that readers can see now (unless `accept_parked`) or when the result differs from what is live.
     """
     with _one_at_a_time(projection):
-        generations.sweep(projection)
-        number, aggregates = _build(projection, on_progress)
-        runner.advance(projection, number)
-        if not accept_parked:
-            _refuse_new_poison(projection, number)
-        _swap(projection, number)
-        _sweep_patiently(projection)
-        position = models.Checkpoint.objects.get(consumer=projection.name, generation=number).position
-        return Rebuilt(projection.name, number, aggregates, position)
+        number = _resumable(projection) if resume else _begin(projection, source, shards)
+        ahead = {
+            "building": [_fold, _index, _catch_up, _verify],
+            "catching_up": [_catch_up, _verify],
+            "ready": [_catch_up],
+        }
+        build = _Build(projection, number, shards, accept_parked, deadline, on_progress)
+        for step in ahead[_generation(build).state]:
+            step(build)
+        if swap:
+            _swap(projection, number)
+            _sweep_patiently(projection)
+        return _rebuilt(projection, number)
 
 
-class _one_at_a_time:  # noqa: N801 - reads as the statement it is
+def begin(projection: projections.Projection, *, source: str, is_wanted: bool) -> int:
+    """Only the empty generation, for a later `rebuild` with `resume`; returns its number. Raises RebuildRunning."""
+    with _one_at_a_time(projection):
+        return _begin(projection, source, 1, is_wanted=is_wanted)
+
+
+def roll_back(projection: projections.Projection) -> int:
+    """Make the generation that was live before live again; returns its number. Raises generations.SwapRefused."""
+    with _one_at_a_time(projection):
+        standby = generations.find_standby(projection)
+        if standby is None:
+            raise generations.SwapRefused(f"{projection.name}: no earlier generation is kept; rebuild instead.")
+        if standby.code_version != projection.version:
+            raise generations.SwapRefused(
+                f"{projection.name}: generation {standby.number} was built by version {standby.code_version} of the "
+                f"code, this is {projection.version}; deploy that version first, it will catch up by itself."
+            )
+        _swap(projection, standby.number)
+        return int(standby.number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    projection: projections.Projection
+    number: int
+    shards: int
+    accept_parked: bool
+    deadline: float | None
+    on_progress: OnProgress
+
+    def check_time(self) -> None:
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise Stopped(f"{self.projection.name}: generation {self.number} is not finished yet")
+
+
+@contextmanager
+def _one_at_a_time(projection: projections.Projection) -> Iterator[None]:
     """A session lock: it ends with the connection, so a killed rebuild blocks nobody."""
-
-    def __init__(self, projection: projections.Projection) -> None:
-        self.projection = projection
-
-    def __enter__(self) -> None:
+    key = f"rebuild:{projection.name}"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [key])
+        if not cursor.fetchone()[0]:
+            raise RebuildRunning(f"{projection.name} is being rebuilt by another process; wait for it.")
+    try:
+        yield
+    finally:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", [f"rebuild:{self.projection.name}"])
-            if not cursor.fetchone()[0]:
-                raise RebuildRunning(f"{self.projection.name} is being rebuilt by another process; wait for it.")
-
-    def __exit__(self, *_: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [f"rebuild:{self.projection.name}"])
+            cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [key])
 
 
-def _build(projection: projections.Projection, on_progress: Callable[[int], None]) -> tuple[int, int]:
-    aggregates = 0
+def _generation(build: _Build) -> models.Generation:
+    return models.Generation.objects.get(projection=build.projection.name, number=build.number)
+
+
+def _checkpoints(build: _Build) -> QuerySet[models.Checkpoint]:
+    rows = models.Checkpoint.objects.filter(consumer=build.projection.name, generation=build.number)
+    return rows.order_by("shard")
+
+
+def _folded(build: _Build) -> int:
+    return int(_checkpoints(build).aggregate(total=Sum("folded"))["total"] or 0)
+
+
+def _note(build: _Build, problem: str) -> None:
+    rows = models.Generation.objects.filter(projection=build.projection.name, number=build.number)
+    rows.update(problem=problem)
+
+
+def _set_state(build: _Build, state: str) -> None:
+    rows = models.Generation.objects.filter(projection=build.projection.name, number=build.number)
+    rows.exclude(state="retired").update(state=state)
+
+
+def _resumable(projection: projections.Projection) -> int:
+    unfinished = generations.find_unfinished(projection)
+    if unfinished is None or unfinished.code_version != projection.version:
+        raise NothingToResume(
+            f"{projection.name} has no unfinished generation of version {projection.version}; start without --resume."
+        )
+    return int(unfinished.number)
+
+
+# --- the steps ----------------------------------------------------------------------------------------------
+
+
+def _begin(projection: projections.Projection, source: str, shards: int, *, is_wanted: bool = False) -> int:
+    generations.retire(projection, *generations.UNFINISHED, problem="a later rebuild began anew")
+    generations.retire_old_standbys(projection)
+    generations.sweep(projection)
     with transaction.atomic():
+        live = generations.live_number(projection)
         target = sequencer.head()
-        number = generations.create(projection, state="catching_up", target_position=target)
-        built = folding.build_all(
-            projection,
-            until=target,
-            on_poison=lambda stream, error: runner.park(projection, number, stream, error=repr(error)),
+        if source == "state":
+            held = generations.lock_checkpoints(projection, [live])
+            target = min(checkpoint.position for checkpoint in held)
+        number = generations.create(
+            projection, state="building", target_position=target, shards=shards, source=source, is_wanted=is_wanted
         )
+        if source == "state":
+            parking.copy(projection.name, before=live, after=number)
+        return number
+
+
+def _fold(build: _Build) -> None:
+    total = forecast(build.projection, source=_generation(build).source).events
+    lanes = max(1, min(envelope.LANES, STEP_EVENTS * envelope.LANES // max(total, 1)))
+    shards = list(_checkpoints(build).values_list("shard", flat=True))
+    with _helpers(build, shards[1 : build.shards], lanes):
+        # Ours first; then whatever the helpers have not done yet, beside them or in their place.
+        for shard in shards:
+            while fold_lanes(build.projection, build.number, shard, lanes=lanes):
+                build.on_progress("fold", _folded(build), total)
+                build.check_time()
+    build.on_progress("fold", _folded(build), total)
+
+
+@contextmanager
+def _helpers(build: _Build, shards: Sequence[int], lanes: int) -> Iterator[None]:
+    """A process for each of these shards. They may be killed, or outlive us: the marks in the database decide."""
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE}
+    work = [build.projection.name, str(build.number), str(lanes), str(connection.settings_dict["NAME"])]
+    processes = [
+        subprocess.Popen(  # noqa: S603 - our own module, our own arguments
+            [sys.executable, "-m", "apps.consumers.fold_shard", str(shard), *work],
+            cwd=settings.CHECKOUT,
+            env=environment,
+            start_new_session=True,
+        )
+        for shard in shards
+    ]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+def fold_lanes(projection: projections.Projection, number: int, shard: int, *, lanes: int) -> bool:
+    """Fold the next `lanes` lanes of a shard, in one transaction with the mark. False when the shard is complete."""
+    with transaction.atomic():
+        row = models.Checkpoint.objects.select_for_update().get(
+            consumer=projection.name, generation=number, shard=shard
+        )
+        if row.next_lane is None:
+            return False
+        last = min(row.next_lane + lanes - 1, row.lane_high)
+        generation = models.Generation.objects.get(projection=projection.name, number=number)
+        counted = 0
+        refused: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
+
+        def count(events: int) -> None:
+            nonlocal counted
+            counted += events
+
+        if generation.source == "state":
+            built = folding.render_stored(
+                projection,
+                generations.live_number(projection),
+                lanes=(row.next_lane, last),
+                on_poison=lambda key, error: refused.update({key: error}),
+                on_states=count,
+            )
+        else:
+            built = folding.build_all(
+                projection,
+                until=generation.target_position,
+                lanes=(row.next_lane, last),
+                on_poison=lambda stream, error: parking.park(projection.name, number, parking.Failure(stream, error)),
+                on_events=count,
+            )
         for chunk in batched(built, CHUNK):
-            writing.replace(projection, number, chunk, fresh=True)
-            aggregates += len(chunk)
-            on_progress(aggregates)
-    return number, aggregates
+            refused |= writing.replace_each(projection, number, chunk, fresh=True)
+        _park_whole(projection, generation, refused)
+        row.next_lane = last + 1 if last < row.lane_high else None
+        row.folded += counted
+        row.save(update_fields=["next_lane", "folded"])
+        return row.next_lane is not None
 
 
-def _refuse_new_poison(projection: projections.Projection, number: int) -> None:
-    """A generation that lost aggregates readers see now stays in the dark; the next sweep removes it."""
-    parked = models.Parked.objects.filter(consumer=projection.name, state="blocked").order_by("position")
-    live = generations.live_number(projection)
-    known = set(parked.filter(generation=live).values_list("tenant_id", "aggregate_type", "aggregate_id"))
-    lost: dict[tuple[uuid.UUID, str, uuid.UUID], str] = {}
-    for row in parked.filter(generation=number):
-        key = (row.tenant_id, row.aggregate_type, row.aggregate_id)
-        if key not in known:
-            lost.setdefault(key, row.error)
+def _park_whole(
+    projection: projections.Projection, generation: models.Generation, refused: dict[tuple[uuid.UUID, uuid.UUID], str]
+) -> None:
+    for (tenant_id, aggregate_id), error in refused.items():
+        for stream in log.read_by_aggregate(
+            until=generation.target_position,
+            aggregate_types=projection.aggregate_types,
+            types=projection.types,
+            tenant_id=tenant_id,
+            aggregate_ids=[aggregate_id],
+        ):
+            parking.park(projection.name, generation.number, parking.Failure(stream, error))
+
+
+def _index(build: _Build) -> None:
+    build.on_progress("index", 0, 1)
+    with transaction.atomic():
+        generations.add_indexes(build.projection, build.number)
+        generations.reshard(build.projection, build.number, settings.EVENTS_SHARDS)
+        _set_state(build, "catching_up")
+
+
+def _catch_up(build: _Build) -> None:
+    for checkpoint in _checkpoints(build):
+        run = runner.Run(build.projection.name, build.number, checkpoint.shard)
+        while runner.advance_window(run):
+            build.on_progress("catch up", runner.position_of(run), sequencer.head())
+            build.check_time()
+
+
+def _verify(build: _Build) -> None:
+    build.on_progress("verify", 0, 1)
+    generation = _generation(build)
+    if generation.state == "retired":
+        raise generations.SwapRefused(f"{build.projection.name}: {generation.problem}. The live generation stays.")
+    if not build.accept_parked:
+        _refuse_new_poison(build)
+        _refuse_difference(build)
+    _set_state(build, "ready")
+
+
+def _refuse_new_poison(build: _Build) -> None:
+    """A generation that lost aggregates readers see now stays in the dark."""
+    live = generations.live_number(build.projection)
+    known = parking.blocked(build.projection.name, live)
+    lost = parking.blocked(build.projection.name, build.number) - known
     if lost:
-        key, error = next(iter(lost.items()))
-        first = f"{key[1]} {key[2]}: {error[:200]}"
+        rows = models.Parked.objects.filter(consumer=build.projection.name, generation=build.number)
+        first = next(row for row in rows if row.key in lost)
         raise generations.SwapRefused(
-            f"{projection.name}: {len(lost)} aggregates can't be folded, the first is {first}. "
-            "The live generation stays; mend the projection, or accept them as parked."
+            f"{build.projection.name}: {len(lost)} aggregates can't be folded, the first is {first.aggregate_type} "
+            f"{first.aggregate_id}: {first.error[:200]}. The live generation stays; mend the projection and rebuild, "
+            "or accept them as parked."
         )
+
+
+def _refuse_difference(build: _Build) -> None:
+    """The same code over the same log gives the same rows. Where it did not, the log tells which side is wrong."""
+    live = models.Generation.objects.get(projection=build.projection.name, state="live")
+    if live.code_version != build.projection.version or parking.blocked(build.projection.name, live.number):
+        return  # other code gives other rows, and parked aggregates stand where they were parked
+    try:
+        differing = comparing.differing_lanes(build.projection, live.number, build.number)
+    except comparing.NeverEven as error:
+        raise generations.SwapRefused(f"{error}; rebuild with --resume when there is less traffic.") from None
+    if not differing:
+        return
+    comparison = comparing.compare_with_fold(build.projection, build.number, lanes=differing)
+    if comparison.problems:
+        raise generations.SwapRefused(f"{build.projection.name}: not equal to the log: {comparison.problems[0]}")
+    _note(build, f"generation {live.number} differed from the log in {len(differing)} lanes; this one does not")
 
 
 def _swap(projection: projections.Projection, number: int) -> None:
@@ -127,15 +397,24 @@ def _swap(projection: projections.Projection, number: int) -> None:
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise
-            time.sleep(SWAP_PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
         else:
             return
-    raise generations.SwapRefused(f"{projection.name}: long transactions are reading it; end them and rebuild again.")
+    raise generations.SwapRefused(f"{projection.name}: long transactions are reading it; end them and swap again.")
 
 
 def _sweep_patiently(projection: projections.Projection) -> None:
     """Old tables that somebody is still reading are left to the next rebuild."""
+    generations.retire_old_standbys(projection)
     for _ in range(SWEEP_ATTEMPTS):
         if generations.sweep(projection):
             return
-        time.sleep(SWAP_PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
+
+
+def _rebuilt(projection: projections.Projection, number: int) -> Rebuilt:
+    generation = models.Generation.objects.get(projection=projection.name, number=number)
+    reached = models.Checkpoint.objects.filter(consumer=projection.name, generation=number)
+    position = min(reached.values_list("position", flat=True))
+    aggregates = writing.count_rows(projection.state_relation, number)
+    return Rebuilt(projection.name, number, aggregates, position, generation.state, generation.problem)

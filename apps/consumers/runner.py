@@ -1,78 +1,129 @@
-"""The runner of projections: read a window, fold, write, move the checkpoint, all in one transaction."""
+"""The runner: read a window, apply it, move the checkpoint, in one transaction; for projections and effects alike."""
 
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
-from django.db import DataError, connection, transaction
+from django.db import connection, transaction
 
-from apps.consumers import folding, models, projections, writing
-from apps.events import envelope, registry
+from apps.consumers import effects, folding, models, parking, projections, writing
+from apps.events import envelope
 from apps.outbox import log as event_log
 from apps.outbox import sequencer
 
 log = structlog.get_logger(__name__)
 
+# The row lock is the lease: who finds it taken passes by, and it ends with the transaction or the process.
 LOCK = """
-SELECT c.position, c.lane_low, c.lane_high FROM consumers_checkpoint c
-WHERE c.consumer = %s AND c.generation = %s AND c.shard = 0 FOR UPDATE SKIP LOCKED
+SELECT position, lane_low, lane_high FROM consumers_checkpoint
+WHERE consumer = %s AND generation = %s AND shard = %s FOR UPDATE SKIP LOCKED
 """
 MOVE = """
 UPDATE consumers_checkpoint SET position = %(to)s, updated_at = clock_timestamp()
-WHERE consumer = %(consumer)s AND generation = %(generation)s AND shard = 0 AND position = %(before)s
+WHERE consumer = %(consumer)s AND generation = %(generation)s AND shard = %(shard)s AND position = %(before)s
 """
+FOLLOWING = ("live", "catching_up", "ready", "standby")
 
 
 class LostCheckpoint(RuntimeError):
     """Another runner moved the checkpoint inside our transaction; everything of ours is rolled back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One checkpoint to bring forward."""
+
+    consumer: str
+    generation: int
+    shard: int
+
+
 def advance_all(*, deadline: float | None = None) -> int:
-    """Bring every active projection up to the head of the log, or until `deadline` (time.monotonic).
+    """Bring every active consumer up to the head of the log, or until `deadline` (time.monotonic).
 
     They take turns, a window each, so that none starves another. Returns how many positions were covered. Any number
-    of callers may run at once. A projection that fails is logged and does not hold up the others; the error is raised
+    of callers may run at once. A consumer that fails is logged and does not hold up the others; the error is raised
     at the end.
     """
-    paused = set(models.Consumer.objects.exclude(status="active").values_list("name", flat=True))
-    generations = models.Generation.objects.filter(state__in=["live", "catching_up"]).order_by("projection", "number")
-    waiting = [entry for entry in generations if entry.projection not in paused]
+    waiting = _runs()
     covered = 0
     failure: Exception | None = None
     while waiting and (deadline is None or time.monotonic() < deadline):
-        for entry in list(waiting):
+        for run in list(waiting):
             try:
-                step = _advance_window(projections.get(entry.projection), entry.number)
+                step = advance_window(run)
             except Exception as error:
-                log.exception("consumers.projection_failed", projection=entry.projection)
+                log.exception("consumers.failed", consumer=run.consumer, generation=run.generation)
                 failure, step = error, 0
             covered += step
             if step == 0:
-                waiting.remove(entry)
+                waiting.remove(run)
     if failure is not None:
         raise failure
     return covered
 
 
 def advance(projection: projections.Projection, generation: int, *, deadline: float | None = None) -> int:
-    """Bring one generation up to the head; returns how many positions were covered, 0 when another runner is at it."""
+    """Bring one generation up to the head; returns how many positions were covered, 0 when others are at it."""
     covered = 0
-    while deadline is None or time.monotonic() < deadline:
-        step = _advance_window(projection, generation)
-        if step == 0:
-            break
-        covered += step
+    for shard in models.Checkpoint.objects.filter(consumer=projection.name, generation=generation).order_by("shard"):
+        while deadline is None or time.monotonic() < deadline:
+            step = advance_window(Run(projection.name, generation, shard.shard))
+            if step == 0:
+                break
+            covered += step
     return covered
 
 
-def _advance_window(projection: projections.Projection, generation: int) -> int:
+def advance_window(run: Run) -> int:
+    """One window of one checkpoint, in one transaction; returns how many positions it covered.
+
+    When failures look systemic nothing is kept and the consumer is stopped; 0 is returned.
+    """
+    try:
+        return _advance_window(run)
+    except parking.Systemic as error:
+        _trip(run, str(error))
+        return 0
+
+
+def position_of(run: Run) -> int:
+    """How far the checkpoint is."""
+    return int(
+        models.Checkpoint.objects.values_list("position", flat=True).get(
+            consumer=run.consumer, generation=run.generation, shard=run.shard
+        )
+    )
+
+
+def _runs() -> list[Run]:
+    """What this code can bring forward: declared, not paused, following; a roll-back target only at our version."""
+    active = set(models.Consumer.objects.filter(status="active").values_list("name", flat=True))
+    generations = {
+        (entry.projection, entry.number): entry for entry in models.Generation.objects.filter(state__in=FOLLOWING)
+    }
+    runs = []
+    for checkpoint in models.Checkpoint.objects.order_by("consumer", "generation", "shard"):
+        name = checkpoint.consumer
+        if name not in active:
+            continue
+        projection, generation = projections.find(name), generations.get((name, checkpoint.generation))
+        ours = (
+            generation and projection and (generation.state == "live" or generation.code_version == projection.version)
+        )
+        if ours or effects.find(name):
+            runs.append(Run(name, checkpoint.generation, checkpoint.shard))
+    return runs
+
+
+def _advance_window(run: Run) -> int:
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(LOCK, [projection.name, generation])
+            cursor.execute(LOCK, [run.consumer, run.generation, run.shard])
             row = cursor.fetchone()
         if row is None:
             return 0
@@ -80,78 +131,75 @@ def _advance_window(projection: projections.Projection, generation: int) -> int:
         until = min(sequencer.head(), position + settings.EVENTS_BATCH_SIZE)
         if until <= position:
             return 0
-        events = event_log.read_window(
-            after=position, until=until, types=projection.types, lane_low=lane_low, lane_high=lane_high
-        )
-        _apply(projection, generation, events)
-        _move(projection, generation, position, until)
+        projection, effect = projections.find(run.consumer), effects.find(run.consumer)
+        types = projection.types if projection else effect.types if effect else ()
+        events = event_log.read_window(after=position, until=until, types=types, lane_low=lane_low, lane_high=lane_high)
+        passed_over = parking.skipped(run.consumer)
+        kept = [event for event in events if event.position not in passed_over]
+        if projection:
+            _apply(projection, run.generation, kept)
+        elif effect:
+            _plan(effect, run.generation, kept)
+        _move(run, position, until)
         return int(until - position)
 
 
 def _apply(projection: projections.Projection, generation: int, events: Sequence[envelope.Event]) -> None:
-    streams: dict[tuple[uuid.UUID, str, uuid.UUID], list[envelope.Event]] = {}
+    streams, failures = _take(projection.name, generation, events)
+    before = writing.load(projection, generation, [(key[0], key[2]) for key in streams])
+    built = []
+    for key, stream in streams.items():
+        outcome = folding.build(projection, before.get((key[0], key[2])), stream)
+        if outcome.rendered:
+            built.append(outcome.rendered)
+        if outcome.error:
+            failures.append(parking.Failure(stream[outcome.taken :], outcome.error))
+    refused = writing.replace_each(projection, generation, built, fresh=False)
+    failures += [
+        parking.Failure(stream, refused[key[0], key[2]])
+        for key, stream in streams.items()
+        if (key[0], key[2]) in refused
+    ]
+    parking.park_all(projection.name, generation, failures, touched=len(streams))
+
+
+def _plan(effect: effects.Effect, generation: int, events: Sequence[envelope.Event]) -> None:
+    streams, failures = _take(effect.name, generation, events)
+    planned: list[tuple[envelope.Event, effects.Planned]] = []
+    for stream in streams.values():
+        done, failure = effects.plan_stream(effect, stream)
+        planned += done
+        if failure:
+            failures.append(failure)
+    effects.write(effect, planned, is_live=True)
+    parking.park_all(effect.name, generation, failures, touched=len(streams))
+
+
+def _take(
+    consumer: str, generation: int, events: Sequence[envelope.Event]
+) -> tuple[dict[parking.Key, list[envelope.Event]], list[parking.Failure]]:
+    """The events by aggregate, and apart from them those of aggregates that are parked already."""
+    waiting = parking.blocked(consumer, generation)
+    streams: dict[parking.Key, list[envelope.Event]] = {}
     for event in events:
         streams.setdefault(event_log.key_of(event), []).append(event)
-    blocked = _blocked(projection, generation)
-    before = writing.load(projection, generation, [(key[0], key[2]) for key in streams])
-    built: list[tuple[writing.Rendered, Sequence[envelope.Event]]] = []
-    for key, stream in streams.items():
-        if key in blocked:
-            park(projection, generation, stream, error="an earlier event of this aggregate is parked")
-            continue
-        try:
-            built.append((folding.build(projection, before.get((key[0], key[2])), stream), stream))
-        except registry.UnknownEventType:
-            raise  # this code is older than the log: nothing is wrong with the aggregate
-        except Exception as error:
-            # Whatever a fold or a rendering raises is about this aggregate alone: both are pure.
-            log.exception("consumers.parked", projection=projection.name, aggregate=str(key[2]))
-            park(projection, generation, stream, error=repr(error))
-    _write(projection, generation, built)
+    followers = [parking.Failure(streams.pop(key), parking.FOLLOWS) for key in list(streams) if key in waiting]
+    return streams, followers
 
 
-def _write(
-    projection: projections.Projection,
-    generation: int,
-    built: Sequence[tuple[writing.Rendered, Sequence[envelope.Event]]],
-) -> None:
-    """All at once; when Postgres refuses a value, one by one, and the aggregate it belongs to is parked."""
-    try:
-        with transaction.atomic():
-            writing.replace(projection, generation, [entry for entry, _ in built], fresh=False)
-    except DataError:
-        for entry, stream in built:
-            try:
-                with transaction.atomic():
-                    writing.replace(projection, generation, [entry], fresh=False)
-            except DataError as error:
-                log.exception("consumers.parked", projection=projection.name, aggregate=str(entry.id))
-                park(projection, generation, stream, error=repr(error))
+def _trip(run: Run, reason: str) -> None:
+    """Stop what looks broken: the consumer, or just the generation when readers do not see it."""
+    log.error("consumers.tripped", consumer=run.consumer, generation=run.generation, reason=reason)
+    generation = models.Generation.objects.filter(projection=run.consumer, number=run.generation).exclude(state="live")
+    if not generation.update(state="retired", problem=reason):
+        models.Consumer.objects.filter(name=run.consumer, status="active").update(status="tripped", reason=reason)
 
 
-def _blocked(projection: projections.Projection, generation: int) -> set[tuple[uuid.UUID, str, uuid.UUID]]:
-    rows = models.Parked.objects.filter(consumer=projection.name, generation=generation, state="blocked")
-    return set(rows.values_list("tenant_id", "aggregate_type", "aggregate_id").distinct())
-
-
-def park(projection: projections.Projection, generation: int, stream: Sequence[envelope.Event], *, error: str) -> None:
-    """Park the aggregate, not the lane: these events wait, the checkpoint passes them in the same transaction."""
-    models.Parked.objects.bulk_create(
-        models.Parked(
-            consumer=projection.name,
-            generation=generation,
-            tenant_id=event.tenant_id,
-            aggregate_type=event.aggregate_type,
-            aggregate_id=event.aggregate_id,
-            position=event.position,
-            error=error[:2000],
-        )
-        for event in stream
-    )
-
-
-def _move(projection: projections.Projection, generation: int, before: int, to: int) -> None:
+def _move(run: Run, before: int, to: int) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(MOVE, {"consumer": projection.name, "generation": generation, "before": before, "to": to})
+        cursor.execute(
+            MOVE,
+            {"consumer": run.consumer, "generation": run.generation, "shard": run.shard, "before": before, "to": to},
+        )
         if cursor.rowcount != 1:
-            raise LostCheckpoint(f"{projection.name} generation {generation} is no longer at {before}")
+            raise LostCheckpoint(f"{run.consumer} generation {run.generation} is no longer at {before}")

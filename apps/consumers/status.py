@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from itertools import batched
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Count, Min, QuerySet, Sum
 
-from apps.consumers import folding, generations, models, projections, writing
+from apps.consumers import comparing, effects, generations, models, projections
 from apps.events import envelope
 from apps.outbox import log, relay, sequencer
 
@@ -36,33 +36,82 @@ SELECT count(*) FROM outbox_stream s FULL JOIN (
     SELECT tenant_id, aggregate_type, aggregate_id, max(version) AS version FROM outbox_log GROUP BY 1, 2, 3
 ) l USING (tenant_id, aggregate_type, aggregate_id) WHERE s.version IS DISTINCT FROM l.version
 """
+BELOW_FLOOR = """
+SELECT count(*) FROM consumers_effect e JOIN consumers_consumer c ON c.name = e.consumer
+WHERE c.name = %s AND e.position <= c.effect_floor
+"""
+EFFECT_STATES = ("pending", "done", "failed")
 
 
 def status() -> dict[str, Any]:
-    """Head, unpositioned events, the relay, and each consumer with its position, lag and parked events."""
+    """Head, unpositioned events, the relay; each consumer with its position, lag and parked events; each generation.
+
+    A consumer's position is that of its slowest shard, in the live generation.
+    """
     head = sequencer.head()
+    live = dict(models.Generation.objects.filter(state="live").values_list("projection", "number"))
     consumers = []
-    for checkpoint in models.Checkpoint.objects.order_by("consumer", "generation"):
-        parked = models.Parked.objects.filter(
-            consumer=checkpoint.consumer, generation=checkpoint.generation, state="blocked"
-        )
+    for consumer in models.Consumer.objects.order_by("name"):
+        generation = live.get(consumer.name, 1)
+        shards = models.Checkpoint.objects.filter(consumer=consumer.name, generation=generation)
+        reached = shards.aggregate(slowest=Min("position"), shards=Count("*"))
+        position = reached["slowest"] or 0
+        parked = models.Parked.objects.filter(consumer=consumer.name, generation=generation, state="blocked")
         consumers.append(
             {
-                "name": checkpoint.consumer,
-                "generation": checkpoint.generation,
-                "position": checkpoint.position,
-                "lag_events": head - checkpoint.position,
-                "lag_seconds": _lag_seconds(checkpoint.position, head),
+                "name": consumer.name,
+                "kind": consumer.kind,
+                "status": consumer.status,
+                "reason": consumer.reason,
+                "generation": generation,
+                "shards": reached["shards"],
+                "position": position,
+                "lag_events": head - position,
+                "lag_seconds": _lag_seconds(position, head),
                 "parked": parked.count(),
-                "needs_rebuild": _needs_rebuild(checkpoint),
+                "needs_rebuild": _needs_rebuild(consumer),
             }
+            | (_effects_of(consumer) if consumer.kind == "effect" else {})
         )
     return {
         "head": head,
         "unpositioned": sequencer.count_waiting(),
         "relay": {"position": relay.position(), "lag_events": head - relay.position()},
         "consumers": consumers,
+        "generations": [_describe(generation) for generation in _generations()],
     }
+
+
+def _generations() -> QuerySet[models.Generation]:
+    return models.Generation.objects.exclude(state="retired").order_by("projection", "number")
+
+
+def _describe(generation: models.Generation) -> dict[str, Any]:
+    shards = models.Checkpoint.objects.filter(consumer=generation.projection, generation=generation.number)
+    reached = shards.aggregate(position=Min("position"), folded=Sum("folded"))
+    lanes = sum(
+        (shard.lane_high - shard.lane_low + 1) if shard.next_lane is None else shard.next_lane - shard.lane_low
+        for shard in shards
+    )
+    return {
+        "projection": generation.projection,
+        "number": generation.number,
+        "state": generation.state,
+        "code_version": generation.code_version,
+        "source": generation.source,
+        "position": reached["position"] or 0,
+        "target": generation.target_position,
+        "built_share": round(lanes / envelope.LANES, 3),
+        "folded": reached["folded"] or 0,
+        "is_wanted": generation.is_wanted,
+        "problem": generation.problem,
+    }
+
+
+def _effects_of(consumer: models.Consumer) -> dict[str, Any]:
+    counted = models.Effect.objects.filter(consumer=consumer.name).order_by().values("state").annotate(n=Count("*"))
+    by_state = {row["state"]: row["n"] for row in counted}
+    return {"effect_floor": consumer.effect_floor, "effects": {s: by_state.get(s, 0) for s in EFFECT_STATES}}
 
 
 def verify(*, wait_seconds: float = 0, report: Callable[[str], None] = lambda line: None) -> list[str]:
@@ -70,22 +119,27 @@ def verify(*, wait_seconds: float = 0, report: Callable[[str], None] = lambda li
 
     Checks: positions are 1..N; every event committed before the call has exactly one; versions count 1..n per
     aggregate in position order and match the stream heads; nothing is parked; every stored row equals the fold of the
-    log, byte for byte. What was committed before the call is given `wait_seconds` to be worked off, so that running
-    writers are no false alarm.
+    log, byte for byte; no effect was planned at or below its floor. What was committed before the call is given
+    `wait_seconds` to be worked off, so that running writers are no false alarm.
     """
     with ExitStack() as stack:
         for projection in projections.all_projections():
             stack.enter_context(generations.in_use(projection))
         newest_id, head = _settle(wait_seconds)
-        stack.enter_context(transaction.atomic())
-        cursor = stack.enter_context(connection.cursor())
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        found = list(_verify_log(newest_id))
+        found = _verify_log(newest_id)
         report(f"log: {sequencer.head():,} positions checked")
         for projection in projections.all_projections():
-            checked, broken = _verify_projection(projection, head)
-            report(f"{projection.name}: {checked:,} aggregates compared with their fold")
-            found += broken
+            number = generations.live_number(projection)
+            found += _verify_reader(projection.name, number, head)
+            comparison = comparing.compare_with_fold(projection, number)
+            report(f"{projection.name}: {comparison.aggregates:,} aggregates compared with their fold")
+            found += comparison.problems
+        for effect in effects.all_effects():
+            found += _verify_reader(effect.name, 1, head)
+            with connection.cursor() as cursor:
+                cursor.execute(BELOW_FLOOR, [effect.name])
+                if below := cursor.fetchone()[0]:
+                    found.append(f"{effect.name} has {below} effects planned at or below its floor")
     return found
 
 
@@ -102,11 +156,13 @@ def _settle(wait_seconds: float) -> tuple[int, int]:
 
 
 def _slowest(head: int) -> int:
-    """The position of the live generation that is furthest behind, `head` without any."""
-    live = models.Generation.objects.filter(state="live").values_list("projection", "number")
+    """The position of the active consumer that is furthest behind, `head` without any."""
+    live = dict(models.Generation.objects.filter(state="live").values_list("projection", "number"))
+    active = models.Consumer.objects.filter(status="active").values_list("name", flat=True)
     positions = [
-        models.Checkpoint.objects.get(consumer=projection, generation=number, shard=0).position
-        for projection, number in live
+        checkpoint.position
+        for checkpoint in models.Checkpoint.objects.filter(consumer__in=active)
+        if checkpoint.generation == live.get(checkpoint.consumer, 1)
     ]
     return min(positions, default=head)
 
@@ -121,24 +177,25 @@ def _lag_seconds(position: int, head: int) -> float:
     return round(float(row[0]), 3) if row else 0.0
 
 
-def _needs_rebuild(checkpoint: models.Checkpoint) -> bool:
-    generation = models.Generation.objects.filter(projection=checkpoint.consumer, number=checkpoint.generation).first()
-    known = {projection.name: projection.version for projection in projections.all_projections()}
-    return generation is not None and generation.code_version != known.get(checkpoint.consumer)
+def _needs_rebuild(consumer: models.Consumer) -> bool:
+    projection = projections.find(consumer.name)
+    return projection is not None and consumer.code_version != projection.version
 
 
-def _verify_log(newest_id: int) -> Iterator[str]:
-    with connection.cursor() as cursor:
+def _verify_log(newest_id: int) -> list[str]:
+    found = []
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute(DENSE)
         count, lowest, highest, distinct = cursor.fetchone()
         head = sequencer.head()
         if not (count == highest == head == distinct) or lowest != min(count, 1):
-            yield (
+            found.append(
                 f"positions are not 1..N: {count} rows from {lowest} to {highest} for {distinct} events, "
                 f"newest tick at {head}"
             )
         if unpositioned := sequencer.count_without_position(until_id=newest_id):
-            yield f"{unpositioned} committed events have no position; let the workers drain, then verify again"
+            found.append(f"{unpositioned} committed events have no position; let the workers drain, then verify again")
         for sql, meaning in (
             (ORPHANS, "positions point at no event"),
             (VERSIONS, "events stand out of version order within their aggregate"),
@@ -146,50 +203,17 @@ def _verify_log(newest_id: int) -> Iterator[str]:
         ):
             cursor.execute(sql)
             if wrong := cursor.fetchone()[0]:
-                yield f"{wrong} {meaning}"
+                found.append(f"{wrong} {meaning}")
+    return found
 
 
-def _verify_projection(projection: projections.Projection, head: int) -> tuple[int, list[str]]:
-    number = generations.live_number(projection)
-    checkpoint = models.Checkpoint.objects.get(consumer=projection.name, generation=number, shard=0)
-    broken = []
-    if checkpoint.position < head:
-        behind = f"{projection.name} is at {checkpoint.position} of {head}"
-        broken.append(f"{behind}; let the workers drain, then verify again")
-    parked = models.Parked.objects.filter(consumer=projection.name, generation=number, state="blocked")
+def _verify_reader(consumer: str, generation: int, head: int) -> list[str]:
+    found = []
+    shards = models.Checkpoint.objects.filter(consumer=consumer, generation=generation)
+    position = min(shards.values_list("position", flat=True), default=0)
+    if position < head:
+        found.append(f"{consumer} is at {position} of {head}; let the workers drain, then verify again")
+    parked = models.Parked.objects.filter(consumer=consumer, generation=generation, state="blocked")
     if count := parked.count():
-        broken.append(f"{projection.name} has {count} parked events")
-    waiting = set(parked.values_list("tenant_id", "aggregate_type", "aggregate_id"))
-    checked = 0
-
-    def complain(stream: Sequence[envelope.Event], error: Exception) -> None:
-        first = stream[0]
-        broken.append(f"{projection.name}: {first.aggregate_type} {first.aggregate_id} can't be folded: {error!r}")
-
-    counts = dict.fromkeys([relation.template for relation in projection.all_relations], 0)
-    built = folding.build_all(projection, until=checkpoint.position, on_poison=complain)
-    for chunk in batched(built, 500):
-        checked += len(chunk)
-        keys = [(entry.tenant_id, entry.id) for entry in chunk]
-        for relation in projection.all_relations:
-            expected = [row for entry in chunk for row in entry.rows.get(relation.template, ())]
-            counts[relation.template] += len(expected)
-            if different := _differing(expected, writing.read_rows(relation, number, keys)):
-                example = f"{len(different)} rows differ from the fold, e.g. {different[0]}"
-                broken.append(f"{relation.table(number)}: {example}")
-    for relation in projection.all_relations:
-        stored = writing.count_rows(relation, number)
-        if stored != counts[relation.template] and not waiting:
-            wanted = counts[relation.template]
-            broken.append(f"{relation.table(number)} has {stored} rows, the fold has {wanted}")
-    return checked, broken
-
-
-def _differing(expected: list[projections.Row], stored: list[projections.Row]) -> list[str]:
-    """Keys of rows that are missing, extra or not equal."""
-    wanted, found = {_frozen(row) for row in expected}, {_frozen(row) for row in stored}
-    return sorted({f"{row[0]}/{row[1]}" for row in wanted ^ found})
-
-
-def _frozen(row: projections.Row) -> tuple[Any, ...]:
-    return tuple(tuple(value) if isinstance(value, list) else value for value in row)
+        found.append(f"{consumer} has {count} parked events")
+    return found

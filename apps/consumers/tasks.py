@@ -9,15 +9,16 @@ from celery import shared_task
 from django.conf import settings
 from django.db.models import Min
 
-from apps.consumers import models, runner
+from apps.consumers import generations, models, projections, rebuild, runner, sending
 from apps.events import bus
-from apps.kernel import nudges
+from apps.kernel import errors, nudges
 from apps.outbox import relay
 from apps.outbox import tasks as outbox_tasks
 
 log = structlog.get_logger(__name__)
 
 NUDGE = "consumers.advance"
+SEND = "consumers.send_effects"
 _TRIM_EVERY = 1000
 
 
@@ -27,8 +28,42 @@ def advance() -> int:
     nudges.taken(NUDGE)
     covered = runner.advance_all(deadline=time.monotonic() + settings.EVENTS_TIME_SLICE_SECONDS)
     if covered:
+        nudges.send(send_effects, SEND)
         trim_bus()
     return covered
+
+
+@shared_task(name=SEND, ignore_result=True)
+def send_effects() -> int:
+    """Perform planned effects that are due, or until the time slice ends."""
+    nudges.taken(SEND)
+    return sending.send_pending(deadline=time.monotonic() + settings.EVENTS_TIME_SLICE_SECONDS)
+
+
+@shared_task(name="consumers.build", ignore_result=True)
+def build_generations() -> None:
+    """Go on with the rebuilds operators started in the admin, a time slice each; they stop at `ready` for a swap."""
+    for generation in models.Generation.objects.filter(is_wanted=True, state__in=["building", "catching_up"]):
+        projection = projections.find(generation.projection)
+        if projection is None:
+            continue
+        try:
+            deadline = time.monotonic() + settings.EVENTS_TIME_SLICE_SECONDS
+            rebuild.rebuild(projection, resume=True, swap=False, deadline=deadline)
+        except (rebuild.Stopped, rebuild.RebuildRunning):
+            continue
+        except errors.DomainError as error:
+            log.warning("consumers.rebuild_refused", projection=projection.name, reason=error.detail)
+            rows = models.Generation.objects.filter(projection=projection.name, number=generation.number)
+            rows.update(is_wanted=False, problem=error.detail)
+
+
+@shared_task(name="consumers.retire", ignore_result=True)
+def retire_generations() -> None:
+    """Drop generations whose time to be rolled back to is over."""
+    for projection in projections.all_projections():
+        generations.retire_old_standbys(projection)
+        generations.sweep(projection)
 
 
 def nudge() -> None:
@@ -37,13 +72,14 @@ def nudge() -> None:
 
 
 def drain() -> int:
-    """Everything, now, in this process: positions, bus, projections. Returns the positions the projections covered."""
+    """Everything, now, in this process: positions, bus, consumers, effects. Returns the positions consumers covered."""
     covered = 0
     while True:
         positioned = outbox_tasks.drain()
         step = runner.advance_all()
         covered += step
-        if not positioned and not step:
+        sent = sending.send_pending()
+        if not positioned and not step and not sent:
             trim_bus()
             return covered
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import DataError, connection, transaction
 from psycopg import sql
 
 from apps.consumers import projections
+
+# The lane of a row as envelope.lane_of has it.
+LANE = sql.SQL("mod(crc32(uuid_send(tenant_id) || uuid_send(id)), 256)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,18 @@ def load(
         }
 
 
+def read_states(projection: projections.Projection, generation: int, lanes: tuple[int, int]) -> Iterator[Folded]:
+    """The stored states of all aggregates in a range of lanes. Needs an open transaction."""
+    query = sql.SQL("SELECT tenant_id, id, version, state FROM {} WHERE {} BETWEEN %s AND %s").format(
+        sql.Identifier(projection.state_relation.table(generation)), LANE
+    )
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(query, lanes)
+        while rows := cursor.fetchmany(1000):
+            for tenant_id, aggregate_id, version, state in rows:
+                yield Folded(tenant_id, aggregate_id, version, orjson.loads(state) if state else None)
+
+
 def render(projection: projections.Projection, folded: Folded) -> Rendered:
     """The rows of every relation for an aggregate, by template name. Raises what the projection's `render` raises."""
     state = None if folded.state is None else orjson.dumps(folded.state).decode()
@@ -81,6 +96,26 @@ def replace(projection: projections.Projection, generation: int, built: Sequence
                 for entry in built:
                     for row in entry.rows.get(relation.template, ()):
                         copy.write_row(row)
+
+
+def replace_each(
+    projection: projections.Projection, generation: int, built: Sequence[Rendered], *, fresh: bool
+) -> dict[tuple[uuid.UUID, uuid.UUID], str]:
+    """`replace` that survives values Postgres refuses: halved again and again until their aggregate stands alone.
+
+    Returns the errors of those left out, by (tenant_id, id); their stored rows stay as they were.
+    """
+    try:
+        with transaction.atomic():
+            replace(projection, generation, built, fresh=fresh)
+    except DataError as error:
+        if len(built) == 1:
+            return {(built[0].tenant_id, built[0].id): repr(error)}
+        middle = len(built) // 2
+        return replace_each(projection, generation, built[:middle], fresh=fresh) | replace_each(
+            projection, generation, built[middle:], fresh=fresh
+        )
+    return {}
 
 
 def read_rows(

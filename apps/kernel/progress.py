@@ -37,6 +37,13 @@ class Progress:
     def to(self, done: int) -> None:
         self.add(done - self.done)
 
+    def relabel(self, label: str) -> None:
+        """Begin another part of the work: counted, timed and named by itself."""
+        if self.done:
+            self.finish()
+        self.label, self.done, self.total = label, 0, None
+        self._started = time.monotonic()
+
     def finish(self) -> None:
         if not self._quiet:
             self._show()

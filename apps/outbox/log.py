@@ -23,9 +23,17 @@ ORDER BY p.position
 
 BY_AGGREGATE = f"""
 SELECT {_COLUMNS} FROM outbox_log l JOIN outbox_position p ON p.id = l.id
-WHERE p.position <= %(until)s AND l.aggregate_type = ANY(%(aggregate_types)s) AND l.type = ANY(%(types)s)
+WHERE p.position <= %(until)s AND p.lane BETWEEN %(lane_low)s AND %(lane_high)s
+  AND l.aggregate_type = ANY(%(aggregate_types)s) AND l.type = ANY(%(types)s)
+  AND (%(tenant_id)s::uuid IS NULL OR l.tenant_id = %(tenant_id)s)
+  AND (%(aggregate_ids)s::uuid[] IS NULL OR l.aggregate_id = ANY(%(aggregate_ids)s))
 ORDER BY l.tenant_id, l.aggregate_type, l.aggregate_id, l.version
 """  # noqa: S608 - only the column list above is put in
+
+COUNT = """
+SELECT count(*) FROM outbox_position p JOIN outbox_log l ON l.id = p.id
+WHERE p.position <= %(until)s AND l.type = ANY(%(types)s)
+"""
 
 
 def read_window(
@@ -41,13 +49,30 @@ def read_window(
 
 
 def read_by_aggregate(
-    *, until: int, aggregate_types: Sequence[str], types: Sequence[str], chunk_size: int = 2000
+    *,
+    until: int,
+    aggregate_types: Sequence[str],
+    types: Sequence[str],
+    lane_low: int = 0,
+    lane_high: int = envelope.LANES - 1,
+    tenant_id: uuid.UUID | None = None,
+    aggregate_ids: Sequence[uuid.UUID] | None = None,
+    chunk_size: int = 2000,
 ) -> Iterator[list[envelope.Event]]:
     """All events up to a position as one list per aggregate, aggregates in key order. Needs an open transaction.
 
-    Memory is bounded by `chunk_size` rows and the longest stream.
+    Of all tenants and aggregates in the lanes, or of those given. Memory is bounded by `chunk_size` rows and the
+    longest stream.
     """
-    parameters: dict[str, Any] = {"until": until, "aggregate_types": list(aggregate_types), "types": list(types)}
+    parameters: dict[str, Any] = {
+        "until": until,
+        "aggregate_types": list(aggregate_types),
+        "types": list(types),
+        "lane_low": lane_low,
+        "lane_high": lane_high,
+        "tenant_id": tenant_id,
+        "aggregate_ids": None if aggregate_ids is None else list(aggregate_ids),
+    }
     stream: list[envelope.Event] = []
     with connection.chunked_cursor() as cursor:
         cursor.execute(BY_AGGREGATE, parameters)
@@ -60,6 +85,13 @@ def read_by_aggregate(
                 stream.append(event)
     if stream:
         yield stream
+
+
+def count(*, until: int, types: Sequence[str]) -> int:
+    """How many events of these types stand at or below a position."""
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, {"until": until, "types": list(types)})
+        return int(cursor.fetchone()[0])
 
 
 def newest_id() -> int:
