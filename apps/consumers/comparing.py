@@ -39,9 +39,10 @@ def differing_lanes(projection: projections.Projection, one: int, other: int) ->
     """
     for _ in range(ATTEMPTS):
         with transaction.atomic():
-            generations.lock_checkpoints(projection, [one, other])
-            runner.advance(projection, one)
-            runner.advance(projection, other)
+            held = generations.lock_checkpoints(projection, [one, other])
+            furthest = max(checkpoint.position for checkpoint in held)
+            runner.advance(projection, one, until=furthest)
+            runner.advance(projection, other, until=furthest)
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             rows = models.Checkpoint.objects.filter(consumer=projection.name, generation__in=[one, other])

@@ -333,10 +333,11 @@ def _index(build: _Build) -> None:
 
 
 def _catch_up(build: _Build) -> None:
+    head = sequencer.head()
     for checkpoint in _checkpoints(build):
         run = runner.Run(build.projection.name, build.number, checkpoint.shard)
-        while runner.advance_window(run):
-            build.on_progress("catch up", runner.position_of(run), sequencer.head())
+        while runner.advance_window(run, until=head):
+            build.on_progress("catch up", runner.position_of(run), head)
             build.check_time()
 
 
@@ -389,8 +390,8 @@ def _swap(projection: projections.Projection, number: int) -> None:
         try:
             with transaction.atomic():
                 # While both checkpoints are ours nobody gets ahead of the new generation.
-                generations.lock_checkpoints(projection, [generations.live_number(projection), number])
-                runner.advance(projection, number)
+                held = generations.lock_checkpoints(projection, [generations.live_number(projection), number])
+                runner.advance(projection, number, until=max(checkpoint.position for checkpoint in held))
                 with connection.cursor() as cursor:
                     cursor.execute("SET LOCAL lock_timeout = '500ms'")
                 generations.swap(projection, to=number)

@@ -67,25 +67,23 @@ def advance_all(*, deadline: float | None = None) -> int:
     return covered
 
 
-def advance(projection: projections.Projection, generation: int, *, deadline: float | None = None) -> int:
-    """Bring one generation up to the head; returns how many positions were covered, 0 when others are at it."""
-    covered = 0
+def advance(projection: projections.Projection, generation: int, *, until: int) -> None:
+    """Bring one generation up to a position, no further: a head that runs away is not chased.
+
+    Shards others are at are left to them.
+    """
     for shard in models.Checkpoint.objects.filter(consumer=projection.name, generation=generation).order_by("shard"):
-        while deadline is None or time.monotonic() < deadline:
-            step = advance_window(Run(projection.name, generation, shard.shard))
-            if step == 0:
-                break
-            covered += step
-    return covered
+        while advance_window(Run(projection.name, generation, shard.shard), until=until):
+            pass
 
 
-def advance_window(run: Run) -> int:
-    """One window of one checkpoint, in one transaction; returns how many positions it covered.
+def advance_window(run: Run, *, until: int | None = None) -> int:
+    """One window of one checkpoint, at most up to `until`, in one transaction; returns how many positions it covered.
 
     When failures look systemic nothing is kept and the consumer is stopped; 0 is returned.
     """
     try:
-        return _advance_window(run)
+        return _advance_window(run, until)
     except parking.Systemic as error:
         _trip(run, str(error))
         return 0
@@ -120,7 +118,7 @@ def _runs() -> list[Run]:
     return runs
 
 
-def _advance_window(run: Run) -> int:
+def _advance_window(run: Run, limit: int | None) -> int:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(LOCK, [run.consumer, run.generation, run.shard])
@@ -128,7 +126,7 @@ def _advance_window(run: Run) -> int:
         if row is None:
             return 0
         position, lane_low, lane_high = row
-        until = min(sequencer.head(), position + settings.EVENTS_BATCH_SIZE)
+        until = min(sequencer.head() if limit is None else limit, position + settings.EVENTS_BATCH_SIZE)
         if until <= position:
             return 0
         projection, effect = projections.find(run.consumer), effects.find(run.consumer)

@@ -449,9 +449,9 @@ def test_projections_take_turns(tenant_id: uuid.UUID, settings: Any) -> None:
     calls: list[str] = []
     original = runner.advance_window
 
-    def counted(run: runner.Run) -> int:
+    def counted(run: runner.Run, **options: Any) -> int:
         calls.append(run.consumer)
-        return original(run)
+        return original(run, **options)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(runner, "advance_window", counted)
