@@ -6,4 +6,4 @@ class CommerceConfig(AppConfig):
     label = "commerce"
 
     def ready(self) -> None:
-        from apps.commerce import events  # noqa: F401 - registers the event types
+        from apps.commerce import consumers, events  # noqa: F401 - registers the event types and the effect

@@ -170,14 +170,23 @@ class InventoryUpdated(registry.Payload):
     reason: str
 
 
-@registry.event("commerce.inventory.low")
+def _low_named(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 did not name what is low: readers get empty names and look at the ids."""
+    return data | {"sku": None, "product_title": "", "variant_title": "", "location_name": ""}
+
+
+@registry.event("commerce.inventory.low", version=2, upcasters={1: _low_named})
 class InventoryLow(registry.Payload):
-    """The available quantity fell to or below the level's threshold."""
+    """The available quantity fell to or below the level's threshold. Named in the tenant's default locale."""
 
     variant_id: uuid.UUID
     location_id: uuid.UUID
     remaining: int
     threshold: int
+    sku: str | None
+    product_title: str
+    variant_title: str
+    location_name: str
 
 
 @registry.event("commerce.inventory.reserved")

@@ -494,3 +494,9 @@ def test_old_versions_are_upcast_and_newer_ones_stop_the_reader(
     with connection.cursor() as cursor:
         cursor.execute("SELECT document FROM readmodels_contentdocument_live")
         assert orjson.loads(cursor.fetchone()[0])["author"] == "Upcast"
+
+
+def damage(node_id: uuid.UUID) -> None:
+    """Spoil the stored document of a node."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {content_table()} SET title = 'spoiled' WHERE id = %s", [node_id])

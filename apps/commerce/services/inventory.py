@@ -12,6 +12,7 @@ from apps.commerce import errors, events, models
 from apps.commerce.services import inputs, locations
 from apps.commerce.services.recording import record, writing
 from apps.kernel import ids
+from apps.tenants import scope
 
 
 def adjust_inventory(
@@ -135,8 +136,33 @@ def warn_when_low(variant: models.Variant, level: models.InventoryLevel, *, fell
             location_id=level.location_id,
             remaining=available,
             threshold=level.low_stock_threshold,
+            sku=variant.sku,
+            **_names(variant, level),
         )
         record(payload, variant.product_id)
+
+
+def _names(variant: models.Variant, level: models.InventoryLevel) -> dict[str, str]:
+    """What people call the variant, in the tenant's default locale or the first there is; in four queries."""
+    titles = dict(
+        models.ProductTranslation.objects.filter(product_id=variant.product_id).values_list("locale", "title")
+    )
+    chosen = models.VariantOptionValue.objects.filter(variant=variant).order_by("value__option__position")
+    named = models.OptionValueTranslation.objects.filter(value__in=chosen.values("value"))
+    by_value: dict[uuid.UUID, dict[str, str]] = {}
+    for value_id, locale, name in named.values_list("value_id", "locale", "name"):
+        by_value.setdefault(value_id, {})[locale] = name
+    order = chosen.values_list("value_id", flat=True)
+    return {
+        "product_title": _in_default_locale(titles),
+        "variant_title": " / ".join(_in_default_locale(by_value[value]) for value in order if value in by_value),
+        "location_name": models.StockLocation.objects.values_list("name", flat=True).get(pk=level.location_id),
+    }
+
+
+def _in_default_locale(texts: dict[str, str]) -> str:
+    """The text for the tenant's default locale, else that of the first locale, else none."""
+    return texts.get(scope.current().default_locale) or next((texts[locale] for locale in sorted(texts)), "")
 
 
 def _reread(level: models.InventoryLevel) -> models.InventoryLevel:
