@@ -25,21 +25,31 @@ def advance() -> int:
 
 
 def drain(*, deadline: float | None = None) -> int:
-    """The same work for a long-running command and for tests; returns how many events got a position."""
+    """The same work for tests and commands; returns how many events got a position."""
     positioned = 0
     while deadline is None or time.monotonic() < deadline:
-        count = sequencer.assign_positions()
+        count = sequence()
         positioned += count
-        if count:
-            wake.positioned()
-        try:
-            published = relay.publish_pending(bus.default(), deadline=deadline)
-        except bus.BusUnavailable as error:
-            log.warning("outbox.bus_unavailable", error=str(error), cursor=relay.position())
-            published = 0
-        if not count and not published:
+        if not publish(deadline=deadline) and not count:
             break
     return positioned
+
+
+def sequence() -> int:
+    """Give positions to what is committed now; returns how many got one."""
+    count = sequencer.assign_positions()
+    if count:
+        wake.positioned()
+    return count
+
+
+def publish(*, deadline: float | None = None) -> int:
+    """Publish what has a position; returns how many were. A bus that is away is logged: its cursor stays."""
+    try:
+        return relay.publish_pending(bus.default(), deadline=deadline)
+    except bus.BusUnavailable as error:
+        log.warning("outbox.bus_unavailable", error=str(error), cursor=relay.position())
+        return 0
 
 
 def nudge() -> None:

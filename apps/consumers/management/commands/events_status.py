@@ -23,9 +23,34 @@ class Command(BaseCommand):
         self.stdout.write(f"head {found['head']:,}, {found['unpositioned']:,} committed events without a position")
         self.stdout.write(f"relay at {found['relay']['position']:,}, {found['relay']['lag_events']:,} behind")
         for consumer in found["consumers"]:
-            rebuild = ", NEEDS A REBUILD (its code changed)" if consumer["needs_rebuild"] else ""
-            self.stdout.write(
-                f"{consumer['name']} (generation {consumer['generation']}) at {consumer['position']:,}: "
-                f"{consumer['lag_events']:,} events and {consumer['lag_seconds']:.1f} s behind, "
-                f"{consumer['parked']:,} parked{rebuild}"
-            )
+            self.stdout.write(_consumer(consumer))
+        for generation in found["generations"]:
+            if generation["state"] != "live":
+                self.stdout.write(_generation(generation))
+
+
+def _consumer(found: dict[str, Any]) -> str:
+    shards = f" in {found['shards']} shards" if found["shards"] > 1 else ""
+    parts = [
+        f"{found['name']} (generation {found['generation']}{shards}) at {found['position']:,}: "
+        f"{found['lag_events']:,} events and {found['lag_seconds']:.1f} s behind",
+        f"{found['parked']:,} parked",
+    ]
+    if "effects" in found:
+        parts += [f"effects above {found['effect_floor']:,}:"]
+        parts[-1] += "".join(f" {count:,} {state}" for state, count in found["effects"].items())
+    if found["status"] != "active":
+        parts.append(f"{found['status'].upper()}: {found['reason']}")
+    if found["needs_rebuild"]:
+        parts.append("NEEDS A REBUILD (its code changed)")
+    return ", ".join(parts)
+
+
+def _generation(found: dict[str, Any]) -> str:
+    built = f", {found['built_share']:.0%} of its lanes folded" if found["state"] == "building" else ""
+    wanted = ", a worker builds it" if found["is_wanted"] else ""
+    problem = f", {found['problem']}" if found["problem"] else ""
+    return (
+        f"{found['projection']} generation {found['number']} (code {found['code_version']}, "
+        f"from the {found['source']}) is {found['state']} at {found['position']:,}{built}{wanted}{problem}"
+    )
