@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from apps.accounts import models
-from apps.tenants.admin import ReadOnlyAdmin
+from apps.kernel.admin import ReadOnlyAdmin
 
 
 @admin.register(models.User)

@@ -7,6 +7,7 @@ from django.db.models.signals import post_migrate
 class ConsumersConfig(AppConfig):
     name = "apps.consumers"
     label = "consumers"
+    verbose_name = "Events"
 
     def ready(self) -> None:
         from apps.consumers import tasks

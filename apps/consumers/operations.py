@@ -40,6 +40,10 @@ class Retried:
     still_parked: int
     error: str
 
+    def __str__(self) -> str:
+        why = f": {self.error}" if self.error else ""
+        return f"{self.released:,} events released, {self.still_parked:,} still parked{why}"
+
 
 def get(consumer: str) -> projections.Projection | effects.Effect:
     """The declared projection or effect of that name. Raises UnknownConsumer naming the known ones."""

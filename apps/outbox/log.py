@@ -21,6 +21,8 @@ WHERE p.position > %(after)s AND p.position <= %(until)s
 ORDER BY p.position
 """  # noqa: S608 - only the column list above is put in
 
+AT = f"SELECT {_COLUMNS} FROM outbox_position p JOIN outbox_log l ON l.id = p.id WHERE p.position = %s"  # noqa: S608
+
 BY_AGGREGATE = f"""
 SELECT {_COLUMNS} FROM outbox_log l JOIN outbox_position p ON p.id = l.id
 WHERE p.position <= %(until)s AND p.lane BETWEEN %(lane_low)s AND %(lane_high)s
@@ -46,6 +48,14 @@ def read_window(
             {"after": after, "until": until, "types": list(types), "lane_low": lane_low, "lane_high": lane_high},
         )
         return [_to_event(row) for row in cursor.fetchall()]
+
+
+def find_at(position: int) -> envelope.Event | None:
+    """The event at a position, of whatever type."""
+    with connection.cursor() as cursor:
+        cursor.execute(AT, [position])
+        row = cursor.fetchone()
+    return _to_event(row) if row else None
 
 
 def read_by_aggregate(

@@ -10,20 +10,8 @@ from django.db import models as django_models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 
+from apps.kernel.admin import ReadOnlyAdmin
 from apps.tenants import models, queries, scope
-
-
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Readable, not writable: writes go through services so that they have their events."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class TenantReadOnlyAdmin(ReadOnlyAdmin):

@@ -53,8 +53,7 @@ class Command(BaseCommand):
                 json.dumps({"released": done.released, "still_parked": done.still_parked, "error": done.error})
             )
         else:
-            why = f": {done.error}" if done.error else ""
-            self.stdout.write(f"{done.released:,} events released, {done.still_parked:,} still parked{why}")
+            self.stdout.write(str(done))
         if done.still_parked:
             raise SystemExit(3)
 
