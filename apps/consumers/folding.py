@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from apps.consumers import parking, projections, writing
+from apps.consumers.ahead import read_ahead
 from apps.events import envelope, registry
 from apps.outbox import log
 
@@ -48,7 +50,8 @@ def fold(
 
 def upcast(event: envelope.Event) -> envelope.Event:
     """The event with its data at the newest version of its type. Raises registry.UnknownEventType."""
-    return replace(event, data=registry.upcast(event.type, event.schema_version, event.data))
+    data = registry.upcast(event.type, event.schema_version, event.data)
+    return event if data is event.data else replace(event, data=data)
 
 
 def build(
@@ -76,15 +79,18 @@ def build_all(
     tenant_id: uuid.UUID | None = None,
     aggregate_ids: Sequence[uuid.UUID] | None = None,
     on_events: Callable[[int], None] = lambda count: None,
+    ahead: bool = False,
 ) -> Iterator[writing.Rendered]:
     """Aggregates as the fold of the whole log up to a position, in key order: all, those of a range of lanes, of a
     tenant, or those named. Needs an open transaction.
 
     The part of a stream that can't be applied is handed to `on_poison` with the error; `on_events` gets the length of
-    every stream read. Raises registry.UnknownEventType: this code is older than the log.
+    every stream read. `ahead` reads through a connection of its own while the caller works. Raises
+    registry.UnknownEventType: this code is older than the log.
     """
     passed_over = parking.skipped(projection.name)
-    for stream in log.read_by_aggregate(
+    read = partial(
+        log.read_by_aggregate,
         until=until,
         aggregate_types=projection.aggregate_types,
         types=projection.types,
@@ -92,7 +98,8 @@ def build_all(
         lane_high=lanes[1],
         tenant_id=tenant_id,
         aggregate_ids=aggregate_ids,
-    ):
+    )
+    for stream in read_ahead(read) if ahead else read():
         on_events(len(stream))
         kept = [event for event in stream if event.position not in passed_over] if passed_over else stream
         if not kept:

@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import batched
 
 from django.conf import settings
@@ -29,13 +30,14 @@ from django.db.models import QuerySet, Sum
 from psycopg.errors import LockNotAvailable
 
 from apps.consumers import comparing, folding, generations, models, parking, projections, runner, writing
+from apps.consumers.ahead import read_ahead
 from apps.events import envelope
 from apps.kernel import errors
 from apps.outbox import log, sequencer
 
-CHUNK = 500
+CHUNK = 1000
 # One transaction of folding takes about so many events: a kill repeats no more.
-STEP_EVENTS = 20_000
+STEP_EVENTS = 50_000
 SWAP_ATTEMPTS = 60
 SWEEP_ATTEMPTS = 10
 PAUSE_SECONDS = 0.5
@@ -280,6 +282,7 @@ def fold_lanes(projection: projections.Projection, number: int, shard: int, *, l
         generation = models.Generation.objects.get(projection=projection.name, number=number)
         counted = 0
         refused: dict[tuple[uuid.UUID, uuid.UUID], str] = {}
+        poisoned: list[parking.Failure] = []
 
         def count(events: int) -> None:
             nonlocal counted
@@ -294,15 +297,21 @@ def fold_lanes(projection: projections.Projection, number: int, shard: int, *, l
                 on_states=count,
             )
         else:
-            built = folding.build_all(
-                projection,
-                until=generation.target_position,
-                lanes=(row.next_lane, last),
-                on_poison=lambda stream, error: parking.park(projection.name, number, parking.Failure(stream, error)),
-                on_events=count,
+            built = read_ahead(
+                partial(
+                    folding.build_all,
+                    projection,
+                    until=generation.target_position,
+                    lanes=(row.next_lane, last),
+                    on_poison=lambda stream, error: poisoned.append(parking.Failure(stream, error)),
+                    on_events=count,
+                    ahead=True,
+                )
             )
         for chunk in batched(built, CHUNK):
             refused |= writing.replace_each(projection, number, chunk, fresh=True)
+        for failure in poisoned:
+            parking.park(projection.name, number, failure)
         _park_whole(projection, generation, refused)
         row.next_lane = last + 1 if last < row.lane_high else None
         row.folded += counted
@@ -350,6 +359,7 @@ def _verify(build: _Build) -> None:
         _refuse_new_poison(build)
         _refuse_difference(build)
     _set_state(build, "ready")
+    models.Generation.objects.filter(projection=build.projection.name, number=build.number).update(is_wanted=False)
 
 
 def _refuse_new_poison(build: _Build) -> None:

@@ -15,6 +15,7 @@ from apps.kernel import errors
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _LENGTH = 26
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 class InvalidId(errors.ValidationFailed):
@@ -31,11 +32,8 @@ def new_id() -> uuid.UUID:
 def encode(prefix: str, value: uuid.UUID) -> str:
     """`prod_01h455vb4pex5vsknk084sn02q` for a UUID."""
     number = value.int
-    characters = []
-    for _ in range(_LENGTH):
-        characters.append(_ALPHABET[number & 31])
-        number >>= 5
-    return f"{prefix}_{''.join(reversed(characters))}"
+    pairs = [_PAIRS[number >> shift & 1023] for shift in range(120, -10, -10)]
+    return f"{prefix}_{''.join(pairs)}"
 
 
 def decode(prefix: str, text: str) -> uuid.UUID:

@@ -167,4 +167,4 @@ def _shown(value: object) -> str:
 
 def to_text(moment: datetime) -> str:
     """RFC 3339 text in UTC with microseconds: the one way a moment is written into events and documents."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
