@@ -1,0 +1,60 @@
+"""The event core against ceilings measured in the same run: `make bench-events`. Exit code 1 when a ratio is missed.
+
+Each line shows what was measured, its ceiling, their ratio and the target. Machines are noisy: compare the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from tests.benchmarks.installation import CHECKOUT, Ratio, own_installation
+
+PARTS = ("reading", "latency")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
+    parser.add_argument("--nodes", type=int, default=40_000, help="nodes of 5 events each (default: 40,000)")
+    parser.add_argument("--seconds", type=float, default=30, help="length of each latency measurement (default: 30)")
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    options = parser.parse_args()
+    parts = options.part or list(PARTS)
+    ratios: list[Ratio] = []
+    with own_installation():
+        from tests import factories
+        from tests.benchmarks import reading
+
+        tenant_id = factories.make_tenant().id
+        if "latency" in parts:
+            with events_run():
+                ratios += reading.latency(tenant_id, seconds=options.seconds, foreign_seconds=options.seconds * 2)
+        if "reading" in parts:
+            ratios += reading.live_projection(tenant_id, nodes=options.nodes // 4)
+            ratios += reading.rebuilding()
+    if options.json:
+        print(json.dumps([asdict(ratio) | {"value": ratio.value, "is_met": ratio.is_met} for ratio in ratios]))
+    else:
+        print("\n".join(map(str, ratios)))
+    sys.exit(0 if all(ratio.is_met for ratio in ratios) else 1)
+
+
+@contextmanager
+def events_run() -> Iterator[None]:
+    """The product's own long-running process beside us."""
+    process = subprocess.Popen([sys.executable, str(CHECKOUT / "manage.py"), "events_run"], stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main()
