@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from apps.consumers import parking, projections, writing
@@ -51,7 +51,7 @@ def fold(
 def upcast(event: envelope.Event) -> envelope.Event:
     """The event with its data at the newest version of its type. Raises registry.UnknownEventType."""
     data = registry.upcast(event.type, event.schema_version, event.data)
-    return event if data is event.data else replace(event, data=data)
+    return event if data is event.data else event._replace(data=data)
 
 
 def build(
