@@ -59,7 +59,7 @@ def publish_pending(transport: bus.Bus, *, deadline: float | None = None) -> int
             rows = _read(reached)
             if not rows:
                 break
-            transport.publish([_to_message(row) for row in rows])
+            transport.publish(bus.Batch.of([_to_message(row) for row in rows]))
             if not _move(reached, rows[-1][0], fence):
                 break  # the lease went to another relay, which has these positions in hand
             reached = rows[-1][0]

@@ -1,13 +1,13 @@
 """The relay: position order, no loss when the bus or the relay dies, no second owner."""
 
 import uuid
-from collections.abc import Sequence
 
 import pytest
 from django.db import connection
 
 from apps.content import events as content_events
 from apps.events import bus
+from apps.events.bus import memory
 from apps.outbox import relay, sequencer
 from apps.outbox.append import append, unit_of_work
 
@@ -30,19 +30,19 @@ def positions(transport: bus.Bus) -> list[int]:
     return [entry.position for entry in transport.read(0, limit=10_000)]
 
 
-class FailingBus(bus.MemoryBus):
+class FailingBus(memory.MemoryBus):
     """Takes messages and then, while `broken`, fails: the answer was lost on the way back."""
 
     broken = True
 
-    def publish(self, messages: Sequence[bus.Message]) -> None:
-        super().publish(messages)
+    def publish(self, batch: bus.Batch, *, after: int = 0, shard: int = 0) -> None:
+        super().publish(batch, after=after, shard=shard)
         if self.broken:
             raise bus.BusUnavailable("connection reset")
 
 
 def test_every_position_is_published_once_in_order() -> None:
-    transport = bus.MemoryBus()
+    transport = bus.connect("memory")
     record_events(5)
 
     assert relay.publish_pending(transport) == 5
@@ -53,7 +53,7 @@ def test_every_position_is_published_once_in_order() -> None:
 
 
 def test_the_message_is_a_cloudevent() -> None:
-    transport = bus.MemoryBus()
+    transport = bus.connect("memory")
     record_events(1)
 
     relay.publish_pending(transport)
@@ -83,10 +83,10 @@ def test_a_second_relay_waits_for_the_lease_and_takes_over_when_it_ends() -> Non
     record_events(1)
     assert relay._claim("first") is not None
 
-    assert relay.publish_pending(bus.MemoryBus()) == 0
+    assert relay.publish_pending(bus.connect("memory")) == 0
     with connection.cursor() as cursor:
         cursor.execute("UPDATE outbox_sinkcursor SET lease_until = now() - interval '1 second'")
-    assert relay.publish_pending(bus.MemoryBus()) == 1
+    assert relay.publish_pending(bus.connect("memory")) == 1
 
 
 def test_an_owner_that_lost_its_lease_cannot_move_the_cursor() -> None:
@@ -95,7 +95,7 @@ def test_an_owner_that_lost_its_lease_cannot_move_the_cursor() -> None:
     assert claim is not None
     with connection.cursor() as cursor:
         cursor.execute("UPDATE outbox_sinkcursor SET lease_until = now() - interval '1 second'")
-    relay.publish_pending(bus.MemoryBus())
+    relay.publish_pending(bus.connect("memory"))
 
     assert not relay._move(claim[0], 1, claim[1])
 
@@ -104,8 +104,7 @@ def test_a_wiped_bus_heals_by_itself_for_what_comes_next() -> None:
     transport = bus.default()
     record_events(2)
     relay.publish_pending(transport)
-    if isinstance(transport, bus.ValkeyBus):
-        transport._client.delete(bus.STREAM)
+    transport.wipe()
 
     record_events(2)
     relay.publish_pending(transport)
