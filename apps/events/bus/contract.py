@@ -98,7 +98,7 @@ class Bus(Protocol):
         """Drop messages below a position, which every declared reader has read. The newest of a stream always stays."""
 
     def wipe(self) -> None:
-        """Drop everything. The relay brings back what declared readers have not read."""
+        """Drop everything, also what another number of shards wrote. The relay brings back what readers need."""
 
     def close(self) -> None:
         """Let go of connections; the next call opens them anew."""
@@ -107,6 +107,11 @@ class Bus(Protocol):
 def merged(streams: Iterable[list[Message]], limit: int) -> list[Message]:
     """The first `limit` of several streams, each read up to that many."""
     return sorted((message for stream in streams for message in stream), key=lambda message: message.position)[:limit]
+
+
+def is_of(name: str, stream: str) -> bool:
+    """Whether this is a name from `names_of(stream, …)`, for whatever number of shards."""
+    return name == stream or name.startswith(f"{stream}-")
 
 
 def names_of(stream: str, shards: int) -> list[str]:

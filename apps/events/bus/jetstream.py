@@ -25,7 +25,7 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from apps.events.bus.contract import Batch, Behind, BusUnavailable, Message, merged, names_of
+from apps.events.bus.contract import Batch, Behind, BusUnavailable, Message, is_of, merged, names_of
 
 ANSWER_SECONDS = 10.0
 CONNECT_SECONDS = 2
@@ -33,7 +33,7 @@ LOOK_AGAIN_SECONDS = 0.02
 MOST_AT_ONCE = 1000  # messages of one atomic batch, a limit of the server
 MOST_HEADER_BYTES = 4096
 PREFIX = "ce-"  # CloudEvents attributes travel as headers
-OTHER_SEQUENCE, NO_STREAM, STREAM_EXISTS = 10071, 10059, 10058
+OTHER_SEQUENCE, NO_STREAM = 10071, 10059
 URL_OPTIONS = {"ca", "cert", "key", "credentials", "replicas"}
 
 
@@ -77,6 +77,7 @@ class JetStreamBus:
             raise ValueError(f"NATS_URL has the unknown option {', '.join(sorted(unknown))}: use {known}")
         self.shards = shards
         self._url = url
+        self._name = stream.replace(":", "-")
         self._streams = [Stream(name.replace(":", "-"), name.replace(":", ".")) for name in names_of(stream, shards)]
         self._client: Client | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -279,11 +280,20 @@ class JetStreamBus:
     async def _wipe(self) -> None:
         for stream in self._streams:
             stream.end = stream.read = None
-            try:
-                await self._ask(f"STREAM.DELETE.{stream.name}")
-            except Refused as error:
-                if error.code != NO_STREAM:
-                    raise
+        # At most 256 streams of ours; an account with more than one answer's worth of others shows them in pages.
+        names: list[str] = []
+        while page := (await self._ask("STREAM.NAMES", {"offset": len(names)}))["streams"] or []:
+            names += page
+        for name in names:
+            if is_of(name, self._name):
+                await self._delete(name)
+
+    async def _delete(self, name: str) -> None:
+        try:
+            await self._ask(f"STREAM.DELETE.{name}")
+        except Refused as error:
+            if error.code != NO_STREAM:
+                raise
 
     async def _ask(self, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """A call of JetStream's API. Raises Refused."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from apps.events.bus.contract import Batch, Behind, BusUnavailable, Message, merged, names_of
+from apps.events.bus.contract import Batch, Behind, BusUnavailable, Message, is_of, merged, names_of
 
 # One call per batch, and the server makes the entries: a client that packs each XADD by itself spends most of its time
 # there. ARGV: the values, the position the stream must have reached, then the names. Answers are words and a number.
@@ -53,6 +53,7 @@ class ValkeyBus:
     def __init__(self, client: redis.Redis, *, stream: str, shards: int = 1) -> None:
         self.shards = shards
         self._client = client
+        self._stream = stream
         self._streams = names_of(stream, shards)
         self._publish = client.register_script(PUBLISH)
 
@@ -96,7 +97,10 @@ class ValkeyBus:
 
     def wipe(self) -> None:
         try:
-            self._client.unlink(*self._streams)
+            names = [name.decode() for name in self._client.scan_iter(match=f"{self._stream}*", count=1000)]
+            for name in names:
+                if is_of(name, self._stream):
+                    self._client.unlink(name)
         except redis.RedisError as error:
             raise BusUnavailable(str(error)) from error
 
