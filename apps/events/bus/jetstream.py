@@ -2,7 +2,8 @@
 
 The stream's own sequence counts messages, not positions, and is found anew whenever it is not known. Each batch names
 the sequence it continues, so the server refuses what comes twice, late or beside another relay. Message ids are not
-used: the server would then drop, without a word, what is published again after a purge.
+used: the server would then drop, without a word, what is published again after a purge. Events travel in the
+structured mode of CloudEvents, as one JSON text: the client takes five times as long over a header for each attribute.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import nats
+import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -31,8 +33,10 @@ ANSWER_SECONDS = 10.0
 CONNECT_SECONDS = 2
 LOOK_AGAIN_SECONDS = 0.02
 MOST_AT_ONCE = 1000  # messages of one atomic batch, a limit of the server
-MOST_HEADER_BYTES = 4096
-PREFIX = "ce-"  # CloudEvents attributes travel as headers
+HEADER_BYTES = 1024  # more than our headers have
+STRUCTURED = "application/cloudevents+json"
+# Stands before the data, which comes last: a quote within an attribute is escaped, so no attribute can hold this.
+DATA = b',"data":'
 OTHER_SEQUENCE, NO_STREAM = 10071, 10059
 URL_OPTIONS = {"ca", "cert", "key", "credentials", "replicas"}
 
@@ -145,21 +149,20 @@ class JetStreamBus:
         client = await self._connected()
         batch = uuid.uuid4().hex
         for number, message in enumerate(messages, 1):
-            headers = {f"{PREFIX}{name}": value for name, value in message.fields.items() if name != "data"}
-            headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+            headers = {"Content-Type": STRUCTURED, "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
             if number == 1:
                 headers["Nats-Expected-Last-Sequence"] = str(sequence)
-            data = message.fields.get("data", "").encode()
-            if len(data) + MOST_HEADER_BYTES > client.max_payload:
+            body = to_body(message)
+            if len(body) + HEADER_BYTES > client.max_payload:
                 raise BusUnavailable(
-                    f"the event at position {message.position} has {len(data):,} bytes, and the NATS server takes "
+                    f"the event at position {message.position} has {len(body):,} bytes, and the NATS server takes "
                     f"{client.max_payload:,} a message: raise its max_payload"
                 )
             if number < len(messages):
-                await client.publish(stream.subject, data, headers=headers)
+                await client.publish(stream.subject, body, headers=headers)
             else:
                 headers["Nats-Batch-Commit"] = "1"
-                answer = await client.request(stream.subject, data, headers=headers, timeout=ANSWER_SECONDS)
+                answer = await client.request(stream.subject, body, headers=headers, timeout=ANSWER_SECONDS)
         return int(_checked(answer)["seq"])
 
     async def _refuse_another_log(self, stream: Stream, message: Message) -> None:
@@ -398,21 +401,23 @@ def _checked(answer: Msg) -> dict[str, Any]:
     return decoded
 
 
-def _header(entry: Msg, name: str) -> str:
-    return (entry.headers or {}).get(name, "")
-
-
-def _position(entry: Msg) -> int:
-    return int(_header(entry, f"{PREFIX}position"))
-
-
-def _sequence(entry: Msg) -> int:
-    return int(_header(entry, "Nats-Sequence"))
+def to_body(message: Message) -> bytes:
+    """One JSON object; the data are JSON as they are and stay byte for byte what they were."""
+    attributes = orjson.dumps({name: value for name, value in message.fields.items() if name != "data"})
+    data = message.fields.get("data")
+    return attributes if data is None else b"%b%b%b}" % (attributes[:-1], DATA, data.encode())
 
 
 def _to_message(entry: Msg) -> Message:
-    headers = entry.headers or {}
-    fields = {name.removeprefix(PREFIX): value for name, value in headers.items() if name.startswith(PREFIX)}
-    if entry.data:
-        fields["data"] = entry.data.decode()
-    return Message(_position(entry), fields)
+    attributes, has_data, data = entry.data.partition(DATA)
+    fields: dict[str, str] = orjson.loads(attributes + b"}" if has_data else attributes)
+    position = int(fields["position"])
+    return Message(position, fields | {"data": data[:-1].decode()} if has_data else fields)
+
+
+def _position(entry: Msg) -> int:
+    return _to_message(entry).position
+
+
+def _sequence(entry: Msg) -> int:
+    return int((entry.headers or {})["Nats-Sequence"])
