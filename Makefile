@@ -79,6 +79,10 @@ format: env ## format the code and fix what can be fixed by itself
 benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for your own file)
 	$(PYTHON) tests/benchmarks/import_shopify.py $(filter-out -n 2,$(ARGS))
 
+.PHONY: bench-events
+bench-events: env ## measure the event core against ceilings of the same run (ARGS="--part writing")
+	$(PYTHON) -m tests.benchmarks.events $(filter-out -n 2,$(ARGS))
+
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay
 	@$(PYTHON) manage.py services stop
