@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from apps.events import envelope
+from apps.events import envelope, registry
 
 _COLUMNS = """p.position, l.event_id, l.tenant_id, l.aggregate_type, l.aggregate_id, l.version, l.type,
     l.schema_version, l.data, l.actor, l.correlation_id, l.causation_id, l.occurred_at, l.recorded_at"""
@@ -52,7 +52,13 @@ def read_window(
     with connection.cursor() as cursor:
         cursor.execute(
             WINDOW,
-            {"after": after, "until": until, "types": list(types), "lane_low": lane_low, "lane_high": lane_high},
+            {
+                "after": after,
+                "until": until,
+                "types": registry.stored_names(types),
+                "lane_low": lane_low,
+                "lane_high": lane_high,
+            },
         )
         return [_to_event(row) for row in cursor.fetchall()]
 
@@ -83,7 +89,7 @@ def read_by_aggregate(
     parameters: dict[str, Any] = {
         "until": until,
         "aggregate_types": list(aggregate_types),
-        "types": list(types),
+        "types": registry.stored_names(types),
         "lane_low": lane_low,
         "lane_high": lane_high,
         "tenant_id": tenant_id,
@@ -99,7 +105,7 @@ def read_by_aggregate(
 def count(*, until: int, types: Sequence[str]) -> int:
     """How many events of these types stand at or below a position."""
     with connection.cursor() as cursor:
-        cursor.execute(COUNT, {"until": until, "types": list(types)})
+        cursor.execute(COUNT, {"until": until, "types": registry.stored_names(types)})
         return int(cursor.fetchone()[0])
 
 
