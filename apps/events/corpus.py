@@ -38,6 +38,11 @@ def published() -> tuple[Sample, ...]:
     return tuple(sample for path in sorted(FOLDER.glob("*.jsonl")) for sample in read(path))
 
 
+def find(name: str, version: int) -> Sample | None:
+    """The first sample of a version of a type."""
+    return next((sample for sample in published() if sample.key == (name, version)), None)
+
+
 def read(path: Path) -> list[Sample]:
     """The events of one file. Raises CorpusUnreadable naming the line."""
     return [
