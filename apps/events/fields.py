@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-Locale = Annotated[str, Field(description="Language tag such as `en` or `pt-br`.")]
+Locale = Annotated[str, Field(description="Language tag such as `en` or `pt-BR`.")]
 Currency = Annotated[str, Field(description="ISO 4217 code such as `EUR`.")]
 MinorUnits = Annotated[int, Field(description="Integer minor units of the currency, such as cents.")]
 Html = Annotated[str, Field(description="Sanitised HTML.")]
