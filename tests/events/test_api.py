@@ -37,6 +37,10 @@ def test_every_schema_in_the_index_can_be_fetched() -> None:
             assert get(version["schema"]).json()["$id"] == version["schema"]
 
 
+def test_the_index_is_found_without_its_slash() -> None:
+    assert get("/schemas")["Location"] == "/schemas/"
+
+
 def test_a_draft_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "commerce.inventory.low"
     versions = schemas.published()[name]
