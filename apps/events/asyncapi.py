@@ -26,9 +26,10 @@ HEADERS: dict[str, dict[str, Any]] = {
     "aggversion": _NUMBER | {"description": "1..n within the aggregate, without a hole."},
     "position": _NUMBER | {"description": "Place in the log, dense from 1 in an epoch: what to deduplicate by."},
     "epoch": _NUMBER | {"description": "Goes up when the log was restored elsewhere; positions start anew."},
-    "correlationid": {"type": "string", "description": "What it belongs to; empty when unknown."},
-    "causationid": {"type": "string", "description": "The event that caused it; empty when none did."},
+    "correlationid": {"type": "string", "description": "What it belongs to; empty or absent when unknown."},
+    "causationid": {"type": "string", "description": "The event that caused it; empty or absent when none did."},
     "partitionkey": {"type": "string", "description": "Events with the same key arrive in order."},
+    "traceparent": {"type": "string", "description": "W3C trace context of the writer; empty or absent when unknown."},
 }
 REQUIRED = ["specversion", "id", "source", "type", "subject", "time", "tenantid", "aggversion", "position"]
 

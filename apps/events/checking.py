@@ -76,11 +76,15 @@ def check_released(lock: Lock) -> list[Broken]:
 
 def export(*, types: Sequence[EventType], lock: Lock, release: bool = False) -> Lock:
     """The lock that follows the code: new versions as drafts, or all of it released. Raises ExportRefused."""
-    refused = [entry for entry in _check_lock(types, lock) if not entry.is_for_export]
-    if refused:
+    broken = list(_check_lock(types, lock))
+    if refused := [entry for entry in broken if not entry.is_for_export]:
         raise ExportRefused(refused)
+    given_up = {
+        (entry.type, entry.version) for entry in broken if entry.rule in {Rule.TYPE_UNKNOWN, Rule.VERSION_UNKNOWN}
+    }
     written: Lock = {
-        name: {v: locked for v, locked in versions.items() if locked.is_released} for name, versions in lock.items()
+        name: {version: locked for version, locked in versions.items() if (name, version) not in given_up}
+        for name, versions in lock.items()
     }
     for entry in types:
         for name in _recorded_names(entry, lock):

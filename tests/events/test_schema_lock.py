@@ -154,6 +154,16 @@ def test_a_type_or_version_that_left_the_code_is_named() -> None:
         checking.export(types=[], lock=BEFORE)
 
 
+def test_an_older_draft_stays_on_record_when_the_next_version_comes() -> None:
+    draft = checking.export(types=[entry(**ORDER)], lock={})
+
+    both = checking.export(types=[entry(version=2, **ORDER)], lock=draft)
+
+    assert both[NAME][1] == draft[NAME][1]
+    assert set(both[NAME]) == {1, 2}
+    assert checking.export(types=[entry(**ORDER)], lock=both) == draft
+
+
 def test_a_draft_that_left_the_code_leaves_the_lock_too() -> None:
     draft = checking.export(types=[entry(**ORDER)], lock={})
 
