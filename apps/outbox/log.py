@@ -49,16 +49,11 @@ def read_window(
     *, after: int, until: int, types: Sequence[str], lane_low: int = 0, lane_high: int = envelope.LANES - 1
 ) -> list[envelope.Event]:
     """Events with after < position <= until in position order, as they were stored."""
+    types = registry.stored_names(types)
     with connection.cursor() as cursor:
         cursor.execute(
             WINDOW,
-            {
-                "after": after,
-                "until": until,
-                "types": registry.stored_names(types),
-                "lane_low": lane_low,
-                "lane_high": lane_high,
-            },
+            {"after": after, "until": until, "types": list(types), "lane_low": lane_low, "lane_high": lane_high},
         )
         return [_to_event(row) for row in cursor.fetchall()]
 
@@ -86,10 +81,11 @@ def read_by_aggregate(
 
     Of all tenants and aggregates in the lanes, or of those given. Memory is bounded by `chunk_size` streams.
     """
+    types = registry.stored_names(types)
     parameters: dict[str, Any] = {
         "until": until,
         "aggregate_types": list(aggregate_types),
-        "types": registry.stored_names(types),
+        "types": list(types),
         "lane_low": lane_low,
         "lane_high": lane_high,
         "tenant_id": tenant_id,
@@ -104,8 +100,9 @@ def read_by_aggregate(
 
 def count(*, until: int, types: Sequence[str]) -> int:
     """How many events of these types stand at or below a position."""
+    types = registry.stored_names(types)
     with connection.cursor() as cursor:
-        cursor.execute(COUNT, {"until": until, "types": registry.stored_names(types)})
+        cursor.execute(COUNT, {"until": until, "types": list(types)})
         return int(cursor.fetchone()[0])
 
 
