@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from apps.content import events as content_events
-from apps.events import cloudevents
+from apps.events import asyncapi, cloudevents
 from apps.kernel import context
 from apps.outbox import log, pages, sequencer
 from apps.outbox.append import append, unit_of_work
@@ -73,6 +73,10 @@ def test_an_event_is_a_cloudevent() -> None:
         "partitionkey": "91",
         "traceparent": "00-4bf9-00f0-01",
     }
+
+
+def test_the_published_description_of_the_bus_names_the_same_attributes() -> None:
+    assert {*asyncapi.HEADERS, "data"} == set(cloudevents.NAMES)
 
 
 def test_names_are_those_cloudevents_allows() -> None:
