@@ -11,11 +11,15 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import structlog
+from prometheus_client import Counter, Gauge
 
 from apps.events import bus
 from apps.outbox import cursors, pages, readers, sequencer
 
 log = structlog.get_logger(__name__)
+
+PUBLISHED = Counter("rustok_relay_published_total", "Events published to the bus.")
+LAG = Gauge("rustok_relay_lag_events", "Positions the bus does not have yet.", multiprocess_mode="mostrecent")
 
 
 def publish_pending(transport: bus.Bus, *, deadline: float | None = None) -> int:
@@ -23,22 +27,14 @@ def publish_pending(transport: bus.Bus, *, deadline: float | None = None) -> int
 
     A shard another relay holds is passed by. Raises bus.BusUnavailable; the cursor then stays where it was.
     """
-    shards = cursors.all_of(cursors.BUS)
-    if len(shards) != transport.shards:
-        if cursors.divide(cursors.BUS, transport.shards):
-            transport.wipe()  # the streams of the former division; what readers need comes again
-        shards = cursors.all_of(cursors.BUS)
     head, needed_after = sequencer.head(), readers.slowest()
-    published = 0
-    for shard in shards if len(shards) == transport.shards else []:
-        if shard.position >= head and not _has_lost(transport, shard, needed_after):
-            continue
-        if claimed := cursors.claim(cursors.BUS, shard.shard):
-            try:
-                published += _Run(transport, claimed).publish(deadline)
-            finally:
-                cursors.release(claimed)
-    return published
+    behind = [
+        shard for shard in _shards_of(transport) if shard.position < head or _has_lost(transport, shard, needed_after)
+    ]
+    try:
+        return sum(_publish_shard(transport, shard, deadline) for shard in behind)
+    finally:
+        LAG.set(max(0, head - position()))
 
 
 def position() -> int:
@@ -50,6 +46,26 @@ def refill(transport: bus.Bus, *, start: int) -> None:
     """Empty the bus and have everything from position `start` on published again; readers pass over what they have."""
     cursors.rewind(cursors.BUS, start - 1)
     transport.wipe()
+
+
+def _shards_of(transport: bus.Bus) -> list[cursors.Cursor]:
+    """The cursors, divided as the bus is; none while a relay is at work under another division."""
+    shards = cursors.all_of(cursors.BUS)
+    if len(shards) != transport.shards:
+        if cursors.divide(cursors.BUS, transport.shards):
+            transport.wipe()  # the streams of the former division; what readers need comes again
+        shards = cursors.all_of(cursors.BUS)
+    return shards if len(shards) == transport.shards else []
+
+
+def _publish_shard(transport: bus.Bus, shard: cursors.Cursor, deadline: float | None) -> int:
+    claimed = cursors.claim(cursors.BUS, shard.shard)
+    if claimed is None:
+        return 0
+    try:
+        return _Run(transport, claimed).publish(deadline)
+    finally:
+        cursors.release(claimed)
 
 
 def _has_lost(transport: bus.Bus, shard: cursors.Cursor, needed_after: int | None) -> bool:
@@ -99,6 +115,7 @@ class _Run:
                     break
                 self.reached = page.until
                 published += page.batch.count
+                PUBLISHED.inc(page.batch.count)
                 page = following.result() if following else pages.read(_lanes(self.shard), self.reached)
         return published
 

@@ -5,6 +5,7 @@ import uuid
 import pytest
 from django.conf import settings
 from django.db import connection
+from prometheus_client import REGISTRY
 
 from apps.events import bus
 from apps.events.bus import memory
@@ -48,6 +49,21 @@ def test_every_position_is_published_once_in_order(transport: bus.Bus, monkeypat
 
     assert positions(transport) == list(range(1, 11))
     assert relay.position() == 10
+
+
+def test_it_is_counted_what_was_published_and_what_is_left() -> None:
+    transport = FailingBus()
+    record_events(4)
+    before = REGISTRY.get_sample_value("rustok_relay_published_total") or 0
+
+    with pytest.raises(bus.BusUnavailable):
+        relay.publish_pending(transport)
+    assert REGISTRY.get_sample_value("rustok_relay_lag_events") == 4
+    transport.broken = False
+    relay.publish_pending(transport)
+
+    assert REGISTRY.get_sample_value("rustok_relay_published_total") == before + 4
+    assert REGISTRY.get_sample_value("rustok_relay_lag_events") == 0
 
 
 def test_pages_are_bounded_by_size_too(transport: bus.Bus, monkeypatch: pytest.MonkeyPatch) -> None:
