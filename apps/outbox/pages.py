@@ -91,15 +91,23 @@ def newest(lanes: Lanes, *, until: int) -> int:
 
 
 class ReadAhead:
-    """A thread with a database connection of its own, so that a page is read while the one before is published."""
+    """The pages of some lanes; the next one is read in a thread, with a database connection of its own, if asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
         self._thread: ThreadPoolExecutor | None = None
+        self._prepared: tuple[int, Future[Page]] | None = None
 
-    def read(self, lanes: Lanes, after: int) -> Future[Page]:
+    def prepare(self, after: int) -> None:
+        """Begin to read the page behind a position."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
-        return self._thread.submit(read, lanes, after)
+        self._prepared = after, self._thread.submit(read, self._lanes, after)
+
+    def page(self, after: int) -> Page:
+        """The page behind a position, prepared or read now."""
+        prepared, self._prepared = self._prepared, None
+        return prepared[1].result() if prepared and prepared[0] == after else read(self._lanes, after)
 
     def close(self) -> None:
         if self._thread is not None:

@@ -92,44 +92,43 @@ class _Run:
     shard: cursors.Cursor
     reached: int = 0
     end: int = 0
+    published: int = 0
 
     def publish(self, deadline: float | None) -> int:
         self.reached, self.end = self.shard.position, _published_by(self.shard, self.transport)
-        if _has_lost(self.transport, self.shard, readers.slowest()) and not self._go_back(
-            self.transport.last(shard=self.shard.shard)
-        ):
-            return 0
-        published = 0
-        with closing(pages.ReadAhead()) as ahead:
-            page = pages.read(_lanes(self.shard), self.reached)
-            while page.until > self.reached and (deadline is None or time.monotonic() < deadline):
-                following = ahead.read(_lanes(self.shard), page.until) if page.has_more else None
-                try:
-                    self._send(page)
-                except bus.Behind as behind:
-                    if not self._go_back(behind.reached):
-                        break
-                    page = pages.read(_lanes(self.shard), self.reached)
-                    continue
-                if not cursors.move(self.shard, before=self.reached, to=page.until):
-                    break
-                self.reached = page.until
-                published += page.batch.count
-                PUBLISHED.inc(page.batch.count)
-                page = following.result() if following else pages.read(_lanes(self.shard), self.reached)
-        return published
+        if _has_lost(self.transport, self.shard, readers.slowest()):
+            self._go_back(self.transport.last(shard=self.shard.shard))
+        with closing(pages.ReadAhead(_lanes(self.shard))) as ahead:
+            while (page := ahead.page(self.reached)).until > self.reached and not _is_over(deadline):
+                if page.has_more:
+                    ahead.prepare(page.until)
+                if not self._take(page):
+                    break  # the lease is lost: another relay has these positions in hand
+        return self.published
 
-    def _send(self, page: pages.Page) -> None:
-        if page.batch.count:
-            self.transport.publish(page.batch, after=self.end, shard=self.shard.shard)
-            self.end = page.batch.last
+    def _take(self, page: pages.Page) -> bool:
+        """Publish a page and move on, or go back if the bus has lost its end; False when the lease is lost."""
+        try:
+            if page.batch.count:
+                self.transport.publish(page.batch, after=self.end, shard=self.shard.shard)
+        except bus.Behind as behind:
+            return self._go_back(behind.reached)
+        if not cursors.move(self.shard, before=self.reached, to=page.until):
+            return False
+        self.reached, self.end = page.until, page.batch.last or self.end
+        self.published += page.batch.count
+        PUBLISHED.inc(page.batch.count)
+        return True
 
     def _go_back(self, bus_end: int) -> bool:
         """To where the bus ends, or to what readers need if that is less work; False when the lease is lost."""
         needed_after = readers.slowest()
         back_to = self.reached if needed_after is None else min(self.reached, max(bus_end, needed_after))
         log.warning("outbox.bus_lost_its_end", shard=self.shard.shard, bus_end=bus_end, cursor=self.reached, to=back_to)
-        if not cursors.move(self.shard, before=self.reached, to=back_to):
-            return False
+        is_ours = cursors.move(self.shard, before=self.reached, to=back_to)
         self.reached, self.end = back_to, bus_end
-        return True
+        return is_ours
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
