@@ -164,7 +164,7 @@ class Environment(BaseSettings):
     nats_url: SecretStr | None = Field(
         default=None,
         validation_alias="NATS_URL",
-        description="`nats://` or `tls://` URL of a NATS 2.12 with JetStream in place of the embedded one. It may end "
+        description="`nats://` or `tls://` URL of a NATS 2.11 with JetStream in place of the embedded one. It may end "
         "with `?ca=…&cert=…&key=…&credentials=…` (files) and `&replicas=…`.",
         json_schema_extra={"default_text": "the embedded server; must be set in production where the bus is NATS"},
     )

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 
 from apps.events import bus
+from apps.events.bus import jetstream
 from rustok.servers.nats import Nats
 
 TRANSPORTS = ["memory", "valkey", "nats"]
@@ -256,6 +257,15 @@ def test_nobody_gets_into_the_embedded_nats_without_its_token(nats: Nats) -> Non
     with pytest.raises(bus.BusUnavailable, match=r"[Aa]uthorization|reset"):
         stranger.last()
     stranger.close()
+
+
+def test_a_nats_that_is_too_old_is_refused(connect: Callable[..., bus.Bus], monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = connect("nats")
+
+    with monkeypatch.context() as future:
+        future.setattr(jetstream, "OLDEST_SERVER", (99, 0))
+        with pytest.raises(bus.BusUnavailable, match=r"the NATS server is \d+\.\d+\.\d+: reading in batches needs"):
+            transport.last()
 
 
 def test_an_event_larger_than_nats_takes_is_named(connect: Callable[..., bus.Bus]) -> None:

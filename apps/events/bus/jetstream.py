@@ -1,9 +1,10 @@
-"""The transport over NATS JetStream (server 2.12 or newer): a stream per shard, written in atomic batches.
+"""The transport over NATS JetStream: a stream per shard, written by messages that each name the one they continue.
 
-The stream's own sequence counts messages, not positions, and is found anew whenever it is not known. Each batch names
-the sequence it continues, so the server refuses what comes twice, late or beside another relay. Message ids are not
-used: the server would then drop, without a word, what is published again after a purge. Events travel in the
-structured mode of CloudEvents, as one JSON text: the client takes five times as long over a header for each attribute.
+The stream's own sequence counts messages, not positions, and is found anew whenever it is not known. By it the server
+refuses what comes twice, late, beside another relay or behind one that was lost, so that one answer to the last of many
+messages stands for all. Message ids are not used: the server would then drop, without a word, what is published again
+after a purge. Events travel in the structured mode of CloudEvents, as one JSON text: the client takes five times as
+long over a header for each attribute.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import os
 import ssl
 import threading
 import time
-import uuid
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
@@ -32,7 +32,8 @@ from apps.events.bus.contract import Batch, Behind, BusUnavailable, Message, is_
 ANSWER_SECONDS = 10.0
 CONNECT_SECONDS = 2
 LOOK_AGAIN_SECONDS = 0.02
-MOST_AT_ONCE = 1000  # messages of one atomic batch, a limit of the server
+AT_ONCE = 500  # messages sent before an answer is waited for
+OLDEST_SERVER = (2, 11)
 HEADER_BYTES = 1024  # more than our headers have
 STRUCTURED = "application/cloudevents+json"
 # Stands before the data, which comes last: a quote within an attribute is escaped, so no attribute can hold this.
@@ -47,6 +48,10 @@ class Refused(Exception):
     def __init__(self, error: dict[str, Any]) -> None:
         self.code = error.get("err_code", 0)
         super().__init__(f"JetStream: {error.get('description', error)}")
+
+
+class OutOfStep(Exception):
+    """The stream does not end where we thought: it was wiped, or somebody else has published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +127,11 @@ class JetStreamBus:
         messages = batch.messages()
         async with stream.publishing:
             for end in (stream.end, None):  # what is remembered may be stale; what was just asked for is not
-                known = end or await self._find_end(stream)
+                stream.end, known = None, end or await self._find_end(stream)
                 try:
                     stream.end = await self._continue(stream, known, messages, after)
                     return
-                except (Behind, Refused, nats.errors.NoRespondersError) as error:
-                    stream.end = None
-                    if not isinstance(error, Behind) and getattr(error, "code", OTHER_SEQUENCE) != OTHER_SEQUENCE:
-                        raise
+                except (Behind, OutOfStep, nats.errors.NoRespondersError):
                     if end is None:
                         raise
 
@@ -140,30 +142,32 @@ class JetStreamBus:
         missing = [message for message in messages if message.position > end.position]
         if len(missing) < len(messages):
             await self._refuse_another_log(stream, messages[len(messages) - len(missing) - 1])
-        for chunk in batched(missing, MOST_AT_ONCE):
-            end = Place(chunk[-1].position, await self._send(stream, chunk, end.sequence))
+        for chunk in batched(missing, AT_ONCE):
+            await self._send(stream, chunk, end.sequence)
+            end = Place(chunk[-1].position, end.sequence + len(chunk))
         return end
 
-    async def _send(self, stream: Stream, messages: Sequence[Message], sequence: int) -> int:
-        """One atomic batch after `sequence`; the sequence of its last message."""
+    async def _send(self, stream: Stream, messages: Sequence[Message], sequence: int) -> None:
+        """Add messages after `sequence`. Only the last one is answered: it is taken only if all before it were."""
         client = await self._connected()
-        batch = uuid.uuid4().hex
-        for number, message in enumerate(messages, 1):
-            headers = {"Content-Type": STRUCTURED, "Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
-            if number == 1:
-                headers["Nats-Expected-Last-Sequence"] = str(sequence)
+        for number, message in enumerate(messages):
+            headers = {"Content-Type": STRUCTURED, "Nats-Expected-Last-Sequence": str(sequence + number)}
             body = to_body(message)
             if len(body) + HEADER_BYTES > client.max_payload:
                 raise BusUnavailable(
                     f"the event at position {message.position} has {len(body):,} bytes, and the NATS server takes "
                     f"{client.max_payload:,} a message: raise its max_payload"
                 )
-            if number < len(messages):
+            if number < len(messages) - 1:
                 await client.publish(stream.subject, body, headers=headers)
             else:
-                headers["Nats-Batch-Commit"] = "1"
                 answer = await client.request(stream.subject, body, headers=headers, timeout=ANSWER_SECONDS)
-        return int(_checked(answer)["seq"])
+        try:
+            _checked(answer)
+        except Refused as error:
+            if error.code == OTHER_SEQUENCE:
+                raise OutOfStep("JetStream did not take all: somebody else publishes there, or it is full") from error
+            raise
 
     async def _refuse_another_log(self, stream: Stream, message: Message) -> None:
         """Raises BusUnavailable when the stream has another event at this message's position."""
@@ -199,12 +203,8 @@ class JetStreamBus:
             "storage": "file",
             "num_replicas": int(options.get("replicas", 1)),
             "allow_direct": True,
-            "allow_atomic": True,
         }
-        made = await self._ask(f"STREAM.CREATE.{stream.name}", wanted)
-        if not made["config"].get("allow_atomic"):
-            raise BusUnavailable("the NATS server is too old for atomic batches: use 2.12 or newer")
-        return dict(made["state"])
+        return dict((await self._ask(f"STREAM.CREATE.{stream.name}", wanted))["state"])
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -334,6 +334,12 @@ class JetStreamBus:
         except (nats.errors.Error, OSError, TimeoutError) as error:
             await client.close()
             raise BusUnavailable("; ".join(dict.fromkeys([*problems, str(error)]))) from error
+        version = client.connected_server_version
+        if (version.major, version.minor) < OLDEST_SERVER:
+            await client.close()
+            raise BusUnavailable(
+                f"the NATS server is {version.major}.{version.minor}.{version.patch}: reading in batches needs 2.11 or newer"
+            )
         return client
 
     async def _disconnect(self) -> None:
@@ -353,7 +359,7 @@ class JetStreamBus:
         future = asyncio.run_coroutine_threadsafe(work, self._running_loop())
         try:
             return future.result(4 * ANSWER_SECONDS)
-        except (nats.errors.Error, Refused, OSError, TimeoutError) as error:
+        except (nats.errors.Error, Refused, OutOfStep, OSError, TimeoutError) as error:
             future.cancel()
             raise BusUnavailable(str(error) or type(error).__name__) from error
 
