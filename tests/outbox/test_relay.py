@@ -1,15 +1,18 @@
 """The relay: position order, no loss when the bus or the relay dies, no second owner."""
 
 import uuid
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.db import connection
 from prometheus_client import REGISTRY
 
 from apps.events import bus
 from apps.events.bus import memory
-from apps.outbox import cursors, pages, readers, relay, sequencer
+from apps.outbox import cursors, pages, readers, relay, sequencer, tasks
 from tests.outbox.recording import record_events
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -264,3 +267,28 @@ def test_refilling_fences_out_a_relay_at_work(transport: bus.Bus) -> None:
     relay.refill(transport, start=1)
 
     assert not cursors.move(at_work, before=0, to=5)
+
+
+@pytest.fixture
+def unreachable(settings: Any) -> Iterator[None]:
+    """An installation whose bus is a NATS that nobody listens for."""
+    settings.EVENTS_TRANSPORT, settings.NATS_URL = "nats", "nats://127.0.0.1:1"
+    bus.default.cache_clear()
+    yield
+    bus.default().close()
+    bus.default.cache_clear()
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_a_bus_out_of_reach_is_logged_and_nothing_takes_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    record_events(2)
+
+    assert tasks.publish() == 0
+
+    assert relay.position() == 0
+    assert "outbox.bus_unavailable" in caplog.text
+    assert tasks.drain() == 0  # and the sequencer goes on
+    with pytest.raises(CommandError, match="the bus can't be reached"):
+        call_command("events_bus", "refill", "--from", "1")
+    # A reader goes on from Postgres.
+    assert [message.position for message in readers.follow(bus.default(), after=0)] == [1, 2]

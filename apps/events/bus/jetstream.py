@@ -337,9 +337,8 @@ class JetStreamBus:
         version = client.connected_server_version
         if (version.major, version.minor) < OLDEST_SERVER:
             await client.close()
-            raise BusUnavailable(
-                f"the NATS server is {version.major}.{version.minor}.{version.patch}: reading in batches needs 2.11 or newer"
-            )
+            found, oldest = (".".join(map(str, parts)) for parts in ((version.major, version.minor), OLDEST_SERVER))
+            raise BusUnavailable(f"the NATS server is {found}: reading in batches needs {oldest} or newer")
         return client
 
     async def _disconnect(self) -> None:
