@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from apps.events import bus
-from apps.events.bus import jetstream
+from apps.events.bus import nats_connection
 from rustok.servers.nats import Nats
 from rustok.servers.places import Places
 
@@ -270,11 +270,25 @@ def test_nobody_gets_into_the_embedded_nats_without_its_token(nats: Nats) -> Non
     stranger.close()
 
 
+def test_a_stranger_on_our_subject_is_named(connect: Callable[..., bus.Bus]) -> None:
+    transport = connect("nats")
+    transport.publish(batch(1))
+
+    async def shout() -> None:
+        client = await transport._connection.client()
+        await client.request(transport._streams[0].subject, b"hello")
+
+    transport._connection.wait_for(shout())
+
+    with pytest.raises(bus.BusUnavailable, match="the message at sequence 2 is none of ours"):
+        transport.read(1)
+
+
 def test_a_nats_that_is_too_old_is_refused(connect: Callable[..., bus.Bus], monkeypatch: pytest.MonkeyPatch) -> None:
     transport = connect("nats")
 
     with monkeypatch.context() as future:
-        future.setattr(jetstream, "OLDEST_SERVER", (99, 0))
+        future.setattr(nats_connection, "OLDEST_SERVER", (99, 0))
         with pytest.raises(bus.BusUnavailable, match=r"the NATS server is \d+\.\d+: reading in batches needs 99\.0"):
             transport.last()
 
@@ -301,6 +315,14 @@ def test_an_unknown_transport_is_refused() -> None:
         bus.connect("kafka")
 
 
-def test_an_unknown_option_of_the_nats_url_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown option credential: use ca, cert, credentials"):
-        bus.connect("nats", nats_url="tls://nats.example?credential=/nats.creds")
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("credential=/nats.creds", "unknown option credential: use ca, cert, credentials"),
+        ("replicas=many", '"many" replicas: use a number from 1 to 5'),
+        ("replicas=6", '"6" replicas'),
+    ],
+)
+def test_a_wrong_option_of_the_nats_url_is_refused(query: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        bus.connect("nats", nats_url=f"tls://nats.example?{query}")

@@ -116,6 +116,16 @@ def test_an_owner_that_lost_its_lease_cannot_move_the_cursor(transport: bus.Bus)
     assert relay.position() == 1
 
 
+def test_a_cursor_moves_only_from_where_its_owner_believes_it_to_be() -> None:
+    cursors.divide(cursors.BUS, 1)
+    claimed = cursors.claim(cursors.BUS, 0)
+    assert claimed is not None
+
+    assert not cursors.move(claimed, before=4, to=5)
+    assert cursors.move(claimed, before=0, to=5)
+    assert cursors.position(cursors.BUS) == 5
+
+
 def test_a_page_never_spans_two_epochs() -> None:
     record_events(2)
     with connection.cursor() as cursor:

@@ -1,7 +1,7 @@
 """The bus carries positioned events to other processes. It is transport, never the truth: wiping it loses nothing.
 
 contract    what every transport promises        memory      within this process
-valkey      Valkey or Redis streams              jetstream   NATS JetStream
+valkey      Valkey or Redis streams              jetstream   NATS JetStream, over a nats_connection
 """
 
 from __future__ import annotations

@@ -9,48 +9,31 @@ long over a header for each attribute.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import ssl
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import batched
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-import nats
 import orjson
-from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
 
 from apps.events.bus.contract import Batch, Behind, BusUnavailable, Message, is_of, merged, names_of
+from apps.events.bus.nats_connection import ANSWER_SECONDS, Connection, Refused, checked
 
-ANSWER_SECONDS = 10.0
-CONNECT_SECONDS = 2
 LOOK_AGAIN_SECONDS = 0.02
 AT_ONCE = 500  # messages sent before an answer is waited for
-OLDEST_SERVER = (2, 11)
 HEADER_BYTES = 1024  # more than our headers have
 STRUCTURED = "application/cloudevents+json"
 # Stands before the data, which comes last: a quote within an attribute is escaped, so no attribute can hold this.
 DATA = b',"data":'
 OTHER_SEQUENCE, NO_STREAM = 10071, 10059
-URL_OPTIONS = {"ca", "cert", "key", "credentials", "replicas"}
 
 
-class Refused(Exception):
-    """JetStream answered with an error; `code` is its err_code."""
-
-    def __init__(self, error: dict[str, Any]) -> None:
-        self.code = error.get("err_code", 0)
-        super().__init__(f"JetStream: {error.get('description', error)}")
-
-
-class OutOfStep(Exception):
+class OutOfStep(BusUnavailable):
     """The stream does not end where we thought: it was wiped, or somebody else has published."""
 
 
@@ -70,70 +53,54 @@ class Stream:
     subject: str
     end: Place | None = None
     read: Place | None = None
-    publishing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    publishing: threading.Lock = field(default_factory=threading.Lock)
 
 
 class JetStreamBus:
-    """Streams of a NATS server. Its client lives in an event loop in a thread of this object's own.
-
-    `url` is `nats://` or `tls://`, with `user:password@` or `token@` where needed, and may end with the options
-    `?ca=FILE&cert=FILE&key=FILE&credentials=FILE&replicas=N`. `file:///path` names a file that has the URL in it.
-    """
+    """Streams of a NATS server; `nats_connection.Connection` says what the URL may be."""
 
     def __init__(self, url: str, *, stream: str, shards: int = 1) -> None:
-        if unknown := set(dict(parse_qsl(url.partition("?")[2]))) - URL_OPTIONS:
-            known = ", ".join(sorted(URL_OPTIONS))
-            raise ValueError(f"NATS_URL has the unknown option {', '.join(sorted(unknown))}: use {known}")
         self.shards = shards
-        self._url = url
+        self._connection = Connection(url)
         self._name = stream.replace(":", "-")
         self._streams = [Stream(name.replace(":", "-"), name.replace(":", ".")) for name in names_of(stream, shards)]
-        self._client: Client | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
-        self._starting = threading.Lock()
 
     # --- the contract -------------------------------------------------------------------------------------
 
     def publish(self, batch: Batch, *, after: int = 0, shard: int = 0) -> None:
-        self._wait_for(self._publish(self._streams[shard], batch, after))
+        stream = self._streams[shard]
+        with stream.publishing:
+            self._connection.wait_for(self._publish(stream, batch.messages(), after))
 
     def read(self, after: int, *, limit: int = 500, block_milliseconds: int | None = None) -> list[Message]:
         deadline = time.monotonic() + (block_milliseconds or 0) / 1000
-        while not (found := self._wait_for(self._read(after, limit))) and time.monotonic() < deadline:
+        while not (found := self._connection.wait_for(self._read(after, limit))) and time.monotonic() < deadline:
             time.sleep(LOOK_AGAIN_SECONDS)
         return found
 
     def last(self, *, shard: int = 0) -> int:
-        return self._wait_for(self._find_end(self._streams[shard])).position
+        return self._connection.wait_for(self._find_end(self._streams[shard])).position
 
     def trim(self, below: int) -> None:
-        self._wait_for(self._trim(below))
+        self._connection.wait_for(self._trim(below))
 
     def wipe(self) -> None:
-        self._wait_for(self._wipe())
+        self._connection.wait_for(self._wipe())
 
     def close(self) -> None:
-        if self._loop is None or self._pid != os.getpid():
-            return
-        self._wait_for(self._disconnect())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop = None
+        self._connection.close()
 
     # --- publishing ---------------------------------------------------------------------------------------
 
-    async def _publish(self, stream: Stream, batch: Batch, after: int) -> None:
-        messages = batch.messages()
-        async with stream.publishing:
-            for end in (stream.end, None):  # what is remembered may be stale; what was just asked for is not
-                stream.end, known = None, end or await self._find_end(stream)
-                try:
-                    stream.end = await self._continue(stream, known, messages, after)
-                    return
-                except (Behind, OutOfStep, nats.errors.NoRespondersError):
-                    if end is None:
-                        raise
+    async def _publish(self, stream: Stream, messages: Sequence[Message], after: int) -> None:
+        for end in (stream.end, None):  # what is remembered may be stale; what was just asked for is not
+            stream.end, known = None, end or await self._find_end(stream)
+            try:
+                stream.end = await self._continue(stream, known, messages, after)
+                return
+            except (Behind, OutOfStep, NoRespondersError):
+                if end is None:
+                    raise
 
     async def _continue(self, stream: Stream, end: Place, messages: Sequence[Message], after: int) -> Place:
         """Add what the stream does not have; its new end."""
@@ -149,7 +116,7 @@ class JetStreamBus:
 
     async def _send(self, stream: Stream, messages: Sequence[Message], sequence: int) -> None:
         """Add messages after `sequence`. Only the last one is answered: it is taken only if all before it were."""
-        client = await self._connected()
+        client = await self._connection.client()
         for number, message in enumerate(messages):
             headers = {"Content-Type": STRUCTURED, "Nats-Expected-Last-Sequence": str(sequence + number)}
             body = to_body(message)
@@ -163,7 +130,7 @@ class JetStreamBus:
             else:
                 answer = await client.request(stream.subject, body, headers=headers, timeout=ANSWER_SECONDS)
         try:
-            _checked(answer)
+            checked(answer)
         except Refused as error:
             if error.code == OTHER_SEQUENCE:
                 raise OutOfStep("JetStream did not take all: somebody else publishes there, or it is full") from error
@@ -186,7 +153,7 @@ class JetStreamBus:
     async def _find_end(self, stream: Stream) -> Place:
         """Ask the server, and make the stream if there is none."""
         try:
-            state = (await self._ask(f"STREAM.INFO.{stream.name}"))["state"]
+            state = (await self._connection.ask(f"STREAM.INFO.{stream.name}"))["state"]
         except Refused as error:
             if error.code != NO_STREAM:
                 raise
@@ -195,16 +162,15 @@ class JetStreamBus:
         return Place(_position(newest) if newest else 0, state["last_seq"])
 
     async def _create(self, stream: Stream) -> dict[str, Any]:
-        _, options = self._address()
         wanted = {
             "name": stream.name,
             "subjects": [stream.subject],
             "retention": "limits",
             "storage": "file",
-            "num_replicas": int(options.get("replicas", 1)),
+            "num_replicas": self._connection.replicas,
             "allow_direct": True,
         }
-        return dict((await self._ask(f"STREAM.CREATE.{stream.name}", wanted))["state"])
+        return dict((await self._connection.ask(f"STREAM.CREATE.{stream.name}", wanted))["state"])
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -232,7 +198,7 @@ class JetStreamBus:
     async def _first_above(self, stream: Stream, after: int) -> int:
         """The sequence of the first message above a position, by bisection: both rise together."""
         try:
-            state = (await self._ask(f"STREAM.INFO.{stream.name}"))["state"]
+            state = (await self._connection.ask(f"STREAM.INFO.{stream.name}"))["state"]
         except Refused as error:
             if error.code != NO_STREAM:
                 raise
@@ -253,7 +219,7 @@ class JetStreamBus:
         return entries[0] if entries else None
 
     async def _get_many(self, stream: Stream, sequence: int, limit: int) -> list[Msg]:
-        client = await self._connected()
+        client = await self._connection.client()
         inbox = client.new_inbox()
         answers = await client.subscribe(inbox, pending_msgs_limit=-1, pending_bytes_limit=-1)
         try:
@@ -278,14 +244,14 @@ class JetStreamBus:
             end = await self._find_end(stream)
             first = await self._first_above(stream, min(below, end.position) - 1)
             if end.position:
-                await self._ask(f"STREAM.PURGE.{stream.name}", {"seq": first})
+                await self._connection.ask(f"STREAM.PURGE.{stream.name}", {"seq": first})
 
     async def _wipe(self) -> None:
         for stream in self._streams:
             stream.end = stream.read = None
         # At most 256 streams of ours; an account with more than one answer's worth of others shows them in pages.
         names: list[str] = []
-        while page := (await self._ask("STREAM.NAMES", {"offset": len(names)}))["streams"] or []:
+        while page := (await self._connection.ask("STREAM.NAMES", {"offset": len(names)}))["streams"] or []:
             names += page
         for name in names:
             if is_of(name, self._name):
@@ -293,117 +259,10 @@ class JetStreamBus:
 
     async def _delete(self, name: str) -> None:
         try:
-            await self._ask(f"STREAM.DELETE.{name}")
+            await self._connection.ask(f"STREAM.DELETE.{name}")
         except Refused as error:
             if error.code != NO_STREAM:
                 raise
-
-    async def _ask(self, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """A call of JetStream's API. Raises Refused."""
-        client = await self._connected()
-        payload = json.dumps(body or {}).encode()
-        return _checked(await client.request(f"$JS.API.{call}", payload, timeout=ANSWER_SECONDS))
-
-    async def _connected(self) -> Client:
-        async with self._connecting:
-            if self._client is None or not self._client.is_connected:
-                await self._disconnect()
-                self._client = await self._connect()
-            return self._client
-
-    async def _connect(self) -> Client:
-        servers, options = self._address()
-        client, problems = Client(), list[str]()
-
-        async def note(error: Exception) -> None:
-            problems.append(str(error))
-
-        try:
-            await client.connect(
-                servers,
-                name="rustok",
-                # The next call connects anew, and a call in between is told at once.
-                allow_reconnect=False,
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                connect_timeout=CONNECT_SECONDS,
-                error_cb=note,
-                tls=_tls(options),
-                user_credentials=options.get("credentials"),
-            )
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            await client.close()
-            raise BusUnavailable("; ".join(dict.fromkeys([*problems, str(error)]))) from error
-        version = client.connected_server_version
-        if (version.major, version.minor) < OLDEST_SERVER:
-            await client.close()
-            found, oldest = (".".join(map(str, parts)) for parts in ((version.major, version.minor), OLDEST_SERVER))
-            raise BusUnavailable(f"the NATS server is {found}: reading in batches needs {oldest} or newer")
-        return client
-
-    async def _disconnect(self) -> None:
-        client, self._client = self._client, None
-        if client is not None and not client.is_closed:
-            await client.close()
-
-    def _address(self) -> tuple[list[str], dict[str, str]]:
-        """The servers and the options of the URL, read anew because a file may have changed."""
-        url = self._url
-        if url.startswith("file://"):
-            url = Path(unquote(urlsplit(url).path)).read_text().strip()
-        servers, _, query = url.partition("?")
-        return servers.split(","), dict(parse_qsl(query))
-
-    def _wait_for[T](self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._running_loop())
-        try:
-            return future.result(4 * ANSWER_SECONDS)
-        except (nats.errors.Error, Refused, OutOfStep, OSError, TimeoutError) as error:
-            future.cancel()
-            raise BusUnavailable(str(error) or type(error).__name__) from error
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._starting:
-            if self._loop is None or self._pid != os.getpid():  # threads do not survive a fork
-                self._loop, self._pid, self._client = asyncio.new_event_loop(), os.getpid(), None
-                # A lock belongs to the loop it was first waited for in.
-                self._connecting = asyncio.Lock()
-                for stream in self._streams:
-                    stream.publishing = asyncio.Lock()
-                self._thread = threading.Thread(target=_run, args=[self._loop], name="nats", daemon=True)
-                self._thread.start()
-            return self._loop
-
-
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    loop.run_forever()
-    loop.run_until_complete(_finish())
-    loop.close()
-
-
-async def _finish() -> None:
-    """Let what a closed client has left end properly."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-    await asyncio.sleep(0)  # sockets are closed in the turn after
-
-
-def _tls(options: dict[str, str]) -> ssl.SSLContext | None:
-    if not {"ca", "cert"} & options.keys():
-        return None
-    context = ssl.create_default_context(cafile=options.get("ca"))
-    if "cert" in options:
-        context.load_cert_chain(options["cert"], options.get("key"))
-    return context
-
-
-def _checked(answer: Msg) -> dict[str, Any]:
-    decoded: dict[str, Any] = json.loads(answer.data)
-    if "error" in decoded:
-        raise Refused(decoded["error"])
-    return decoded
 
 
 def to_body(message: Message) -> bytes:
@@ -415,8 +274,11 @@ def to_body(message: Message) -> bytes:
 
 def _to_message(entry: Msg) -> Message:
     attributes, has_data, data = entry.data.partition(DATA)
-    fields: dict[str, str] = orjson.loads(attributes + b"}" if has_data else attributes)
-    position = int(fields["position"])
+    try:
+        fields: dict[str, str] = orjson.loads(attributes + b"}" if has_data else attributes)
+        position = int(fields["position"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise BusUnavailable(f"the message at sequence {_sequence(entry)} is none of ours: {error}") from error
     return Message(position, fields | {"data": data[:-1].decode()} if has_data else fields)
 
 
