@@ -174,7 +174,7 @@ def test_the_command_shows_refills_and_retires(capsys: pytest.CaptureFixture[str
         call_command("events_bus", "retire", "region-two")
 
 
-@pytest.mark.parametrize("wrong", [["refill"], ["refill", "--from", "0"], ["retire"]])
-def test_the_command_says_what_is_missing(wrong: list[str]) -> None:
+@pytest.mark.parametrize("wrong", [["refill"], ["refill", "--from", "0"], ["refill", "--from", "2"], ["retire"]])
+def test_the_command_says_what_is_missing_or_wrong(wrong: list[str]) -> None:
     with pytest.raises(CommandError):
         call_command("events_bus", *wrong)
