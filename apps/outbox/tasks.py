@@ -9,8 +9,8 @@ from celery import shared_task
 from django.conf import settings
 
 from apps.events import bus
-from apps.kernel import nudges
-from apps.outbox import relay, sequencer, wake
+from apps.kernel import errors, nudges
+from apps.outbox import partitions, relay, sequencer, wake
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +22,19 @@ def advance() -> int:
     """Give positions to committed events and publish them, until there are none or the time slice ends."""
     nudges.taken(NUDGE)
     return drain(deadline=time.monotonic() + settings.EVENTS_TIME_SLICE_SECONDS)
+
+
+@shared_task(name="outbox.ensure_partitions", ignore_result=True)
+def ensure_partitions() -> None:
+    """Make the partitions of the coming time; rows that had to do without one are told loudly."""
+    strays = partitions.count_strays()
+    if any(strays.values()):
+        log.error("outbox.rows_without_partition", **strays)
+    try:
+        for made in partitions.ensure():
+            log.info("outbox.partition_made", name=made.name, low=made.low, high=made.high, rescued=made.rescued)
+    except errors.DomainError as error:
+        log.warning("outbox.partitions_not_made", reason=error.detail)
 
 
 def drain(*, deadline: float | None = None) -> int:

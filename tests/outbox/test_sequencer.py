@@ -7,50 +7,17 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import psycopg
 import pytest
 from django.db import IntegrityError, connection
 
 from apps.consumers import status
 from apps.content import events as content_events
-from apps.outbox import append as appending
 from apps.outbox import sequencer
 from apps.outbox.append import append, unit_of_work
+from tests.outbox.conftest import TENANT, Connect, append_on
 
 pytestmark = pytest.mark.usefixtures("committed_db")
-
-TENANT = uuid.UUID(int=1)
-
-
-@pytest.fixture
-def open_connection() -> Iterator[Callable[[], psycopg.Connection[Any]]]:
-    """Makes connections of their own to the test database, to hold transactions open across each other."""
-    opened: list[psycopg.Connection[Any]] = []
-
-    def connect() -> psycopg.Connection[Any]:
-        parameters = connection.get_connection_params()
-        keywords = ("host", "port", "dbname", "user", "password", "passfile")
-        chosen = {name: parameters[name] for name in keywords if parameters.get(name)}
-        opened.append(psycopg.connect(**chosen))
-        return opened[-1]
-
-    yield connect
-    for each in opened:
-        each.close()
-
-
-def append_on(connected: psycopg.Connection[Any], aggregate_id: uuid.UUID) -> None:
-    """The append statement on a connection of ours, without committing."""
-    connected.execute(
-        appending.APPEND,
-        {
-            "tenant_ids": [TENANT], "aggregate_types": [content_events.TAG], "aggregate_ids": [aggregate_id],
-            "lanes": [0], "types": ["content.tag.created"], "schema_versions": [1], "occurred": [None],
-            "data": ['{"translations": []}'], "actor": "test", "correlation_id": None, "causation_id": None,
-        },
-    )  # fmt: skip
 
 
 def in_position_order() -> list[tuple[uuid.UUID, int]]:
@@ -62,7 +29,7 @@ def in_position_order() -> list[tuple[uuid.UUID, int]]:
 
 
 def test_an_event_committed_late_gets_the_next_position_though_its_id_is_lower(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     slow, quick = open_connection(), open_connection()
     slow_id, quick_id = uuid.uuid4(), uuid.uuid4()
@@ -78,7 +45,7 @@ def test_an_event_committed_late_gets_the_next_position_though_its_id_is_lower(
 
 
 def test_an_open_transaction_delays_only_its_own_events(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     foreign, writer = open_connection(), open_connection()
     foreign.execute("SELECT pg_current_xact_id()")
@@ -92,7 +59,7 @@ def test_an_open_transaction_delays_only_its_own_events(
 
 
 def test_aggregate_order_holds_when_the_older_transaction_writes_second(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     older, newer = open_connection(), open_connection()
     aggregate_id = uuid.uuid4()
@@ -108,7 +75,7 @@ def test_aggregate_order_holds_when_the_older_transaction_writes_second(
 
 
 def test_events_of_savepoints_are_positioned_and_rolled_back_ones_leave_no_hole(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     writer = open_connection()
     kept, undone, last = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
@@ -206,7 +173,7 @@ def test_many_writers_and_two_sequencers_keep_every_promise() -> None:
 
 
 def test_two_sequencers_cannot_extend_the_same_tick(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     writer, rival = open_connection(), open_connection()
     sequencer.assign_positions()
@@ -224,7 +191,7 @@ def test_two_sequencers_cannot_extend_the_same_tick(
 
 
 def test_positions_no_tick_handed_out_are_an_error_not_a_silent_stop(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     sequencer.assign_positions()
     with connection.cursor() as cursor:
