@@ -12,7 +12,7 @@ from django.db.models import Count, Min, QuerySet, Sum
 
 from apps.consumers import comparing, effects, generations, models, projections
 from apps.events import envelope
-from apps.outbox import log, relay, sequencer
+from apps.outbox import log, partitions, relay, sequencer
 
 LAG = """
 SELECT extract(epoch FROM clock_timestamp() - l.recorded_at)
@@ -44,7 +44,8 @@ EFFECT_STATES = ("pending", "done", "failed")
 
 
 def status() -> dict[str, Any]:
-    """Head, unpositioned events, the relay; each consumer with its position, lag and parked events; each generation.
+    """Head, epoch, events without a position, rows without a partition, the relay; each consumer with its position, lag
+    and parked events; each generation.
 
     A consumer's position is that of its slowest shard, in the live generation.
     """
@@ -75,6 +76,9 @@ def status() -> dict[str, Any]:
         )
     return {
         "head": head,
+        "epoch": sequencer.epoch(),
+        "is_foreign": sequencer.is_foreign(),
+        "strays": partitions.count_strays(),
         "unpositioned": sequencer.count_waiting(),
         "relay": {"position": relay.position(), "lag_events": head - relay.position()},
         "consumers": consumers,
@@ -204,6 +208,11 @@ def _verify_log(newest_id: int) -> list[str]:
             cursor.execute(sql)
             if wrong := cursor.fetchone()[0]:
                 found.append(f"{wrong} {meaning}")
+        for table, count in partitions.count_strays().items():
+            if count:
+                found.append(f"{count} rows of {table} have no partition; run events_partition ensure")
+        if sequencer.is_foreign():
+            found.append(sequencer.FOREIGN)
     return found
 
 

@@ -15,7 +15,7 @@ from apps.consumers import status
 from apps.content import events as content_events
 from apps.outbox import sequencer
 from apps.outbox.append import append, unit_of_work
-from tests.outbox.conftest import TENANT, Connect, append_on
+from tests.outbox.conftest import TENANT, Connect, append_on, fetch
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -104,6 +104,33 @@ def test_ticks_without_events_are_not_written() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM outbox_tick")
         assert cursor.fetchone()[0] == before
+
+
+def test_while_transactions_are_open_a_second_does_not_pass_without_a_tick(open_connection: Connect) -> None:
+    ended, still_open = open_connection(), open_connection()
+    xids = [each.execute("SELECT pg_current_xact_id()::text").fetchone() for each in (ended, still_open)]
+    ended_xid, open_xid = [row[0] for row in xids if row]
+    append_on(writer := open_connection(), uuid.uuid4())
+    writer.commit()
+    sequencer.assign_positions()
+    ended.commit()
+
+    assert sequencer.assign_positions() == 0
+    within_the_second = open_in_the_last_tick()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE outbox_tick SET at = at - interval '1 second'")
+    assert sequencer.assign_positions() == 0
+
+    assert {ended_xid, open_xid} <= within_the_second
+    assert open_xid in open_in_the_last_tick()
+    assert ended_xid not in open_in_the_last_tick()
+
+
+def open_in_the_last_tick() -> set[str]:
+    rows = fetch(
+        "SELECT pg_snapshot_xip(snap)::text FROM (SELECT * FROM outbox_tick ORDER BY tick_id DESC LIMIT 1) newest"
+    )
+    return {row[0] for row in rows}
 
 
 @contextmanager
