@@ -239,10 +239,12 @@ CELERY_BEAT_SCHEDULE = {
     for name, every_seconds, expires_seconds in (
         ("outbox.advance", 1.0, 5.0),
         ("outbox.ensure_partitions", 600.0, 600.0),
+        ("outbox.keep", 900.0, 900.0),
         ("consumers.advance", 1.0, 5.0),
         ("consumers.send_effects", 1.0, 5.0),
         ("consumers.build", 5.0, 5.0),
         ("consumers.retire", 600.0, 600.0),
+        ("consumers.forget_effects", 900.0, 900.0),
         ("commerce.expire_reservations", 30.0, 30.0),
     )
 }

@@ -32,9 +32,9 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = %s:
 BOUNDS = re.compile(r"FOR VALUES FROM \((?:MINVALUE|'(-?\d+)')\) TO \('(\d+)'\)")
 LAST_ID = "SELECT COALESCE(pg_sequence_last_value(pg_get_serial_sequence('outbox_log', 'id')::regclass), 0)"
 WEEK_AGO = """
-SELECT COALESCE(max(last_position), 0) FROM (
-    SELECT last_position FROM outbox_tick WHERE at < clock_timestamp() - interval '7 days' ORDER BY at DESC LIMIT 1
-) newest
+SELECT COALESCE(
+    (SELECT last_position FROM outbox_tick WHERE at < clock_timestamp() - interval '7 days' ORDER BY at DESC LIMIT 1),
+    (SELECT last_position - n FROM outbox_tick ORDER BY tick_id LIMIT 1), 0)
 """
 
 

@@ -7,10 +7,11 @@ import time
 import structlog
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
 
 from apps.events import bus
 from apps.kernel import errors, nudges
-from apps.outbox import partitions, relay, sequencer, wake
+from apps.outbox import partitions, relay, retention, sequencer, wake
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,18 @@ def ensure_partitions() -> None:
             log.info("outbox.partition_made", name=made.name, low=made.low, high=made.high, rescued=made.rescued)
     except errors.DomainError as error:
         log.warning("outbox.partitions_not_made", reason=error.detail)
+
+
+@shared_task(name="outbox.keep", ignore_result=True)
+def keep() -> None:
+    """Archive and drop what is older than RUSTOK_EVENTS_HOT_DAYS; who is in the way is told and waited for."""
+    try:
+        done = retention.keep(now=timezone.now())
+    except errors.DomainError as error:
+        log.warning("outbox.not_dropped", reason=error.detail)
+    else:
+        if done and done.partitions:
+            log.info("outbox.dropped", cold_until=done.cold_until, partitions=done.partitions, bytes=done.freed_bytes)
 
 
 def drain(*, deadline: float | None = None) -> int:

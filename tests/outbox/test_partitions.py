@@ -11,8 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from apps.consumers import status
-from apps.outbox import partitions, sequencer, tasks
+from apps.outbox import partitions, sequencer, tasks, verifying
 from tests.outbox.conftest import Connect, append_on, fetch, record
 
 pytestmark = pytest.mark.usefixtures("small_partitions")
@@ -56,7 +55,7 @@ def test_rows_without_a_partition_are_told_and_brought_home() -> None:
     assert "outbox_log_p000000000010: 10 to 19 made, 10 rows from the default partition" in out.getvalue()
     assert partitions.count_strays() == {"outbox_log": 0, "outbox_position": 0}
     assert fetch("SELECT p.position, l.* FROM outbox_log l JOIN outbox_position p USING (id) ORDER BY 1") == before
-    assert status._verify_log(sequencer.EVERY_ID) == []
+    assert verifying.verify_log(sequencer.EVERY_ID) == []
 
 
 def test_a_row_below_all_partitions_finds_a_home_too() -> None:

@@ -1,4 +1,4 @@
-"""A log that comes up in another cluster, on another timeline or after a crash loses, repeats and passes over nothing."""
+"""A log that comes up in another cluster, on another timeline or after a crash: nothing is lost or repeated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from django.db import connection
 from pydantic import SecretStr
 
 from apps.consumers import status, tasks
-from apps.outbox import resealing, sequencer
+from apps.outbox import resealing, sequencer, verifying
 from rustok import environment, health, servers
 from rustok.servers import postgres
 from rustok.servers.places import Places
@@ -114,7 +114,7 @@ def test_a_dump_restored_into_another_cluster_goes_on_where_it_was(other_cluster
         health._events_get_positions()
     with pytest.raises(CommandError, match="events_reseal"):
         call_command("events_run", "--once")
-    complaints = status._verify_log(sequencer.EVERY_ID)
+    complaints = verifying.verify_log(sequencer.EVERY_ID)
     resealed = resealing.reseal()
     record(late := uuid.uuid4())
     tasks.drain()
@@ -134,7 +134,7 @@ def test_a_dump_restored_into_another_cluster_goes_on_where_it_was(other_cluster
     with connection.cursor() as cursor:
         cursor.execute("UPDATE outbox_tick SET id_floor = 0")
     assert sequencer.assign_positions() >= len(old), "without the floor the events of before get positions once more"
-    assert any("positions are not 1..N" in line for line in status._verify_log(sequencer.EVERY_ID))
+    assert any("positions are not 1..N" in line for line in verifying.verify_log(sequencer.EVERY_ID))
 
 
 def test_what_was_committed_survives_a_server_that_stops_at_once(other_cluster: Cluster, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_fail_over_to_another_timeline_begins_an_epoch_and_positions_go_on() -
     sequencer.assign_positions()
 
     assert (sequencer.epoch(), sequencer.head()) == (2, 2)
-    assert status._verify_log(sequencer.EVERY_ID) == []
+    assert verifying.verify_log(sequencer.EVERY_ID) == []
 
 
 def test_a_snapshot_of_the_future_is_refused_even_on_the_same_cluster() -> None:
@@ -200,7 +200,7 @@ def test_a_snapshot_of_the_future_is_refused_even_on_the_same_cluster() -> None:
         sequencer.assign_positions()
 
     assert resealing.reseal().positioned == 1
-    assert status._verify_log(sequencer.EVERY_ID) == []
+    assert verifying.verify_log(sequencer.EVERY_ID) == []
 
 
 def test_resealing_waits_for_no_writer_but_names_it(open_connection: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 import pytest
 from django.db import IntegrityError, connection
 
-from apps.consumers import status
 from apps.content import events as content_events
-from apps.outbox import sequencer
+from apps.outbox import sequencer, verifying
 from apps.outbox.append import append, unit_of_work
 from tests.outbox.conftest import TENANT, Connect, append_on, fetch
 
@@ -196,7 +195,7 @@ def test_many_writers_and_two_sequencers_keep_every_promise() -> None:
     sequencer.assign_positions()
 
     assert sequencer.head() == sum(committed) > 100
-    assert list(status._verify_log(sequencer.EVERY_ID)) == []
+    assert list(verifying.verify_log(sequencer.EVERY_ID)) == []
 
 
 def test_two_sequencers_cannot_extend_the_same_tick(
@@ -214,7 +213,7 @@ def test_two_sequencers_cannot_extend_the_same_tick(
 
     assert outcome == [0]
     assert sequencer.head() == 1
-    assert list(status._verify_log(sequencer.EVERY_ID)) == []
+    assert list(verifying.verify_log(sequencer.EVERY_ID)) == []
 
 
 def test_positions_no_tick_handed_out_are_an_error_not_a_silent_stop(
