@@ -10,6 +10,7 @@ Nobody is overtaken: a range becomes cold only below every *holder*, whoever sti
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -124,13 +125,18 @@ def drop(*, before: datetime | None = None) -> Dropped:
         return Dropped(cold, [leaf.name for leaf in gone], sum(leaf.bytes for leaf in gone))
 
 
-def keep(*, now: datetime) -> Dropped | None:
-    """Archive and drop what is older than the setting allows; None when there is no such setting. Raises as both do."""
+def keep(*, now: datetime, deadline: float | None = None) -> Dropped | None:
+    """Archive and drop what is older than the setting allows; None when there is no such setting. Raises as both do.
+
+    After `deadline` (time.monotonic) no further range is begun.
+    """
     if settings.EVENTS_HOT_DAYS is None:
         return None
     before = now - timedelta(days=settings.EVENTS_HOT_DAYS)
     for first, last in archiving.sealed(before=before):
         archiving.archive(first, last)
+        if deadline is not None and time.monotonic() > deadline:
+            break
     return drop(before=before)
 
 

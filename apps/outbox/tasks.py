@@ -22,7 +22,7 @@ NUDGE = "outbox.advance"
 def advance() -> int:
     """Give positions to committed events and publish them, until there are none or the time slice ends."""
     nudges.taken(NUDGE)
-    return drain(deadline=time.monotonic() + settings.EVENTS_TIME_SLICE_SECONDS)
+    return drain(deadline=_end_of_slice())
 
 
 @shared_task(name="outbox.ensure_partitions", ignore_result=True)
@@ -42,7 +42,7 @@ def ensure_partitions() -> None:
 def keep() -> None:
     """Archive and drop what is older than RUSTOK_EVENTS_HOT_DAYS; who is in the way is told and waited for."""
     try:
-        done = retention.keep(now=timezone.now())
+        done = retention.keep(now=timezone.now(), deadline=_end_of_slice())
     except errors.DomainError as error:
         log.warning("outbox.not_dropped", reason=error.detail)
     else:
@@ -81,3 +81,7 @@ def publish(*, deadline: float | None = None) -> int:
 def nudge() -> None:
     """Ask a worker to run `advance`; one request is in flight at a time."""
     nudges.send(advance, NUDGE)
+
+
+def _end_of_slice() -> float:
+    return time.monotonic() + float(settings.EVENTS_TIME_SLICE_SECONDS)

@@ -327,6 +327,7 @@ def test_a_retired_consumer_holds_nothing_and_may_come_back(nodes: list[uuid.UUI
     call_command("events_consumer", "retire", "content", "--reason", "the shop closed", stdout=out)
 
     retention.drop()
+    assert not any("content is at" in line for line in status.verify()), "nobody waits for it"
     call_command("events_consumer", "start", "content", "--reason", "it opened again", stdout=out)
     tasks.drain()
 
