@@ -43,6 +43,12 @@ class ArchiveConflict(errors.Conflict):
     code = "archive_conflict"
 
 
+class ArchiveUnwritable(errors.Conflict):
+    """The archive directory takes no files: it is full, not ours, or not there."""
+
+    code = "archive_unwritable"
+
+
 class EventsMissing(errors.Conflict):
     """Positions of the range have no event: the log is broken, and copying it would hide that."""
 
@@ -90,8 +96,19 @@ def archive(first: int, last: int, *, on_progress: OnProgress = lambda done, tot
     """Write positions first..last, read them back, compare them with the log and enter them into the catalogue.
 
     A killed one is gone on with. `on_progress` gets events written or compared, and twice the events there are. Raises
-    MaintenanceRunning, EventsMissing, ArchiveDamaged, and ArchiveConflict when the folder holds something else.
+    MaintenanceRunning, EventsMissing, ArchiveUnwritable, ArchiveDamaged, and ArchiveConflict when the folder holds
+    something else.
     """
+    try:
+        return _archive(first, last, on_progress)
+    except OSError as error:
+        raise ArchiveUnwritable(
+            f"{error.filename or directory()} can't be written ({error.strerror}); see RUSTOK_EVENTS_ARCHIVE_DIR, "
+            "then run it again to go on."
+        ) from error
+
+
+def _archive(first: int, last: int, on_progress: OnProgress) -> models.Archive:
     with partitions.exclusively():
         found = models.Archive.objects.filter(first=first, last=last).first()
         if found:

@@ -21,8 +21,8 @@ from apps.kernel import errors
 from apps.outbox import sequencer
 
 # What waits for a lock makes others wait behind it: never for long, but again and again.
-LOCK_TIMEOUT = "500ms"
-ATTEMPTS = 20
+LOCK_TIMEOUT = "100ms"
+ATTEMPTS = 40
 PAUSE_SECONDS = 0.5
 
 LEAVES = """

@@ -6,10 +6,13 @@ import json
 import threading
 import uuid
 from io import StringIO
+from itertools import pairwise
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.outbox import partitions, sequencer, tasks, verifying
 from tests.outbox.conftest import Connect, append_on, fetch, record
@@ -27,6 +30,27 @@ def test_a_whole_spare_partition_is_made_and_a_second_run_makes_nothing() -> Non
     assert [(entry.low, entry.high, entry.rescued) for entry in made] == [(10, 20, 0), (10, 20, 0)]
     assert partitions.ensure() == []
     assert bounds(partitions.LOG) == bounds(partitions.POSITION) == [(0, 10), (10, 20)]
+
+
+@given(
+    cuts=st.lists(st.integers(0, 60), unique=True, max_size=8),
+    left_out=st.sets(st.integers(0, 7)),
+    start=st.integers(0, 60),
+    length=st.integers(0, 60),
+    size=st.integers(1, 25),
+)
+def test_what_is_missing_and_what_is_there_cover_every_key_once(
+    cuts: list[int], left_out: set[int], start: int, length: int, size: int
+) -> None:
+    ranges = [pair for number, pair in enumerate(pairwise(sorted(cuts))) if number not in left_out]
+    present = [partitions.Leaf("", low, high, 0, 0) for low, high in ranges]
+
+    made = list(partitions._gaps(present, start, start + length, size))
+
+    covered = [key for low, high in [*ranges, *made] for key in range(low, high)]
+    assert len(covered) == len(set(covered))
+    assert set(range(start, start + length + 1)) <= set(covered)
+    assert all(high - low <= size for low, high in made)
 
 
 def test_a_quick_week_gets_more_room() -> None:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -262,6 +263,14 @@ def test_a_folder_with_the_events_of_another_log_is_refused(nodes: list[uuid.UUI
         archive_all()
 
     assert not outbox_models.Archive.objects.exists()
+
+
+def test_a_directory_that_takes_no_files_is_named(nodes: list[uuid.UUID], settings: Any, tmp_path: Path) -> None:
+    settings.EVENTS_ARCHIVE_DIR = tmp_path / "file"
+    settings.EVENTS_ARCHIVE_DIR.write_text("")
+
+    with pytest.raises(CommandError, match=r"can't be written \(Not a directory\); see RUSTOK_EVENTS_ARCHIVE_DIR"):
+        call_command("events_partition", "archive", "--quiet")
 
 
 def test_a_log_with_holes_is_not_archived(nodes: list[uuid.UUID]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
@@ -20,10 +21,12 @@ log = structlog.get_logger(__name__)
 SHORTEST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.25
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
+TICK_SECONDS = 1.0
 
 
 def _follow() -> int:
-    return outbox_tasks.sequence() + runner.advance_all()
+    """A tick, then the consumers for a second at most: the list of open transactions a tick looks up stays short."""
+    return outbox_tasks.sequence() + runner.advance_all(deadline=time.monotonic() + TICK_SECONDS)
 
 
 # Each has a thread, a connection and failures of its own: a bus that hangs delays no projection.
