@@ -56,7 +56,8 @@ test: env ## run the tests (ARGS="…" goes to pytest)
 	$(PYTHON) -m pytest $(ARGS)
 
 .PHONY: check
-check: env lint types ## all that CI demands: lint, types, floors, settings page, tests with coverage
+check: env lint types ## all that CI demands: lint, types, floors, event schemas, reference pages, tests with coverage
+	$(PYTHON) manage.py events_schema check
 	$(PYTHON) manage.py docs_reference --check
 	$(MAKE) test ARGS="-n 2 --cov --cov-report=term"
 
@@ -78,6 +79,10 @@ format: env ## format the code and fix what can be fixed by itself
 .PHONY: benchmark
 benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for your own file)
 	$(PYTHON) tests/benchmarks/import_shopify.py $(filter-out -n 2,$(ARGS))
+
+.PHONY: bench-events
+bench-events: env ## measure the event core against ceilings of the same run (ARGS="--part writing")
+	$(PYTHON) -m tests.benchmarks.events $(filter-out -n 2,$(ARGS))
 
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay

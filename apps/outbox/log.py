@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from apps.events import envelope
+from apps.events import envelope, registry
 from apps.outbox import archived
 
 _COLUMNS = """p.position, l.event_id, l.tenant_id, l.aggregate_type, l.aggregate_id, l.version, l.type,
@@ -69,6 +69,7 @@ def read_window(
     *, after: int, until: int, types: Sequence[str], lane_low: int = 0, lane_high: int = envelope.LANES - 1
 ) -> list[envelope.Event]:
     """Events with after < position <= until in position order, as they were stored."""
+    types = registry.stored_names(types)
     with transaction.atomic(savepoint=False):
         cold = archived.cold_until()
         before: list[envelope.Event] = []
@@ -119,6 +120,7 @@ def read_by_aggregate(
     Of all tenants and aggregates in the lanes, or of those given. Memory is bounded by `chunk_size` streams, and by the
     budget of `archived` where part of the log is cold.
     """
+    types = registry.stored_names(types)
     parameters: dict[str, Any] = {
         "after": 0,
         "until": until,
@@ -161,6 +163,7 @@ def _read_tables(part: archived.Part, parameters: dict[str, Any], chunk_size: in
 
 def count(*, until: int, types: Sequence[str]) -> int:
     """How many events of these types stand at or below a position."""
+    types = registry.stored_names(types)
     with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         cold = archived.cold_until()
         cursor.execute(COUNT, {"after": cold, "until": until, "types": list(types)})

@@ -29,7 +29,7 @@ DROP INDEX outbox_tick_at; DROP INDEX outbox_tick_position; ALTER TABLE outbox_t
 
 
 class Migration(migrations.Migration):
-    dependencies = [("outbox", "0001_initial")]
+    dependencies = [("outbox", "0002_append_one")]
 
     operations = [
         migrations.RunSQL(SMALLER, migrations.RunSQL.noop),
