@@ -217,11 +217,39 @@ class Environment(BaseSettings):
         description="How long the generation that was live before a rebuild follows on, to roll back to; 0 drops it.",
         json_schema_extra=_unit("hours"),
     )
+    events_partition_size: int = Field(
+        default=10_000_000,
+        ge=1,
+        description="Events in one partition of the log, the unit of archiving; it holds for new partitions.",
+        json_schema_extra=_unit("events"),
+    )
+    events_hot_days: float | None = Field(
+        default=None,
+        ge=0,
+        description="Age at which full partitions of the log are archived to files and dropped from the database.",
+        json_schema_extra={"default_text": "events stay in the database for ever", **_unit("days")},
+    )
+    events_effect_days: float = Field(
+        default=30,
+        ge=0,
+        description="How long the record of an effect that was done is kept.",
+        json_schema_extra=_unit("days"),
+    )
+    events_archive_dir: Path | None = Field(
+        default=None,
+        description="Where archived events are; every process that reads the log needs it, and backups too.",
+        json_schema_extra={"default_text": "`archive` in the data directory", **_unit("path")},
+    )
 
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return CHECKOUT / value.expanduser()
+
+    @field_validator("events_archive_dir")
+    @classmethod
+    def _absolute_if_set(cls, value: Path | None) -> Path | None:
+        return CHECKOUT / value.expanduser() if value else None
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -254,6 +282,10 @@ class Environment(BaseSettings):
         if not self.allowed_hosts and self.profile is not Profile.PRODUCTION:
             self.allowed_hosts.extend(DEVELOPMENT_HOSTS)
         return self
+
+    @property
+    def chosen_archive_dir(self) -> Path:
+        return self.events_archive_dir or self.data_dir / "archive"
 
     @property
     def chosen_log_format(self) -> Literal["console", "json"]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import structlog
 from celery import shared_task
 from django.conf import settings
 from django.db.models import Min
+from django.utils import timezone
 
 from apps.consumers import generations, models, projections, rebuild, runner, sending
 from apps.events import bus
@@ -64,6 +66,17 @@ def retire_generations() -> None:
     for projection in projections.all_projections():
         generations.retire_old_standbys(projection)
         generations.sweep(projection)
+
+
+@shared_task(name="consumers.forget_effects", ignore_result=True)
+def forget_effects() -> int:
+    """Delete the records of effects done longer ago than RUSTOK_EVENTS_EFFECT_DAYS; returns how many.
+
+    Their positions are below the checkpoint of their consumer: nothing plans them again.
+    """
+    before = timezone.now() - timedelta(days=settings.EVENTS_EFFECT_DAYS)
+    count, _ = models.Effect.objects.filter(state="done", done_at__lt=before).delete()
+    return count
 
 
 def nudge() -> None:
