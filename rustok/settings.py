@@ -208,6 +208,8 @@ EVENTS_BREAKER_AGGREGATES = ENVIRONMENT.events_breaker_aggregates
 EVENTS_SHARDS = ENVIRONMENT.events_shards
 EVENTS_ROLLBACK_HOURS = ENVIRONMENT.events_rollback_hours
 
+FAILPOINT = ENVIRONMENT.failpoint
+
 # --- Celery -------------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = CONNECTIONS.celery_broker_url

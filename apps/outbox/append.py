@@ -14,7 +14,7 @@ import orjson
 from django.db import connection, transaction
 
 from apps.events import envelope, registry
-from apps.kernel import context, errors
+from apps.kernel import context, errors, failpoints
 from apps.outbox import wake
 
 # Within one statement the head of each aggregate is locked before its rows draw their ids, so that per aggregate
@@ -182,7 +182,13 @@ def _flush(pending: Sequence[_Pending]) -> None:
     if any(written != len(pending) for _, written in heads.values()):
         raise RuntimeError(f"{len(pending)} events were to be written; the transaction is rolled back")
     _check_expected_versions(pending, {key: version for key, (version, _) in heads.items()})
-    transaction.on_commit(wake.committed, robust=True)
+    transaction.on_commit(_committed, robust=True)
+    failpoints.reach("append.before_commit")
+
+
+def _committed() -> None:
+    failpoints.reach("append.after_commit")
+    wake.committed()
 
 
 def _check_expected_versions(pending: Sequence[_Pending], heads: dict[tuple[uuid.UUID, str, uuid.UUID], int]) -> None:

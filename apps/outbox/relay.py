@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection
 
 from apps.events import bus
+from apps.kernel import failpoints
 from apps.outbox import sequencer
 
 SINK = "bus"
@@ -60,6 +61,7 @@ def publish_pending(transport: bus.Bus, *, deadline: float | None = None) -> int
             if not rows:
                 break
             transport.publish([_to_message(row) for row in rows])
+            failpoints.reach("relay.after_publish_before_move")
             if not _move(reached, rows[-1][0], fence):
                 break  # the lease went to another relay, which has these positions in hand
             reached = rows[-1][0]

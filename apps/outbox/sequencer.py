@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from django.db import IntegrityError, connection, transaction
 
+from apps.kernel import failpoints
+
 GENESIS = """
 INSERT INTO outbox_tick (prev, epoch, timeline, snap, last_position, n, id_floor, lsn)
 SELECT 0, 1, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), '3:3:', 0, 0, 0, pg_current_wal_lsn()
@@ -76,6 +78,8 @@ def _tick() -> int:
             if cursor.rowcount:
                 cursor.execute(TICK)
                 row = cursor.fetchone()
+        failpoints.reach("sequencer.before_commit")
+    failpoints.reach("sequencer.after_commit")
     return int(row[0]) if row else 0
 
 
