@@ -1,0 +1,224 @@
+"""Mistakes one could make in the event core, each a small edit of its code or its tables; `test_mutants` shows that
+each is noticed. docs/explanation/event-core-tests.md lists them."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from apps.consumers import effects, folding, rebuild, runner
+from apps.outbox import append, relay, sequencer
+
+
+class Stale(LookupError):
+    """The code a mutant edits is no longer there: the mutant has to follow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace text in a constant, or in the source of a function, of a module; every pair once or more."""
+
+    module: ModuleType
+    name: str
+    pairs: tuple[tuple[str, str], ...]
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Raises Stale when the text to be replaced is not there."""
+        original = getattr(self.module, self.name)
+        text = original if isinstance(original, str) else textwrap.dedent(inspect.getsource(original))
+        for old, new in self.pairs:
+            if old not in text:
+                raise Stale(f"{self.module.__name__}.{self.name} has no {old!r}")
+            text = text.replace(old, new)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(self.module, self.name, text if isinstance(original, str) else self._compiled(text))
+            yield
+
+    def _compiled(self, source: str) -> Any:
+        namespace = dict(vars(self.module))
+        # Names must be looked up in the module when it runs, for other patches to be seen: hence its own globals.
+        exec(compile(f"from __future__ import annotations\n{source}", self.module.__file__ or "", "exec"), namespace)  # noqa: S102
+        made = namespace[self.name]
+        bound = FunctionType(made.__code__, vars(self.module), made.__name__, made.__defaults__)
+        bound.__kwdefaults__ = made.__kwdefaults__
+        return bound
+
+
+@dataclass(frozen=True, slots=True)
+class Tampering:
+    """Another definition of the tables, taken back afterwards."""
+
+    there: str
+    back: str
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        with connection.cursor() as cursor:
+            cursor.execute(self.there)
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute(self.back)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`scene` of `scenes` shows the mistake by breaking the promise `caught_by`."""
+
+    name: str
+    scene: str
+    caught_by: str
+    how: tuple[Edit | Tampering, ...]
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for change in self.how:
+                stack.enter_context(change.applied())
+            yield
+
+
+# Where a mutant puts more in than a word.
+TICK_IN_TWO = (
+    """        cursor.execute(TICK)
+        row = cursor.fetchone()
+""",
+    """        cursor.execute(TICK.split("INSERT INTO outbox_tick")[0] + "SELECT n FROM c")
+        row = cursor.fetchone()
+        cursor.execute(
+            "INSERT INTO outbox_tick (prev, epoch, timeline, snap, last_position, n, id_floor, lsn) "
+            "SELECT tick_id, epoch, timeline, pg_current_snapshot(), last_position + %s, %s, id_floor, lsn "
+            "FROM outbox_tick ORDER BY tick_id DESC LIMIT 1 RETURNING n", row + row)
+        row = cursor.fetchone()
+""",
+)
+MOVED_AFTER = """        failpoints.reach("runner.after_apply_before_move")
+        _move(run, position, until)
+"""
+MOVED_FIRST = (
+    """        if projection:
+            _apply(""",
+    """        _move(run, position, until)
+    with transaction.atomic():
+        if projection:
+            _apply(""",
+)
+TOLD_BY_A_REBUILD = (
+    """
+    build.on_progress("fold", _folded(build), total)
+""",
+    """
+    from apps.consumers import effects
+    for effect in effects.all_effects():
+        seen = log.read_window(after=0, until=sequencer.head(), types=effect.types)
+        effects.write(effect, effects.plan_stream(effect, seen)[0], is_live=True)
+""",
+)
+ID_DRAWN_FIRST = (
+    ("SELECT * FROM unnest(", "SELECT nextval('outbox_log_id_seq') AS id, e.* FROM unnest("),
+    ("INSERT INTO outbox_log (tenant_id", "INSERT INTO outbox_log (id, tenant_id"),
+    ("occurred_at, data)\n    SELECT e.", "occurred_at, data)\n    OVERRIDING SYSTEM VALUE\n    SELECT e.id, e."),
+)
+XID_ORDER = (("SELECT l.id, l.lane", "SELECT l.id, l.lane, l.xid"), ("ORDER BY id", "ORDER BY xid, id"))
+
+MUTANTS = [
+    Mutant(
+        "events of a tick ordered by transaction, then id",
+        "the_older_transaction_writes_second",
+        "I4",
+        (Edit(sequencer, "TICK", XID_ORDER),),
+    ),
+    Mutant(
+        "xmin in place of the stored transaction id",
+        "a_slow_transaction_appends_in_a_savepoint",
+        "I2",
+        (Edit(sequencer, "TICK", (("l.xid", "l.xmin::text::xid8"),)),),
+    ),
+    Mutant(
+        "ids drawn in blocks of fifty",
+        "two_sessions_take_turns_on_one_aggregate",
+        "I4",
+        (
+            Tampering(
+                "ALTER TABLE outbox_log ALTER COLUMN id SET CACHE 50",
+                "ALTER TABLE outbox_log ALTER COLUMN id SET CACHE 1",
+            ),
+        ),
+    ),
+    Mutant(
+        "two statements for one tick",
+        "a_writer_commits_in_the_middle_of_a_tick",
+        "I2",
+        (Edit(sequencer, "_tick", (TICK_IN_TWO,)),),
+    ),
+    Mutant(
+        "ids drawn before the aggregate is locked",
+        "a_writer_waits_for_the_aggregate",
+        "I4",
+        (Edit(append, "APPEND", ID_DRAWN_FIRST),),
+    ),
+    Mutant(
+        "no id floor after a restore",
+        "the_counter_of_a_restored_cluster_reaches_old_events",
+        "I2",
+        (Edit(sequencer, "TICK", ((" AND l.id > h.id_floor", ""),)),),
+    ),
+    Mutant(
+        "two ticks may continue the same one",
+        "two_sequencers_tick_at_once",
+        "I2",
+        (
+            Edit(sequencer, "GENESIS", ((" ON CONFLICT (prev) DO NOTHING", ""),)),
+            Tampering(
+                "ALTER TABLE outbox_tick DROP CONSTRAINT outbox_tick_prev_key",
+                "DELETE FROM outbox_tick; ALTER TABLE outbox_tick ADD CONSTRAINT outbox_tick_prev_key UNIQUE (prev)",
+            ),
+        ),
+    ),
+    Mutant(
+        "the checkpoint moved before the events are applied",
+        "a_consumer_dies_while_it_applies",
+        "I6",
+        (Edit(runner, "_advance_window", (MOVED_FIRST, (MOVED_AFTER, ""))),),
+    ),
+    Mutant(
+        "no version guard",
+        "an_old_event_is_delivered_again",
+        "I7",
+        (Edit(folding, "fold", (("event.version <= current.version", "False"),)),),
+    ),
+    Mutant(
+        "no effect floor",
+        "an_effect_reads_what_lies_below_its_floor",
+        "I8",
+        (Edit(effects, "WRITE", (("WHERE e.position > c.effect_floor", ""),)),),
+    ),
+    Mutant(
+        "effects planned by a replay",
+        "effects_are_replayed",
+        "I8",
+        (Edit(effects, "write", (("if not is_live or not planned", "if not planned"),)),),
+    ),
+    Mutant(
+        "effects planned by a rebuild",
+        "everything_is_rebuilt",
+        "I8",
+        (Edit(rebuild, "_fold", (TOLD_BY_A_REBUILD,)),),
+    ),
+    Mutant(
+        "the relay's cursor moved without compare-and-set",
+        "a_relay_stalls_and_another_takes_over",
+        "I10",
+        (Edit(relay, "MOVE", ((" AND fence = %(fence)s AND position = %(position)s", ""),)),),
+    ),
+]
