@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from apps.consumers import generations, models, projections, rebuild, replay, ru
 from apps.content import events as content
 from apps.events import bus, envelope
 from apps.outbox import append, relay, sequencer
+from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
 from tests.faults import invariants
@@ -35,8 +37,11 @@ class Stage:
     """A tenant, and connections of their own to the database of the test; a statement that hangs fails."""
 
     def __init__(self) -> None:
-        self.tenant = factories.make_tenant(currency="EUR", settings={"notice_email": "stock@acme.test"})
         self._opened: list[psycopg.Connection[Any]] = []
+
+    @cached_property
+    def tenant(self) -> tenants.Tenant:
+        return factories.make_tenant(currency="EUR", settings={"notice_email": "stock@acme.test"})
 
     def connect(self, database: str | None = None) -> psycopg.Connection[Any]:
         parameters = connection.get_connection_params()
