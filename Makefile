@@ -79,6 +79,10 @@ format: env ## format the code and fix what can be fixed by itself
 benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for your own file)
 	$(PYTHON) tests/benchmarks/import_shopify.py $(filter-out -n 2,$(ARGS))
 
+.PHONY: soak
+soak: env ## kill parts of the whole product at random and check every promise (MINUTES=10 SEED=7 REPORT=file.json)
+	$(PYTHON) -m tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--json $(REPORT))
+
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay
 	@$(PYTHON) manage.py services stop
