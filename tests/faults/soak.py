@@ -344,9 +344,8 @@ def main() -> int:
 
         factories.make_tenant(slug=TENANT, currency="EUR", settings={"notice_email": "stock@example.test"})
         began = time.monotonic()
-        soak = Soak(
-            stack, seconds=options.minutes * 60, seed=options.seed, writers=options.writers, runners=options.runners
-        )
+        seconds = options.minutes * 60
+        soak = Soak(stack, seconds=seconds, seed=options.seed, writers=options.writers, runners=options.runners)
         report = soak.run()
         report.seconds = round(time.monotonic() - began, 1)
     print(report.tell())
