@@ -87,6 +87,10 @@ soak: env ## kill parts of the whole product at random and check every promise (
 rebuild-proof: env ## rebuild under reads, killed at every step, and prove the documents equal (EVENTS=1000000 REPORT=file.json)
 	$(PYTHON) -m tests.faults.rebuild_proof --events $(or $(EVENTS),1000000) $(if $(REPORT),--json $(REPORT))
 
+.PHONY: bench-events
+bench-events: env ## measure the event core against ceilings of the same run (ARGS="--part writing")
+	$(PYTHON) -m tests.benchmarks.events $(filter-out -n 2,$(ARGS))
+
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay
 	@$(PYTHON) manage.py services stop

@@ -240,6 +240,7 @@ def _begin(projection: projections.Projection, source: str, shards: int, *, is_w
 
 def _fold(build: _Build) -> None:
     total = forecast(build.projection, source=_generation(build).source).events
+    build.on_progress("fold", _folded(build), total)
     lanes = max(1, min(envelope.LANES, STEP_EVENTS * envelope.LANES // max(total, 1)))
     shards = list(_checkpoints(build).values_list("shard", flat=True))
     with _helpers(build, shards[1 : build.shards], lanes):

@@ -39,13 +39,13 @@ class Progress:
 
     def relabel(self, label: str) -> None:
         """Begin another part of the work: counted, timed and named by itself."""
-        if self.done:
-            self.finish()
+        self.finish()
         self.label, self.done, self.total = label, 0, None
         self._started = time.monotonic()
 
     def finish(self) -> None:
-        if not self._quiet:
+        """The last line; none where nothing was to be done."""
+        if self.done and not self._quiet:
             self._show()
             if self._on_one_line:
                 self._stream.write("\n")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-import orjson
 from django.db import connection, transaction
 
 from apps.events import envelope, registry
@@ -22,8 +21,8 @@ from apps.outbox import wake
 APPEND = """
 WITH e AS MATERIALIZED (
     SELECT * FROM unnest(
-        %(tenant_ids)s::uuid[], %(aggregate_types)s::text[], %(aggregate_ids)s::uuid[], %(lanes)s::smallint[],
-        %(types)s::text[], %(schema_versions)s::smallint[], %(occurred)s::timestamptz[], %(data)s::text[]
+        %(tenant_id)s::uuid[], %(aggregate_type)s::text[], %(aggregate_id)s::uuid[], %(lane)s::smallint[],
+        %(type)s::text[], %(schema_version)s::smallint[], %(occurred_at)s::timestamptz[], %(data)s::text[]
     ) WITH ORDINALITY AS e(tenant_id, aggregate_type, aggregate_id, lane, type, schema_version, occurred_at, data, i)
 ), counted AS (
     SELECT tenant_id, aggregate_type, aggregate_id, count(*)::int AS n FROM e GROUP BY 1, 2, 3
@@ -48,6 +47,15 @@ WITH e AS MATERIALIZED (
 )
 SELECT tenant_id, aggregate_type, aggregate_id, version, (SELECT count(*) FROM logged) FROM heads
 """
+# The same for one event, which most transactions have, with plans kept by the database. migrations/0002
+APPEND_ONE = """
+SELECT outbox_append_one(
+    %(tenant_id)s, %(aggregate_type)s, %(aggregate_id)s, %(lane)s::smallint, %(type)s, %(schema_version)s::smallint,
+    %(occurred_at)s, %(data)s, %(actor)s, %(correlation_id)s, %(causation_id)s)
+"""
+
+
+type Key = tuple[uuid.UUID, str, uuid.UUID]
 
 
 class TransactionRequired(RuntimeError):
@@ -74,7 +82,7 @@ class _Pending:
     expected_version: int | None
 
     @property
-    def key(self) -> tuple[uuid.UUID, str, uuid.UUID]:
+    def key(self) -> Key:
         return self.tenant_id, self.aggregate_type, self.aggregate_id
 
 
@@ -161,27 +169,8 @@ def _savepoints() -> list[str]:
 def _flush(pending: Sequence[_Pending]) -> None:
     if not pending:
         return
-    acting = context.current()
-    types = [registry.type_of(entry.payload) for entry in pending]
-    parameters: dict[str, Any] = {
-        "tenant_ids": [entry.tenant_id for entry in pending],
-        "aggregate_types": [entry.aggregate_type for entry in pending],
-        "aggregate_ids": [entry.aggregate_id for entry in pending],
-        "lanes": [envelope.lane_of(entry.tenant_id, entry.aggregate_id) for entry in pending],
-        "types": [entry.name for entry in types],
-        "schema_versions": [entry.version for entry in types],
-        "occurred": [entry.occurred_at for entry in pending],
-        "data": [orjson.dumps(entry.payload.model_dump(mode="json")).decode() for entry in pending],
-        "actor": acting.actor,
-        "correlation_id": acting.correlation_id,
-        "causation_id": acting.causation_id,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(APPEND, parameters)
-        heads = {(row[0], row[1], row[2]): (row[3], row[4]) for row in cursor.fetchall()}
-    if any(written != len(pending) for _, written in heads.values()):
-        raise RuntimeError(f"{len(pending)} events were to be written; the transaction is rolled back")
-    _check_expected_versions(pending, {key: version for key, (version, _) in heads.items()})
+    heads = _append_one(pending[0]) if len(pending) == 1 else _append_all(pending)
+    _check_expected_versions(pending, heads)
     transaction.on_commit(_committed, robust=True)
     failpoints.reach("append.before_commit")
 
@@ -191,8 +180,43 @@ def _committed() -> None:
     wake.committed()
 
 
-def _check_expected_versions(pending: Sequence[_Pending], heads: dict[tuple[uuid.UUID, str, uuid.UUID], int]) -> None:
-    counts: dict[tuple[uuid.UUID, str, uuid.UUID], int] = {}
+def _append_one(entry: _Pending) -> dict[Key, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(APPEND_ONE, _row(entry) | _acting())
+        return {entry.key: cursor.fetchone()[0]}
+
+
+def _append_all(pending: Sequence[_Pending]) -> dict[Key, int]:
+    rows = [_row(entry) for entry in pending]
+    with connection.cursor() as cursor:
+        cursor.execute(APPEND, {name: [row[name] for row in rows] for name in rows[0]} | _acting())
+        heads = {(row[0], row[1], row[2]): (row[3], row[4]) for row in cursor.fetchall()}
+    if any(written != len(pending) for _, written in heads.values()):
+        raise RuntimeError(f"{len(pending)} events were to be written; the transaction is rolled back")
+    return {key: version for key, (version, _) in heads.items()}
+
+
+def _acting() -> dict[str, Any]:
+    acting = context.current()
+    return {"actor": acting.actor, "correlation_id": acting.correlation_id, "causation_id": acting.causation_id}
+
+
+def _row(entry: _Pending) -> dict[str, Any]:
+    event_type = registry.type_of(entry.payload)
+    return {
+        "tenant_id": entry.tenant_id,
+        "aggregate_type": entry.aggregate_type,
+        "aggregate_id": entry.aggregate_id,
+        "lane": envelope.lane_of(entry.tenant_id, entry.aggregate_id),
+        "type": event_type.name,
+        "schema_version": event_type.version,
+        "occurred_at": entry.occurred_at,
+        "data": entry.payload.model_dump_json(),
+    }
+
+
+def _check_expected_versions(pending: Sequence[_Pending], heads: dict[Key, int]) -> None:
+    counts: dict[Key, int] = {}
     for entry in pending:
         counts[entry.key] = counts.get(entry.key, 0) + 1
     for entry in pending:

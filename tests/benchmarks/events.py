@@ -15,7 +15,7 @@ from dataclasses import asdict
 
 from tests.benchmarks.installation import CHECKOUT, Ratio, own_installation
 
-PARTS = ("reading", "latency")
+PARTS = ("writing", "latency", "reading")
 
 
 def main() -> None:
@@ -29,9 +29,11 @@ def main() -> None:
     ratios: list[Ratio] = []
     with own_installation():
         from tests import factories
-        from tests.benchmarks import reading
+        from tests.benchmarks import reading, writing
 
         tenant_id = factories.make_tenant().id
+        if "writing" in parts:
+            ratios += writing.appending(tenant_id, seconds=options.seconds / 6)
         if "latency" in parts:
             with events_run():
                 ratios += reading.latency(tenant_id, seconds=options.seconds, foreign_seconds=options.seconds * 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -45,7 +46,7 @@ def fill(tenant_id: uuid.UUID, *, nodes: int, events_each: int) -> int:
     """`nodes` published nodes with `events_each` (at least 2) events, committed and positioned; returns the head."""
     for low in range(1, nodes + 1, STEP_NODES):
         with transaction.atomic(), connection.cursor() as cursor:
-            parameters = {
+            parameters: dict[str, Any] = {
                 "tenant": tenant_id, "low": low, "high": min(low + STEP_NODES - 1, nodes), "each": events_each,
             }  # fmt: skip
             cursor.execute(NODES, parameters)

@@ -35,10 +35,7 @@ class Edit:
         """Raises Stale when the text to be replaced is not there."""
         original = getattr(self.module, self.name)
         text = original if isinstance(original, str) else textwrap.dedent(inspect.getsource(original))
-        for old, new in self.pairs:
-            if old not in text:
-                raise Stale(f"{self.module.__name__}.{self.name} has no {old!r}")
-            text = text.replace(old, new)
+        text = edited(f"{self.module.__name__}.{self.name}", text, self.pairs)
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(self.module, self.name, text if isinstance(original, str) else self._compiled(text))
             yield
@@ -72,13 +69,39 @@ class Tampering:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionEdit:
+    """Replace text in a function of the database, taken back afterwards."""
+
+    name: str
+    pairs: tuple[tuple[str, str], ...]
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Raises Stale when the text to be replaced is not there."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_get_functiondef(%s::regproc)", [self.name])
+            original = cursor.fetchone()[0]
+        with Tampering(edited(self.name, original, self.pairs), original).applied():
+            yield
+
+
+def edited(name: str, text: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    """Raises Stale."""
+    for old, new in pairs:
+        if old not in text:
+            raise Stale(f"{name} has no {old!r}")
+        text = text.replace(old, new)
+    return text
+
+
+@dataclass(frozen=True, slots=True)
 class Mutant:
     """`scene` of `scenes` shows the mistake by breaking the promise `caught_by`."""
 
     name: str
     scene: str
     caught_by: str
-    how: tuple[Edit | Tampering, ...]
+    how: tuple[Edit | FunctionEdit | Tampering, ...]
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -129,6 +152,14 @@ ID_DRAWN_FIRST = (
     ("INSERT INTO outbox_log (tenant_id", "INSERT INTO outbox_log (id, tenant_id"),
     ("occurred_at, data)\n    SELECT e.", "occurred_at, data)\n    OVERRIDING SYSTEM VALUE\n    SELECT e.id, e."),
 )
+ID_DRAWN_FIRST_OF_ONE = (
+    ("_version integer;\n", "_version integer;\n    _id bigint := nextval('outbox_log_id_seq');\n"),
+    ("INSERT INTO outbox_log (tenant_id", "INSERT INTO outbox_log (id, tenant_id"),
+    (
+        "VALUES (_tenant_id, _aggregate_type, _aggregate_id, _version",
+        "OVERRIDING SYSTEM VALUE\n    VALUES (_id, _tenant_id, _aggregate_type, _aggregate_id, _version",
+    ),
+)
 XID_ORDER = (("SELECT l.id, l.lane", "SELECT l.id, l.lane, l.xid"), ("ORDER BY id", "ORDER BY xid, id"))
 
 MUTANTS = [
@@ -162,8 +193,14 @@ MUTANTS = [
         (Edit(sequencer, "_tick", (TICK_IN_TWO,)),),
     ),
     Mutant(
-        "ids drawn before the aggregate is locked",
+        "the id of an event drawn before its aggregate is locked",
         "a_writer_waits_for_the_aggregate",
+        "I4",
+        (FunctionEdit("outbox_append_one", ID_DRAWN_FIRST_OF_ONE),),
+    ),
+    Mutant(
+        "the ids of several events drawn before their aggregates are locked",
+        "a_writer_of_several_events_waits_for_an_aggregate",
         "I4",
         (Edit(append, "APPEND", ID_DRAWN_FIRST),),
     ),

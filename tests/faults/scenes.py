@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
-import orjson
 import psycopg
 import pytest
 from django.db import connection
@@ -80,23 +79,26 @@ def append_all_on(
     connected: psycopg.Connection[Any], tenant_id: uuid.UUID, titled: Sequence[tuple[uuid.UUID, str]]
 ) -> None:
     """Several nodes in one statement. A title that starts with "new" creates its node."""
-    payloads = [_created(title) if title.startswith("new") else _retitled(title) for _, title in titled]
-    connected.execute(
-        append.APPEND,
-        {
-            "tenant_ids": [tenant_id] * len(titled),
-            "aggregate_types": [content.NODE] * len(titled),
-            "aggregate_ids": [node_id for node_id, _ in titled],
-            "lanes": [envelope.lane_of(tenant_id, node_id) for node_id, _ in titled],
-            "types": [name for name, _ in payloads],
-            "schema_versions": [1] * len(titled),
-            "occurred": [None] * len(titled),
-            "data": [orjson.dumps(payload.model_dump(mode="json")).decode() for _, payload in payloads],
-            "actor": "test",
-            "correlation_id": None,
-            "causation_id": None,
-        },
-    )
+    rows = [_row(tenant_id, node_id, title) for node_id, title in titled]
+    acting = {"actor": "test", "correlation_id": None, "causation_id": None}
+    if len(rows) == 1:
+        connected.execute(append.APPEND_ONE, rows[0] | acting)
+    else:
+        connected.execute(append.APPEND, {name: [row[name] for row in rows] for name in rows[0]} | acting)
+
+
+def _row(tenant_id: uuid.UUID, node_id: uuid.UUID, title: str) -> dict[str, Any]:
+    name, payload = _created(title) if title.startswith("new") else _retitled(title)
+    return {
+        "tenant_id": tenant_id,
+        "aggregate_type": content.NODE,
+        "aggregate_id": node_id,
+        "lane": envelope.lane_of(tenant_id, node_id),
+        "type": name,
+        "schema_version": 1,
+        "occurred_at": None,
+        "data": payload.model_dump_json(),
+    }
 
 
 def _created(title: str) -> tuple[str, Any]:
@@ -170,11 +172,19 @@ def a_writer_commits_in_the_middle_of_a_tick(stage: Stage) -> list[str]:
 
 
 def a_writer_waits_for_the_aggregate(stage: Stage) -> list[str]:
+    return _wait_for_the_aggregate(stage, others=[])
+
+
+def a_writer_of_several_events_waits_for_an_aggregate(stage: Stage) -> list[str]:
+    return _wait_for_the_aggregate(stage, others=[(uuid.UUID(int=2**128 - 1), "new other")])
+
+
+def _wait_for_the_aggregate(stage: Stage, others: list[tuple[uuid.UUID, str]]) -> list[str]:
     holder, waiter, node_id = stage.connect(), stage.connect(), uuid.uuid4()
     append_on(holder, stage.tenant.id, node_id, "new")
 
     def wait_and_write() -> None:
-        append_on(waiter, stage.tenant.id, node_id, "third")
+        append_all_on(waiter, stage.tenant.id, [(node_id, "third"), *others])
         waiter.commit()
 
     with beside(wait_and_write) as thread:

@@ -46,8 +46,8 @@ def append_on(connected: psycopg.Connection[Any], aggregate_id: uuid.UUID) -> No
     connected.execute(
         appending.APPEND,
         {
-            "tenant_ids": [TENANT], "aggregate_types": [content_events.TAG], "aggregate_ids": [aggregate_id],
-            "lanes": [0], "types": ["content.tag.created"], "schema_versions": [1], "occurred": [None],
+            "tenant_id": [TENANT], "aggregate_type": [content_events.TAG], "aggregate_id": [aggregate_id],
+            "lane": [0], "type": ["content.tag.created"], "schema_version": [1], "occurred_at": [None],
             "data": ['{"translations": []}'], "actor": "test", "correlation_id": None, "causation_id": None,
         },
     )  # fmt: skip
