@@ -56,7 +56,8 @@ test: env ## run the tests (ARGS="…" goes to pytest)
 	$(PYTHON) -m pytest $(ARGS)
 
 .PHONY: check
-check: env lint types ## all that CI demands: lint, types, floors, settings page, tests with coverage
+check: env lint types ## all that CI demands: lint, types, floors, event schemas, reference pages, tests with coverage
+	$(PYTHON) manage.py events_schema check
 	$(PYTHON) manage.py docs_reference --check
 	$(MAKE) test ARGS="-n 2 --cov --cov-report=term"
 

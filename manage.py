@@ -20,6 +20,7 @@ WITHOUT_SERVERS = {
     "dev",
     "diffsettings",
     "docs_reference",
+    "events_schema",
     "findstatic",
     "help",
     "makemessages",

@@ -163,10 +163,27 @@ class Environment(BaseSettings):
         json_schema_extra={"default_text": "the number in `VALKEY_URL`, else 0", **_unit("database number")},
     )
 
+    nats_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="NATS_URL",
+        description="`nats://` or `tls://` URL of a NATS 2.12 with JetStream in place of the embedded one. It may end "
+        "with `?ca=…&cert=…&key=…&credentials=…` (files) and `&replicas=…`.",
+        json_schema_extra={"default_text": "the embedded server; must be set in production where the bus is NATS"},
+    )
+
     # Events
-    events_transport: Literal["valkey", "memory"] = Field(
+    events_transport: Literal["valkey", "nats", "memory"] = Field(
         default="valkey",
-        description="The bus that carries positioned events to other processes. `memory` reaches this process only.",
+        description="The bus that carries positioned events to other processes: Valkey streams, NATS JetStream, or "
+        "`memory`, which reaches this process only.",
+    )
+    events_relay_shards: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Streams of the bus, each with a share of the lanes; as many processes can then publish at once. "
+        "The same in all processes.",
+        json_schema_extra=_unit("streams"),
     )
     events_batch_size: int = Field(
         default=1000,
@@ -240,6 +257,13 @@ class Environment(BaseSettings):
     def _is_valkey(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("nats_url")
+    @classmethod
+    def _is_nats(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("nats://", "tls://")):
+            raise ValueError("must start with nats:// or tls://")
         return value
 
     @model_validator(mode="after")
@@ -324,5 +348,7 @@ def _unsafe_in_production(environment: Environment) -> list[str]:
     if environment.debug:
         problems.append("RUSTOK_DEBUG is on: debug pages show secrets to visitors; unset it.")
     if environment.events_transport == "memory":
-        problems.append("RUSTOK_EVENTS_TRANSPORT=memory reaches one process only: use valkey.")
+        problems.append("RUSTOK_EVENTS_TRANSPORT=memory reaches one process only: use valkey or nats.")
+    if environment.events_transport == "nats" and environment.nats_url is None:
+        problems.append("NATS_URL is not set: the embedded NATS is for development and tests.")
     return problems

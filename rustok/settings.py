@@ -112,6 +112,7 @@ DATABASES = {
 }
 
 VALKEY_URL = CONNECTIONS.valkey_url
+NATS_URL = CONNECTIONS.nats_url
 
 CACHES = {
     "default": {
@@ -202,6 +203,7 @@ LOGGING = logs.configure(
 # --- Events -------------------------------------------------------------------------------------------------
 
 EVENTS_TRANSPORT = ENVIRONMENT.events_transport
+EVENTS_RELAY_SHARDS = ENVIRONMENT.events_relay_shards
 EVENTS_BATCH_SIZE = ENVIRONMENT.events_batch_size
 EVENTS_TIME_SLICE_SECONDS = ENVIRONMENT.events_time_slice_seconds
 EVENTS_BREAKER_AGGREGATES = ENVIRONMENT.events_breaker_aggregates

@@ -29,6 +29,8 @@ urlpatterns = [
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
     path("api/v1/auth/", include("apps.accounts.api")),
+    path("", include("apps.events.api")),
+    path("", include("apps.consumers.catalogue")),
     path(
         "api/schema",
         SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]),

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from apps.events import registry
+from pydantic import Field
+
+from apps.events import fields, registry
 
 PRODUCT = "commerce.product"
 CATEGORY = "commerce.category"
@@ -16,72 +18,78 @@ LOCATION = "commerce.location"
 
 
 class ProductTranslation(registry.Payload):
-    """`description` is sanitised HTML."""
+    """The words of a product in one language."""
 
-    locale: str
+    locale: fields.Locale
     title: str
     subtitle: str
-    handle: str
-    description: str
+    handle: fields.Slug
+    description: fields.Html
     meta_title: str
     meta_description: str
 
 
 class OptionValue(registry.Payload):
-    """`names` is the value by locale, such as {"en": "Red", "de": "Rot"}."""
+    """One value of an option, such as red."""
 
     id: uuid.UUID
-    position: int
-    names: dict[str, str]
+    position: fields.Order
+    names: Annotated[dict[str, str], Field(description='By locale, such as {"en": "Red", "de": "Rot"}.')]
 
 
 class Option(registry.Payload):
-    """`names` is the option's name by locale, such as {"en": "Colour"}."""
+    """What the variants of a product differ in, such as the colour."""
 
     id: uuid.UUID
-    position: int
-    names: dict[str, str]
+    position: fields.Order
+    names: Annotated[dict[str, str], Field(description='By locale, such as {"en": "Colour"}.')]
     values: list[OptionValue]
 
 
 class Image(registry.Payload):
+    """A picture of a product, where it lies and what it shows."""
+
     id: uuid.UUID
     url: str
     alt: str
-    position: int
+    position: fields.Order
 
 
 class Price(registry.Payload):
-    currency: str
-    amount: int
-    compare_at: int | None
+    """What a variant costs in one currency."""
+
+    currency: fields.Currency
+    amount: fields.MinorUnits
+    compare_at: Annotated[int | None, Field(description="The price before, in minor units; null when not on sale.")]
 
 
 class Stock(registry.Payload):
-    """`stocked` counts what is there, `reserved` what of it is promised."""
+    """How much of a variant there is at one location."""
 
     location_id: uuid.UUID
-    stocked: int
-    reserved: int
+    stocked: Annotated[int, Field(description="What is there.")]
+    reserved: Annotated[int, Field(description="What of it is promised.")]
 
 
 class VariantFields(registry.Payload):
-    """A variant without its prices and stock, which have events of their own. `value_ids` follow the options' order."""
+    """A variant without its prices and stock, which have events of their own."""
 
     id: uuid.UUID
-    position: int
+    position: fields.Order
     sku: str | None
     barcode: str
-    value_ids: list[uuid.UUID]
+    value_ids: Annotated[list[uuid.UUID], Field(description="One value of each option, in the options' order.")]
     weight_grams: int | None
-    inventory_policy: str
-    manage_inventory: bool
+    inventory_policy: Annotated[str, Field(description="`deny` sells no more than there is, `continue` does.")]
+    manage_inventory: Annotated[bool, Field(description="Whether stock is counted at all.")]
     requires_shipping: bool
     image_id: uuid.UUID | None
-    metadata: dict[str, Any]
+    metadata: fields.Metadata
 
 
 class Variant(VariantFields):
+    """A variant with its prices and stock."""
+
     prices: list[Price]
     stock: list[Stock]
 
@@ -92,7 +100,7 @@ class ProductFields(registry.Payload):
     vendor: str
     product_type: str
     tags: list[str]
-    metadata: dict[str, Any]
+    metadata: fields.Metadata
     is_gift_card: bool
     category_ids: list[uuid.UUID]
     translations: list[ProductTranslation]
@@ -114,60 +122,64 @@ class ProductUpdated(ProductFields):
 
 @registry.event("commerce.product.published")
 class ProductPublished(registry.Payload):
-    published_at: datetime
+    """The product can be seen in the storefront."""
+
+    published_at: fields.PublishedAt
 
 
 @registry.event("commerce.product.unpublished")
 class ProductUnpublished(registry.Payload):
-    """Back to draft."""
+    """The product went back to draft, out of the storefront."""
 
 
 @registry.event("commerce.product.archived")
 class ProductArchived(registry.Payload):
-    pass
+    """The product is out of sight and out of the merchants' way, kept."""
 
 
 @registry.event("commerce.product.deleted")
 class ProductDeleted(registry.Payload):
-    pass
+    """The product is gone with its variants."""
 
 
-@registry.event("commerce.variant.created")
+@registry.event("commerce.variant.created", aggregate=PRODUCT)
 class VariantCreated(Variant):
     """A variant was added to an existing product."""
 
 
-@registry.event("commerce.variant.updated")
+@registry.event("commerce.variant.updated", aggregate=PRODUCT)
 class VariantUpdated(VariantFields):
-    """Carries the variant but for its prices and stock."""
+    """Something of the variant but its prices and stock changed; carries all of that."""
 
 
-@registry.event("commerce.variant.deleted")
+@registry.event("commerce.variant.deleted", aggregate=PRODUCT)
 class VariantDeleted(registry.Payload):
+    """A variant is gone from its product."""
+
     variant_id: uuid.UUID
 
 
-@registry.event("commerce.price.updated")
+@registry.event("commerce.price.updated", aggregate=PRODUCT)
 class PriceUpdated(registry.Payload):
-    """The price in one currency; `new_amount` None means it was removed."""
+    """The price of a variant in one currency was set, changed or removed."""
 
     variant_id: uuid.UUID
-    currency: str
-    old_amount: int | None
-    new_amount: int | None
-    new_compare_at: int | None
+    currency: fields.Currency
+    old_amount: Annotated[int | None, Field(description="In minor units; null when there was no price.")]
+    new_amount: Annotated[int | None, Field(description="In minor units; null when the price was removed.")]
+    new_compare_at: Annotated[int | None, Field(description="In minor units; null when not on sale.")]
 
 
-@registry.event("commerce.inventory.updated")
+@registry.event("commerce.inventory.updated", aggregate=PRODUCT)
 class InventoryUpdated(registry.Payload):
-    """The quantity at a location was set or adjusted; `reserved` is what is promised of it afterwards."""
+    """The quantity of a variant at a location was set or adjusted."""
 
     variant_id: uuid.UUID
     location_id: uuid.UUID
     old_quantity: int
     new_quantity: int
-    reserved: int
-    reason: str
+    reserved: Annotated[int, Field(description="What is promised of it afterwards.")]
+    reason: Annotated[str, Field(description="The writer's word for why, such as `counted`, `adjusted`, `sold`.")]
 
 
 def _low_named(data: dict[str, Any]) -> dict[str, Any]:
@@ -175,114 +187,126 @@ def _low_named(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"sku": None, "product_title": "", "variant_title": "", "location_name": ""}
 
 
-@registry.event("commerce.inventory.low", version=2, upcasters={1: _low_named})
+@registry.event("commerce.inventory.low", version=2, upcasters={1: _low_named}, aggregate=PRODUCT)
 class InventoryLow(registry.Payload):
     """The available quantity fell to or below the level's threshold. Named in the tenant's default locale."""
 
     variant_id: uuid.UUID
     location_id: uuid.UUID
-    remaining: int
+    remaining: Annotated[int, Field(description="What is there and not promised.")]
     threshold: int
     sku: str | None
-    product_title: str
-    variant_title: str
-    location_name: str
+    product_title: Annotated[str, Field(description="Empty in events of version 1.")]
+    variant_title: Annotated[str, Field(description="Empty for the only variant, and in events of version 1.")]
+    location_name: Annotated[str, Field(description="Empty in events of version 1.")]
 
 
-@registry.event("commerce.inventory.reserved")
+@registry.event("commerce.inventory.reserved", aggregate=PRODUCT)
 class InventoryReserved(registry.Payload):
-    """`reserved` is the level's total after this reservation."""
+    """Some of a variant's stock at a location is promised until a time."""
 
     variant_id: uuid.UUID
     location_id: uuid.UUID
     reservation_id: uuid.UUID
     quantity: int
-    reserved: int
+    reserved: Annotated[int, Field(description="The level's total after this reservation.")]
     expires_at: datetime
 
 
-@registry.event("commerce.inventory.released")
+@registry.event("commerce.inventory.released", aggregate=PRODUCT)
 class InventoryReleased(registry.Payload):
-    """A reservation ended without a sale; `reason` is `released` or `expired`."""
+    """A reservation ended without a sale."""
 
     variant_id: uuid.UUID
     location_id: uuid.UUID
     reservation_id: uuid.UUID
     quantity: int
-    reserved: int
-    reason: str
+    reserved: Annotated[int, Field(description="The level's total afterwards.")]
+    reason: Annotated[str, Field(description="`released` or `expired`.")]
 
 
 class CategoryTranslation(registry.Payload):
-    locale: str
+    """The words of a category in one language."""
+
+    locale: fields.Locale
     name: str
-    handle: str
+    handle: fields.Slug
     description: str
 
 
 class CategoryState(registry.Payload):
-    parent_id: uuid.UUID | None
-    position: int
-    depth: int
+    """The whole category."""
+
+    parent_id: fields.Parent
+    position: fields.Order
+    depth: fields.Depth
     is_active: bool
     translations: list[CategoryTranslation]
 
 
 @registry.event("commerce.category.created")
 class CategoryCreated(CategoryState):
-    pass
+    """A category of products exists; carries all of it."""
 
 
 @registry.event("commerce.category.updated")
 class CategoryUpdated(CategoryState):
-    """Carries the whole category."""
+    """Something of the category changed, its place included; carries all of it."""
 
 
 @registry.event("commerce.category.deleted")
 class CategoryDeleted(registry.Payload):
-    pass
+    """The category is gone."""
 
 
 class CollectionTranslation(registry.Payload):
-    locale: str
+    """The words of a collection in one language."""
+
+    locale: fields.Locale
     title: str
-    handle: str
+    handle: fields.Slug
     description: str
 
 
 class CollectionState(registry.Payload):
+    """The collection but for its products."""
+
     translations: list[CollectionTranslation]
 
 
 @registry.event("commerce.collection.created")
 class CollectionCreated(CollectionState):
-    pass
+    """A collection exists, still empty."""
 
 
 @registry.event("commerce.collection.updated")
 class CollectionUpdated(CollectionState):
-    """Carries the whole collection but its products."""
+    """Something of the collection but its products changed; carries all of that."""
 
 
 @registry.event("commerce.collection.deleted")
 class CollectionDeleted(registry.Payload):
-    pass
+    """The collection is gone; its products stay."""
 
 
 @registry.event("commerce.collection.product_added")
 class CollectionProductAdded(registry.Payload):
+    """A product is in the collection, at this place of it."""
+
     product_id: uuid.UUID
-    position: int
+    position: fields.Order
 
 
 @registry.event("commerce.collection.product_removed")
 class CollectionProductRemoved(registry.Payload):
+    """A product is no longer in the collection."""
+
     product_id: uuid.UUID
 
 
 @registry.event("commerce.location.created")
 class LocationCreated(registry.Payload):
-    """A place where stock is kept."""
+    """There is a place where stock is kept."""
 
     code: str
     name: str

@@ -49,9 +49,11 @@ def fold(
 
 
 def upcast(event: envelope.Event) -> envelope.Event:
-    """The event with its data at the newest version of its type. Raises registry.UnknownEventType."""
-    data = registry.upcast(event.type, event.schema_version, event.data)
-    return event if data is event.data else event._replace(data=data)
+    """The event under today's name of its type, its data at the newest version. Raises registry.UnknownEventType."""
+    entry = registry.get(event.type)
+    if event.schema_version == entry.version and event.type == entry.name:
+        return event
+    return event._replace(type=entry.name, data=registry.upcast(event.type, event.schema_version, event.data))
 
 
 def build(

@@ -12,7 +12,7 @@ from django.db.models import Min
 from apps.consumers import generations, models, projections, rebuild, runner, sending
 from apps.events import bus
 from apps.kernel import errors, nudges
-from apps.outbox import relay
+from apps.outbox import readers, relay
 from apps.outbox import tasks as outbox_tasks
 
 log = structlog.get_logger(__name__)
@@ -85,9 +85,10 @@ def drain() -> int:
 
 
 def trim_bus() -> None:
-    """Drop from the bus what every consumer has read, a thousand positions at a time."""
+    """Drop from the bus what every consumer and every declared reader has read, a thousand positions at a time."""
     slowest = models.Checkpoint.objects.aggregate(slowest=Min("position"))["slowest"] or 0
-    below = min(slowest, relay.position()) // _TRIM_EVERY * _TRIM_EVERY
+    read = readers.slowest()
+    below = min(slowest, relay.position(), slowest if read is None else read) // _TRIM_EVERY * _TRIM_EVERY
     if below <= 0:
         return
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
-from typing import Any
+from typing import Annotated
 
-from apps.events import registry
+from pydantic import Field
+
+from apps.events import fields, registry
 
 NODE = "content.node"
 CATEGORY = "content.category"
@@ -14,26 +15,28 @@ TAG = "content.tag"
 
 
 class NodeTranslation(registry.Payload):
-    locale: str
+    """The words of a node in one language but for its body."""
+
+    locale: fields.Locale
     title: str
-    slug: str
+    slug: fields.Slug
     excerpt: str
 
 
 class NodeBody(registry.Payload):
-    """`body` is sanitised source text in `format` (markdown, html, plain) or, for json, the blocks as JSON text."""
+    """The body of a node in one language."""
 
-    locale: str
-    format: str
-    body: str
+    locale: fields.Locale
+    format: Annotated[str, Field(description="`markdown`, `html`, `plain` or `json`.")]
+    body: Annotated[str, Field(description="Sanitised source text in the format; for `json` the blocks as JSON text.")]
 
 
 class NodeFields(registry.Payload):
     """The language-neutral part of a node."""
 
-    kind: str
+    kind: Annotated[str, Field(description="The sort of node, such as `page` or `post`.")]
     author_name: str
-    metadata: dict[str, Any]
+    metadata: fields.Metadata
     category_ids: list[uuid.UUID]
 
 
@@ -41,9 +44,9 @@ class NodeFields(registry.Payload):
 class NodeCreated(NodeFields):
     """A node exists as a draft; publishing is an event of its own."""
 
-    parent_id: uuid.UUID | None
-    position: int
-    depth: int
+    parent_id: fields.Parent
+    position: fields.Order
+    depth: fields.Depth
     tag_ids: list[uuid.UUID]
     translations: list[NodeTranslation]
     bodies: list[NodeBody]
@@ -54,19 +57,19 @@ class NodeUpdated(NodeFields):
     """The language-neutral part changed; carries all of it."""
 
 
-@registry.event("content.translation.updated")
+@registry.event("content.translation.updated", aggregate=NODE)
 class TranslationUpdated(NodeTranslation):
     """Title, slug or excerpt in one locale were added or changed."""
 
 
-@registry.event("content.translation.removed")
+@registry.event("content.translation.removed", aggregate=NODE)
 class TranslationRemoved(registry.Payload):
     """The node is no longer translated into this locale; its body there is gone too."""
 
-    locale: str
+    locale: fields.Locale
 
 
-@registry.event("content.body.updated")
+@registry.event("content.body.updated", aggregate=NODE)
 class BodyUpdated(NodeBody):
     """The body in one locale was added or changed."""
 
@@ -75,24 +78,26 @@ class BodyUpdated(NodeBody):
 class NodeMoved(registry.Payload):
     """The node has another place in the tree."""
 
-    parent_id: uuid.UUID | None
-    position: int
-    depth: int
+    parent_id: fields.Parent
+    position: fields.Order
+    depth: fields.Depth
 
 
 @registry.event("content.node.published")
 class NodePublished(registry.Payload):
-    published_at: datetime
+    """The node can be seen by the public."""
+
+    published_at: fields.PublishedAt
 
 
 @registry.event("content.node.unpublished")
 class NodeUnpublished(registry.Payload):
-    """Back to draft."""
+    """The node went back to draft, out of the public's sight."""
 
 
 @registry.event("content.node.archived")
 class NodeArchived(registry.Payload):
-    """Out of sight and out of the editors' way, kept."""
+    """The node is out of sight and out of the editors' way, kept."""
 
 
 @registry.event("content.node.deleted")
@@ -100,82 +105,86 @@ class NodeDeleted(registry.Payload):
     """The node is gone; each deleted child has its own event."""
 
 
-@registry.event("content.tag.attached")
+@registry.event("content.tag.attached", aggregate=NODE)
 class TagAttached(registry.Payload):
-    """On the node's stream."""
+    """The node carries a tag."""
 
     tag_id: uuid.UUID
 
 
-@registry.event("content.tag.detached")
+@registry.event("content.tag.detached", aggregate=NODE)
 class TagDetached(registry.Payload):
-    """On the node's stream."""
+    """The node no longer carries a tag."""
 
     tag_id: uuid.UUID
 
 
-@registry.event("content.redirect.added")
+@registry.event("content.redirect.added", aggregate=NODE)
 class RedirectAdded(registry.Payload):
-    """On the node's stream: an old slug of this kind and locale leads here."""
+    """An old slug of the node's kind in a locale leads to the node."""
 
-    locale: str
-    slug: str
+    locale: fields.Locale
+    slug: fields.Slug
 
 
-@registry.event("content.redirect.removed")
+@registry.event("content.redirect.removed", aggregate=NODE)
 class RedirectRemoved(registry.Payload):
-    """On the node's stream: the old slug now belongs to another node."""
+    """The old slug now belongs to another node."""
 
-    locale: str
-    slug: str
+    locale: fields.Locale
+    slug: fields.Slug
 
 
 class TermTranslation(registry.Payload):
-    locale: str
+    """The words of a category or a tag in one language."""
+
+    locale: fields.Locale
     name: str
-    slug: str
+    slug: fields.Slug
     description: str = ""
 
 
 class CategoryState(registry.Payload):
-    """`taxonomy` is `category`, or the name of a custom one that came with an import."""
+    """The whole category."""
 
-    taxonomy: str
-    parent_id: uuid.UUID | None
-    position: int
-    depth: int
+    taxonomy: Annotated[str, Field(description="`category`, or the name of a custom one that came with an import.")]
+    parent_id: fields.Parent
+    position: fields.Order
+    depth: fields.Depth
     translations: list[TermTranslation]
 
 
 @registry.event("content.category.created")
 class CategoryCreated(CategoryState):
-    pass
+    """A category of content exists; carries all of it."""
 
 
 @registry.event("content.category.updated")
 class CategoryUpdated(CategoryState):
-    """Carries the whole category."""
+    """Something of the category changed, its place included; carries all of it."""
 
 
 @registry.event("content.category.deleted")
 class CategoryDeleted(registry.Payload):
-    pass
+    """The category is gone."""
 
 
 class TagState(registry.Payload):
+    """The whole tag."""
+
     translations: list[TermTranslation]
 
 
 @registry.event("content.tag.created")
 class TagCreated(TagState):
-    pass
+    """A tag exists; carries all of it."""
 
 
 @registry.event("content.tag.updated")
 class TagUpdated(TagState):
-    """Carries the whole tag."""
+    """Something of the tag changed; carries all of it."""
 
 
 @registry.event("content.tag.deleted")
 class TagDeleted(registry.Payload):
-    pass
+    """The tag is gone."""

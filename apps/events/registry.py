@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,33 +26,69 @@ class UnknownEventType(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One entry: `name` is `module.entity.verb`, `version` the newest, `upcasters[n]` turns version n into n + 1."""
+    """One entry: `name` is `module.entity.verb`, `version` the newest, `upcasters[n]` turns version n into n + 1.
+
+    `aggregate` is the type of the streams it is recorded on: `module.entity` unless it belongs to another one's stream.
+    `aliases` are names it was recorded under before.
+    """
 
     name: str
     version: int
     payload: type[Payload]
     upcasters: dict[int, Upcaster]
+    stream: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def aggregate(self) -> str:
+        return self.stream or self.name.rpartition(".")[0]
+
+    @property
+    def module(self) -> str:
+        return self.name.partition(".")[0]
+
+    def upcast(self, version: int, data: dict[str, Any]) -> dict[str, Any]:
+        """`data` of a version as the newest one. Raises UnknownEventType for a version that is newer still."""
+        if version > self.version:
+            raise UnknownEventType(f"{self.name} version {version} is newer than {self.version}, the newest known here")
+        for step in range(version, self.version):
+            data = self.upcasters[step](data)
+        return data
 
 
 _types: dict[str, EventType] = {}
 _names: dict[type[Payload], str] = {}
+_aliases: dict[str, str] = {}
 
 
 def event[P: Payload](
-    name: str, *, version: int = 1, upcasters: dict[int, Upcaster] | None = None
+    name: str,
+    *,
+    version: int = 1,
+    upcasters: dict[int, Upcaster] | None = None,
+    aggregate: str | None = None,
+    aliases: tuple[str, ...] = (),
 ) -> Callable[[type[P]], type[P]]:
-    """Register a payload class. Raises ValueError for a wrong name, a second registration or a gap in the upcasters."""
-    if not _TYPE.fullmatch(name):
-        raise ValueError(f'"{name}" is not an event name of the form module.entity.verb')
+    """Register a payload class.
+
+    Raises ValueError for a wrong name, a name or alias that is taken, or a gap in the upcasters.
+    """
+    for each in (name, *aliases):
+        if not _TYPE.fullmatch(each):
+            raise ValueError(f'"{each}" is not an event name of the form module.entity.verb')
     chain = upcasters or {}
     if sorted(chain) != list(range(1, version)):
-        raise ValueError(f"{name} is at version {version}: it needs one upcaster from each of 1..{version - 1}")
+        raise ValueError(
+            f"upcaster missing: {name} is at version {version}, it needs one upcaster from each of 1..{version - 1}"
+        )
 
     def register(payload: type[P]) -> type[P]:
-        if name in _types:
-            raise ValueError(f"{name} is already registered by {_types[name].payload.__qualname__}")
-        _types[name] = EventType(name, version, payload, chain)
+        for each in (name, *aliases):
+            if (owner := _find(each)) is not None:
+                raise ValueError(f"{each} is already registered by {owner.payload.__qualname__}")
+        _types[name] = EventType(name, version, payload, chain, aggregate, aliases)
         _names[payload] = name
+        _aliases.update(dict.fromkeys(aliases, name))
         return payload
 
     return register
@@ -64,11 +100,15 @@ def all_types() -> list[EventType]:
 
 
 def get(name: str) -> EventType:
-    """The entry of a type. Raises UnknownEventType."""
-    try:
-        return _types[name]
-    except KeyError:
-        raise UnknownEventType(f'event type "{name}" is not registered') from None
+    """The entry of a type, by its name or one it had before. Raises UnknownEventType."""
+    entry = _find(name)
+    if entry is None:
+        raise UnknownEventType(f'event type "{name}" is not registered')
+    return entry
+
+
+def _find(name: str) -> EventType | None:
+    return _types.get(_aliases.get(name, name))
 
 
 def type_of(payload: Payload) -> EventType:
@@ -79,11 +119,15 @@ def type_of(payload: Payload) -> EventType:
         raise UnknownEventType(f"{type(payload).__qualname__} is not registered with @registry.event") from None
 
 
+def stored_names(names: Iterable[str]) -> list[str]:
+    """Each name with the names the type was recorded under before: what to look for in the log."""
+    found: dict[str, None] = {}
+    for name in names:
+        entry = _find(name)
+        found |= dict.fromkeys((name, *(entry.aliases if entry else ())))
+    return list(found)
+
+
 def upcast(name: str, version: int, data: dict[str, Any]) -> dict[str, Any]:
     """`data` as the newest version of the type. Raises UnknownEventType for a type or version not known here."""
-    entry = get(name)
-    if version > entry.version:
-        raise UnknownEventType(f"{name} version {version} is newer than {entry.version}, the newest known here")
-    for step in range(version, entry.version):
-        data = entry.upcasters[step](data)
-    return data
+    return get(name).upcast(version, data)

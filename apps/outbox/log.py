@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from apps.events import envelope
+from apps.events import envelope, registry
 
 _COLUMNS = """p.position, l.event_id, l.tenant_id, l.aggregate_type, l.aggregate_id, l.version, l.type,
     l.schema_version, l.data, l.actor, l.correlation_id, l.causation_id, l.occurred_at, l.recorded_at"""
@@ -49,6 +49,7 @@ def read_window(
     *, after: int, until: int, types: Sequence[str], lane_low: int = 0, lane_high: int = envelope.LANES - 1
 ) -> list[envelope.Event]:
     """Events with after < position <= until in position order, as they were stored."""
+    types = registry.stored_names(types)
     with connection.cursor() as cursor:
         cursor.execute(
             WINDOW,
@@ -80,6 +81,7 @@ def read_by_aggregate(
 
     Of all tenants and aggregates in the lanes, or of those given. Memory is bounded by `chunk_size` streams.
     """
+    types = registry.stored_names(types)
     parameters: dict[str, Any] = {
         "until": until,
         "aggregate_types": list(aggregate_types),
@@ -98,6 +100,7 @@ def read_by_aggregate(
 
 def count(*, until: int, types: Sequence[str]) -> int:
     """How many events of these types stand at or below a position."""
+    types = registry.stored_names(types)
     with connection.cursor() as cursor:
         cursor.execute(COUNT, {"until": until, "types": list(types)})
         return int(cursor.fetchone()[0])

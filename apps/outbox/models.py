@@ -88,3 +88,11 @@ class SinkCursor(models.Model):
     lease_owner = models.TextField(default="")
     lease_until = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+
+class BusReader(models.Model):
+    """Somebody who reads the bus, and the position up to which it has; the bus is not trimmed above it."""
+
+    name = models.TextField(primary_key=True)
+    position = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from apps.events import registry
+from pydantic import Field
+
+from apps.events import fields, registry
 
 AGGREGATE = "tenants.tenant"
 
 
 class TenantState(registry.Payload):
-    slug: str
+    """A tenant's own data."""
+
+    slug: Annotated[str, Field(description="Names the tenant in addresses and commands.")]
     name: str
-    default_locale: str
-    currency: str
-    is_active: bool
+    default_locale: fields.Locale
+    currency: fields.Currency
+    is_active: Annotated[bool, Field(description="A tenant that is switched off answers no request.")]
     settings: dict[str, Any]
 
 
@@ -28,22 +32,30 @@ class TenantUpdated(TenantState):
     """A tenant's own data changed; carries all of it."""
 
 
-@registry.event("tenants.domain.added")
+@registry.event("tenants.domain.added", aggregate=AGGREGATE)
 class DomainAdded(registry.Payload):
+    """A host leads to the tenant."""
+
     host: str
 
 
-@registry.event("tenants.domain.removed")
+@registry.event("tenants.domain.removed", aggregate=AGGREGATE)
 class DomainRemoved(registry.Payload):
+    """A host no longer leads to the tenant."""
+
     host: str
 
 
-@registry.event("tenants.locale.enabled")
+@registry.event("tenants.locale.enabled", aggregate=AGGREGATE)
 class LocaleEnabled(registry.Payload):
-    locale: str
+    """The tenant publishes in this language too."""
+
+    locale: fields.Locale
     name: str
 
 
-@registry.event("tenants.locale.disabled")
+@registry.event("tenants.locale.disabled", aggregate=AGGREGATE)
 class LocaleDisabled(registry.Payload):
-    locale: str
+    """The tenant no longer publishes in this language."""
+
+    locale: fields.Locale

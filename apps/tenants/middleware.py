@@ -11,7 +11,10 @@ from apps.tenants import models, queries, scope
 
 HEADER = "X-Tenant"
 # These serve the installation, not a tenant; under `_OPTIONAL` a known host sets the scope, an unknown one is no error.
-_EXEMPT = ("/health", "/metrics", "/api/docs", "/api/schema", "/static/", "/favicon.ico")
+_EXEMPT = (
+    "/health", "/metrics", "/api/docs", "/api/schema", "/schemas", "/asyncapi.json", "/events/catalogue", "/static/",
+    "/favicon.ico",
+)  # fmt: skip
 _OPTIONAL = ("/admin/", "/api/v1/auth/")
 
 

@@ -11,6 +11,7 @@ from apps.events import registry
 def restored_catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(registry, "_types", dict(registry._types))
     monkeypatch.setattr(registry, "_names", dict(registry._names))
+    monkeypatch.setattr(registry, "_aliases", dict(registry._aliases))
     yield
 
 
@@ -48,6 +49,37 @@ def test_old_data_is_upcast_through_every_version() -> None:
     assert registry.upcast("test.order.placed", 1, {"cost": 5}) == {"amount": 500}
     assert registry.upcast("test.order.placed", 2, {"price": 5}) == {"amount": 500}
     assert registry.upcast("test.order.placed", 3, {"amount": 5}) == {"amount": 5}
+
+
+def test_a_renamed_type_is_found_and_upcast_under_its_old_name() -> None:
+    registry.event(
+        "test.order.placed",
+        version=2,
+        upcasters={1: lambda data: {"amount": data["cost"]}},
+        aliases=("test.order.made",),
+    )(Payload)
+
+    assert registry.get("test.order.made") is registry.get("test.order.placed")
+    assert registry.upcast("test.order.made", 1, {"cost": 5}) == {"amount": 5}
+    assert registry.stored_names(["test.order.placed", "x.y.z"]) == ["test.order.placed", "test.order.made", "x.y.z"]
+    assert [entry.name for entry in registry.all_types()].count("test.order.made") == 0
+
+
+def test_an_alias_that_is_taken_or_no_name_is_refused() -> None:
+    registry.event("test.order.placed", aliases=("test.order.made",))(Payload)
+
+    for name, aliases in (("test.order.made", ()), ("test.order.sent", ("test.order.made",))):
+        with pytest.raises(ValueError, match=r"test\.order\.made is already registered"):
+            registry.event(name, aliases=aliases)(Payload)
+    with pytest.raises(ValueError, match=r"module\.entity\.verb"):
+        registry.event("test.order.sent", aliases=("made",))(Payload)
+
+
+def test_an_event_is_recorded_on_the_stream_of_its_entity_unless_it_says_so() -> None:
+    registry.event("test.order.placed")(Payload)
+    registry.event("test.line.added", aggregate="test.order")(type("Added", (Payload,), {}))
+
+    assert registry.get("test.order.placed").aggregate == registry.get("test.line.added").aggregate == "test.order"
 
 
 def test_a_version_from_the_future_stops_the_reader() -> None:

@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 
 from apps.consumers import effects, folding, rebuild, runner
-from apps.outbox import append, relay, sequencer
+from apps.outbox import append, cursors, relay, sequencer
 
 
 class Stale(LookupError):
@@ -256,6 +256,12 @@ MUTANTS = [
         "the relay's cursor moved without compare-and-set",
         "a_relay_stalls_and_another_takes_over",
         "I10",
-        (Edit(relay, "MOVE", ((" AND fence = %(fence)s AND position = %(position)s", ""),)),),
+        (Edit(cursors, "MOVE", ((" AND fence = %(fence)s AND position = %(position)s", ""),)),),
+    ),
+    Mutant(
+        "a wiped bus not noticed",
+        "the_bus_is_wiped_while_nothing_is_written",
+        "I10",
+        (Edit(relay, "_has_lost", (("return transport.last", "return False and transport.last"),)),),
     ),
 ]

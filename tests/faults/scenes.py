@@ -22,7 +22,8 @@ from apps.commerce import consumers as commerce
 from apps.consumers import generations, models, projections, rebuild, replay, runner, tasks, writing
 from apps.content import events as content
 from apps.events import bus, envelope
-from apps.outbox import append, relay, sequencer
+from apps.events.bus import memory
+from apps.outbox import append, readers, relay, sequencer
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
@@ -305,7 +306,7 @@ def told_again() -> list[str]:
 # --- the relay ----------------------------------------------------------------------------------------------
 
 
-class StallingBus(bus.MemoryBus):
+class StallingBus(memory.MemoryBus):
     """The first publisher stalls until its lease is over and another one has passed it."""
 
     def __init__(self, meanwhile: Callable[[], None]) -> None:
@@ -313,8 +314,8 @@ class StallingBus(bus.MemoryBus):
         self._meanwhile: Callable[[], None] | None = meanwhile
         self.cursors: list[int] = []
 
-    def publish(self, messages: Sequence[bus.Message]) -> None:
-        super().publish(messages)
+    def publish(self, batch: bus.Batch, *, after: int = 0, shard: int = 0) -> None:
+        super().publish(batch, after=after, shard=shard)
         if self._meanwhile is not None:
             meanwhile, self._meanwhile = self._meanwhile, None
             meanwhile()
@@ -336,6 +337,18 @@ def a_relay_stalls_and_another_takes_over(stage: Stage) -> list[str]:
     cursors = [*transport.cursors, relay.position()]
     found = [] if cursors == sorted(cursors) else [f"I10: the cursor of the relay went back: {cursors}"]
     return found + invariants.on_the_bus(transport) + outcome()
+
+
+def the_bus_is_wiped_while_nothing_is_written(stage: Stage) -> list[str]:
+    transport = memory.MemoryBus()
+    readers.declare("elsewhere", at=0)
+    stage.write(uuid.uuid4(), "new", "second")
+    sequencer.assign_positions()
+    relay.publish_pending(transport)
+    transport.wipe()
+    relay.publish_pending(transport)
+    lacking = sequencer.head() - len(transport.read(0))
+    return [f"I10: the bus lacks {lacking} events a declared reader has not read"] if lacking else []
 
 
 # --- threads ------------------------------------------------------------------------------------------------

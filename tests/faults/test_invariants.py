@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from apps.consumers import generations, projections, tasks
-from apps.events import bus
+from apps.events.bus import memory
 from apps.outbox import relay
 from tests.faults import invariants, scenes
 
@@ -118,7 +118,7 @@ def test_an_event_put_in_below_what_was_seen_is_found(stage: scenes.Stage) -> No
 
 
 def test_a_message_that_is_not_in_the_log_is_found(stage: scenes.Stage) -> None:
-    transport: Any = bus.MemoryBus()
+    transport: Any = memory.MemoryBus()
     execute("UPDATE outbox_sinkcursor SET position = 0")
     relay.publish_pending(transport)
     assert invariants.on_the_bus(transport) == []

@@ -3,6 +3,7 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.events import schemas
 from rustok import environment
 from rustok.environment import Environment
 from rustok.management.commands import docs_reference
@@ -29,9 +30,19 @@ def test_every_setting_is_described():
         assert f"| `{environment.variable_of(name)}` |" in page
 
 
+def test_every_event_is_told_with_who_publishes_and_who_hears_it():
+    page = docs_reference.render_events()
+
+    low = page.split("## commerce.inventory.low\n")[1].split("\n## ")[0]
+    assert "- version: 2\n- aggregate: `commerce.product`\n- published by: commerce\n" in low
+    assert "- heard by: effect low_stock_notice\n" in low
+    assert "| `remaining` | integer | yes |" in low
+    assert all(f"## {name}\n" in page for name in schemas.published())
+
+
 def test_every_command_tells_its_exit_codes_or_needs_none():
     page = docs_reference.render_commands()
 
-    for name in ("create_tenant", "events_verify", "import_shopify", "import_wordpress", "services"):
+    for name in ("create_tenant", "events_schema", "events_verify", "import_shopify", "import_wordpress", "services"):
         assert f"## {name}\n" in page
         assert "xit" in page.split(f"## {name}\n")[1].split("\n## ")[0], name
