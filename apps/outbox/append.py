@@ -62,6 +62,10 @@ class TransactionRequired(RuntimeError):
     """`append` was called outside a transaction: the event could be recorded without its change."""
 
 
+class WrongStream(ValueError):
+    """The event was to be recorded on a stream that readers of its type do not follow."""
+
+
 class UnitBroken(RuntimeError):
     """A unit of work went on after an inner block had failed: its transaction can only be rolled back."""
 
@@ -142,12 +146,14 @@ def append(
 ) -> None:
     """Record `payload` as the next event of the aggregate, in the caller's transaction.
 
-    `expected_version` 0 means the aggregate must be new. Raises TransactionRequired, registry.UnknownEventType and,
-    at the latest when the unit of work ends, ConcurrencyConflict.
+    `expected_version` 0 means the aggregate must be new. Raises TransactionRequired, WrongStream,
+    registry.UnknownEventType and, at the latest when the unit of work ends, ConcurrencyConflict.
     """
     if not connection.in_atomic_block:
         raise TransactionRequired("append an event inside outbox.append.unit_of_work(), with the change it reports")
-    registry.type_of(payload)
+    event_type = registry.type_of(payload)
+    if event_type.aggregate != aggregate_type:
+        raise WrongStream(f"{event_type.name} belongs on a stream of {event_type.aggregate}, not of {aggregate_type}")
     unit = _unit.get()
     if unit is not None and unit.savepoints != _savepoints():
         raise TransactionRequired(
