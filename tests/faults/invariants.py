@@ -44,9 +44,9 @@ VERIFIED = {
 }
 CHAIN = """
 SELECT count(*) FROM (
-    SELECT prev, last_position - n AS before, lag(tick_id, 1, 0) OVER w AS former, lag(last_position) OVER w AS reached
+    SELECT prev, last_position - n AS before, lag(tick_id) OVER w AS former, lag(last_position) OVER w AS reached
     FROM outbox_tick WINDOW w AS (ORDER BY tick_id)
-) t WHERE prev <> former OR before <> COALESCE(reached, before)
+) t WHERE prev <> former OR before <> reached
 """
 STOOD = """
 WITH seen AS (

@@ -116,12 +116,11 @@ TICK_IN_TWO = (
     """        cursor.execute(TICK)
         row = cursor.fetchone()
 """,
-    """        cursor.execute(TICK.split("INSERT INTO outbox_tick")[0] + "SELECT n FROM c")
-        row = cursor.fetchone()
-        cursor.execute(
-            "INSERT INTO outbox_tick (prev, epoch, timeline, snap, last_position, n, id_floor, lsn) "
-            "SELECT tick_id, epoch, timeline, pg_current_snapshot(), last_position + %s, %s, id_floor, lsn "
-            "FROM outbox_tick ORDER BY tick_id DESC LIMIT 1 RETURNING n", row + row)
+    """        import re
+        from tests.faults.scenes import NEXT_TICK
+        cursor.execute(re.split(r",\\s+t AS \\(|INSERT INTO outbox_tick", TICK)[0] + " SELECT n FROM c")
+        [n] = cursor.fetchone()
+        cursor.execute(NEXT_TICK + "RETURNING n, false", {"more": n, "n": n, "floor": None, "epochs": 0})
         row = cursor.fetchone()
 """,
 )

@@ -33,6 +33,17 @@ CONTENT = "content"
 NOTICE = commerce.LOW_STOCK_NOTICE
 
 
+# A tick like the last one but for what is given, with the snapshot of now.
+NEXT_TICK = """
+INSERT INTO outbox_tick OVERRIDING SYSTEM VALUE
+SELECT made.* FROM (SELECT * FROM outbox_tick ORDER BY tick_id DESC LIMIT 1) last, LATERAL jsonb_populate_record(
+    last::text::outbox_tick, jsonb_build_object(
+        'tick_id', nextval('outbox_tick_tick_id_seq'), 'prev', last.tick_id, 'snap', pg_current_snapshot()::text,
+        'epoch', last.epoch + %(epochs)s, 'last_position', last.last_position + %(more)s, 'n', %(n)s::int,
+        'id_floor', COALESCE(%(floor)s::bigint, last.id_floor))) made
+"""
+
+
 class Stage:
     """A tenant, and connections of their own to the database of the test; a statement that hangs fails."""
 
@@ -201,14 +212,8 @@ def the_counter_of_a_restored_cluster_reaches_old_events(stage: Stage) -> list[s
     sequencer.assign_positions()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE outbox_log SET xid = (pg_current_xact_id()::text::bigint + 5)::text::xid8")
-        cursor.execute(
-            """
-            INSERT INTO outbox_tick (prev, epoch, timeline, snap, last_position, n, id_floor, lsn)
-            SELECT tick_id, epoch + 1, timeline, pg_current_snapshot(), last_position, 0,
-                   (SELECT max(id) FROM outbox_log), pg_current_wal_lsn()
-            FROM outbox_tick ORDER BY tick_id DESC LIMIT 1
-            """
-        )
+        cursor.execute("SELECT max(id) FROM outbox_log")
+        cursor.execute(NEXT_TICK, {"more": 0, "n": 0, "floor": cursor.fetchone()[0], "epochs": 1})
     for number in range(10):
         stage.write(uuid.uuid4(), f"new after {number}")
         sequencer.assign_positions()

@@ -44,6 +44,7 @@ class Report:
     seed: int
     seconds: float
     transport: str
+    load_average: float = 0
     kills: Counter[str] = field(default_factory=Counter)
     foreign_transactions: int = 0
     rebuilds: Counter[str] = field(default_factory=Counter)
@@ -216,7 +217,7 @@ class Soak:
 
         chance = self.chance
         duties = [
-            Duty(self.kill_one, lambda: chance.uniform(0.5, 2.5), self.over),
+            Duty(self.kill_one, lambda: chance.uniform(0.5, 4), self.over),
             Duty(self.hold_foreign_transaction, lambda: 0.1, self.over),
             Duty(self.rebuild, lambda: chance.uniform(1, max(2, self.seconds / 30)), self.over),
             Duty(self.read, lambda: 0.02, self.over),
@@ -230,6 +231,7 @@ class Soak:
             duty.join()
             if duty.error:
                 self.report.broken.append(f"the soak itself failed: {duty.error!r}")
+        self.report.load_average = round(os.getloadavg()[1], 1)
         self._heal()
         self.report.broken += watcher.look() + watcher.complaints()
         if grown := invariants.changes() - changed:
@@ -263,6 +265,7 @@ class Soak:
             self.report.broken.append(f"I11: not caught up {HEAL_SECONDS} s after the last kill")
 
     def _judge(self) -> None:
+        """Everything compared with everything, once it is quiet."""
         from apps.consumers import models
         from apps.events import bus
         from tests.faults import invariants, mailbox
