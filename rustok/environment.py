@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from apps.kernel import failpoints
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "RUSTOK_"
 DEFAULT_SECRET_KEY = "development-only-this-key-protects-nothing-set-your-own"  # noqa: S105 - known to all, refused in production
@@ -241,6 +243,13 @@ class Environment(BaseSettings):
         json_schema_extra={"default_text": "`archive` in the data directory", **_unit("path")},
     )
 
+    # Faults
+    failpoint: str | None = Field(
+        default=None,
+        description="Kills a process at this named place of `apps/kernel/failpoints.py`. Only with the profile `test`.",
+        json_schema_extra={"default_text": "none"},
+    )
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -255,6 +264,14 @@ class Environment(BaseSettings):
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("failpoint")
+    @classmethod
+    def _is_failpoint(cls, value: str | None) -> str | None:
+        if value and value not in failpoints.POINTS:
+            nearest = difflib.get_close_matches(value, failpoints.POINTS, n=1, cutoff=0)[0]
+            raise ValueError(f"there is no such place; did you mean {nearest}?")
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -312,6 +329,8 @@ def load() -> Environment:
     except ValidationError as error:
         raise EnvironmentInvalid(problems + _bad_values(error)) from None
     problems += _unsafe_in_production(environment)
+    if environment.failpoint and environment.profile is not Profile.TEST:
+        problems.append("RUSTOK_FAILPOINT kills processes and is for tests only: unset it, or set RUSTOK_PROFILE=test.")
     if problems:
         raise EnvironmentInvalid(problems)
     return environment

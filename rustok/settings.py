@@ -214,6 +214,8 @@ EVENTS_HOT_DAYS = ENVIRONMENT.events_hot_days
 EVENTS_EFFECT_DAYS = ENVIRONMENT.events_effect_days
 EVENTS_ARCHIVE_DIR = ENVIRONMENT.chosen_archive_dir
 
+FAILPOINT = ENVIRONMENT.failpoint
+
 # --- Celery -------------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = CONNECTIONS.celery_broker_url

@@ -13,7 +13,7 @@ from typing import Any, cast
 from django.db import connection, transaction
 
 from apps.events import envelope, registry
-from apps.kernel import context, errors
+from apps.kernel import context, errors, failpoints
 from apps.outbox import wake
 
 # Within one statement the head of each aggregate is locked before its rows draw their ids, so that per aggregate
@@ -177,7 +177,13 @@ def _flush(pending: Sequence[_Pending]) -> None:
         return
     heads = _append_one(pending[0]) if len(pending) == 1 else _append_all(pending)
     _check_expected_versions(pending, heads)
-    transaction.on_commit(wake.committed, robust=True)
+    transaction.on_commit(_committed, robust=True)
+    failpoints.reach("append.before_commit")
+
+
+def _committed() -> None:
+    failpoints.reach("append.after_commit")
+    wake.committed()
 
 
 def _append_one(entry: _Pending) -> dict[Key, int]:

@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from apps.events import bus
+from apps.kernel import failpoints
 from apps.outbox import cursors, pages, readers, sequencer
 
 log = structlog.get_logger(__name__)
@@ -113,6 +114,7 @@ class _Run:
                 self.transport.publish(page.batch, after=self.end, shard=self.shard.shard)
         except bus.Behind as behind:
             return self._go_back(behind.reached)
+        failpoints.reach("relay.after_publish_before_move")
         if not cursors.move(self.shard, before=self.reached, to=page.until):
             return False
         self.reached, self.end = page.until, page.batch.last or self.end

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from django.db import IntegrityError, connection, transaction
 
-from apps.kernel import errors
+from apps.kernel import errors, failpoints
 
 # Which cluster's transactions a snapshot speaks of, and on which timeline: a restored dump has another cluster, a
 # physical fail-over another timeline.
@@ -109,6 +109,8 @@ def _tick() -> int:
             if cursor.rowcount:
                 cursor.execute(TICK)
                 row = cursor.fetchone()
+        failpoints.reach("sequencer.before_commit")
+    failpoints.reach("sequencer.after_commit")
     if row and row[1]:
         raise ForeignCluster(FOREIGN)
     return int(row[0]) if row else 0

@@ -208,3 +208,16 @@ def test_a_command_with_a_wrong_variable_ends_with_a_message_and_not_a_traceback
     assert ended.returncode == 2
     assert "did you mean RUSTOK_PORT?" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_failpoints_are_for_tests_only_and_known_by_name(clean):
+    known = {"RUSTOK_FAILPOINT": "append.before_commit"}
+
+    assert "RUSTOK_FAILPOINT kills processes" in problems_of(clean, **known)[0]
+    assert len(problems_of(clean, **SAFE_IN_PRODUCTION, **known)) == 1
+    assert "did you mean append.before_commit?" in problems_of(clean, RUSTOK_FAILPOINT="append.before_comit")[0]
+    for variable in SAFE_IN_PRODUCTION:
+        clean.delenv(variable)
+    clean.setenv("RUSTOK_PROFILE", "test")
+    clean.setenv("RUSTOK_FAILPOINT", "append.before_commit")
+    assert environment.load().failpoint == "append.before_commit"
