@@ -99,7 +99,9 @@ def drain() -> int:
 
 def trim_bus() -> None:
     """Drop from the bus what every consumer and every declared reader has read, a thousand positions at a time."""
-    slowest = models.Checkpoint.objects.aggregate(slowest=Min("position"))["slowest"] or 0
+    retired = models.Consumer.objects.filter(status="retired").values("name")
+    reached = models.Checkpoint.objects.exclude(consumer__in=retired)
+    slowest = reached.aggregate(slowest=Min("position"))["slowest"] or 0
     read = readers.slowest()
     below = min(slowest, relay.position(), slowest if read is None else read) // _TRIM_EVERY * _TRIM_EVERY
     if below <= 0:

@@ -11,7 +11,7 @@ from django.db.models.functions import Greatest
 
 from apps.events import bus
 from apps.kernel import errors
-from apps.outbox import cursors, models, pages, sequencer
+from apps.outbox import archived, cursors, models, pages, sequencer
 
 
 class UnknownReader(errors.NotFound):
@@ -21,7 +21,7 @@ class UnknownReader(errors.NotFound):
 
 
 class NoLongerThere(errors.DomainError):
-    """An undeclared reader fell behind what the log keeps."""
+    """What is asked for has left the tables, from which the bus is filled."""
 
     code = "no_longer_in_the_log"
 
@@ -29,11 +29,22 @@ class NoLongerThere(errors.DomainError):
 def declare(name: str, *, at: int | None = None) -> int:
     """Have the bus keep what this reader has not read, from the position behind `at` on (default: the newest).
 
-    Returns where it stands; one that is declared already stays there.
+    Returns where it stands; one that is declared already stays there. Raises NoLongerThere.
     """
     start = sequencer.head() if at is None else at
+    check_still_there(start + 1)
     reader, _ = models.BusReader.objects.get_or_create(name=name, defaults={"position": start})
     return reader.position
+
+
+def check_still_there(first: int) -> None:
+    """Raises NoLongerThere when the bus can't be filled from a position on, because it is read from an archive."""
+    cold = archived.cold_until()
+    if first <= cold:
+        raise NoLongerThere(
+            f"Positions up to {cold:,} are archived and the bus is filled from {cold + 1:,} on; "
+            "build what is before it with events_rebuild or events_replay."
+        )
 
 
 def retire(name: str) -> None:

@@ -44,7 +44,11 @@ def position() -> int:
 
 
 def refill(transport: bus.Bus, *, start: int) -> None:
-    """Empty the bus and have everything from position `start` on published again; readers pass over what they have."""
+    """Empty the bus and have everything from position `start` on published again; readers pass over what they have.
+
+    Raises readers.NoLongerThere.
+    """
+    readers.check_still_there(start)
     cursors.rewind(cursors.BUS, start - 1)
     transport.wipe()
 

@@ -92,6 +92,9 @@ def holds() -> list[Hold]:
         cursor.execute(RELAY)
         sinks = cursor.fetchall() or [("bus", 0)]
     own = [Hold(f"the relay to {sink}", position, "let it publish") for sink, position in sinks]
+    # What the bus has lost the relay publishes to them again, from the tables.
+    for name, position in models.BusReader.objects.values_list("name", "position"):
+        own.append(Hold(f"the bus reader {name}", position, "let it read, or give it up with events_bus retire"))
     others = [hold for holder in _holders for hold in holder()]
     return sorted([*own, *others], key=lambda hold: hold.position)
 

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from apps.consumers import generations, healing, models, operations, rebuild, replay, status, tasks
 from apps.content import events as content_events
-from apps.events import envelope
-from apps.outbox import archive_files, archived, archiving, log, partitions, retention, sequencer
+from apps.events import bus, envelope
+from apps.outbox import archive_files, archived, archiving, log, partitions, readers, retention, sequencer
 from apps.outbox import models as outbox_models
 from apps.outbox import tasks as outbox_tasks
 from tests.consumers import test_projections as scenes
@@ -291,6 +291,10 @@ def hold_back_the_relay() -> None:
         cursor.execute("UPDATE outbox_sinkcursor SET position = 12")
 
 
+def declare_a_reader() -> None:
+    readers.declare("region-two", at=12)
+
+
 def park() -> None:
     models.Parked.objects.create(
         consumer="content", generation=generations.live_number(CONTENT), tenant_id=uuid.uuid4(),
@@ -308,6 +312,7 @@ def begin_a_rebuild() -> None:
     [
         (pause, r"content \(generation \d+\) is at 12 \(let it catch up, or give it up with events_consumer retire\)"),
         (hold_back_the_relay, "the relay to bus is at 12"),
+        (declare_a_reader, r"the bus reader region-two is at 12 \(let it read, or give it up with events_bus retire\)"),
         (park, r"a parked event of content \(generation \d+\) is at 12"),
         (begin_a_rebuild, r"content \(generation \d+\) is at 12"),
     ],
@@ -326,6 +331,33 @@ def test_what_somebody_still_needs_is_not_dropped_and_who_is_told(
     assert re.search(name, complaints.getvalue())
     assert archived.cold_until() == 9, "what nobody needs is dropped all the same"
     assert fetch("SELECT min(position) FROM outbox_position") == [(10,)]
+
+
+def test_the_bus_is_not_filled_from_what_is_archived(nodes: list[uuid.UUID]) -> None:
+    archive_all()
+    retention.drop()
+
+    with pytest.raises(readers.NoLongerThere, match="filled from 30 on"):
+        readers.declare("region-two", at=28)
+    with pytest.raises(CommandError, match="Positions up to 29 are archived"):
+        call_command("events_bus", "refill", "--from", "29")
+
+    assert readers.declare("region-two", at=29) == 29
+    call_command("events_bus", "refill", "--from", "30", stdout=StringIO())
+    outbox_tasks.publish()
+    assert [message.position for message in bus.default().read(29)] == list(range(30, sequencer.head() + 1))
+
+
+def test_the_bus_waits_for_no_retired_consumer(nodes: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_TRIM_EVERY", 1)
+    trimmed: list[int] = []
+    monkeypatch.setattr(bus.default(), "trim", trimmed.append)
+    pause()
+    tasks.trim_bus()
+    operations.retire(consumer="content", reason="test")
+    tasks.trim_bus()
+
+    assert trimmed == [12, sequencer.head()]
 
 
 def test_a_retired_consumer_holds_nothing_and_may_come_back(nodes: list[uuid.UUID]) -> None:
