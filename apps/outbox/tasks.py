@@ -8,6 +8,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
+from prometheus_client import Gauge
 
 from apps.events import bus
 from apps.kernel import errors, nudges
@@ -16,6 +17,12 @@ from apps.outbox import partitions, relay, retention, sequencer, wake
 log = structlog.get_logger(__name__)
 
 NUDGE = "outbox.advance"
+STRAYS = Gauge(
+    "rustok_outbox_strays_rows",
+    "Rows that found no partition; not 0 is an alarm.",
+    ["table"],
+    multiprocess_mode="mostrecent",
+)
 
 
 @shared_task(name=NUDGE, ignore_result=True)
@@ -29,6 +36,8 @@ def advance() -> int:
 def ensure_partitions() -> None:
     """Make the partitions of the coming time; rows that had to do without one are told loudly."""
     strays = partitions.count_strays()
+    for table, count in strays.items():
+        STRAYS.labels(table=table).set(count)
     if any(strays.values()):
         log.error("outbox.rows_without_partition", **strays)
     try:

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from apps.outbox import partitions, sequencer, tasks, verifying
 from tests.outbox.conftest import Connect, append_on, fetch, record
@@ -154,6 +155,17 @@ def test_the_task_makes_partitions_and_stays_quiet_when_another_is_at_it(open_co
     tasks.ensure_partitions()
 
     assert bounds(partitions.LOG) == [(0, 10), (10, 20)]
+
+
+def test_the_task_measures_the_rows_without_a_partition_before_it_brings_them_home() -> None:
+    record(*[uuid.uuid4() for _ in range(12)])
+
+    tasks.ensure_partitions()
+    before = REGISTRY.get_sample_value("rustok_outbox_strays_rows", {"table": "outbox_log"})
+    tasks.ensure_partitions()
+
+    assert before == 3
+    assert REGISTRY.get_sample_value("rustok_outbox_strays_rows", {"table": "outbox_log"}) == 0
 
 
 def test_a_dry_run_makes_nothing_and_tells_it_to_machines() -> None:
