@@ -11,7 +11,7 @@ from django.db.models.functions import Greatest
 
 from apps.events import bus
 from apps.kernel import errors
-from apps.outbox import cursors, models, pages, sequencer
+from apps.outbox import archived, cursors, models, pages, sequencer
 
 
 class UnknownReader(errors.NotFound):
@@ -21,7 +21,7 @@ class UnknownReader(errors.NotFound):
 
 
 class NoLongerThere(errors.DomainError):
-    """An undeclared reader fell behind what the log keeps."""
+    """The tables of the log no longer have what a reader asks for."""
 
     code = "no_longer_in_the_log"
 
@@ -29,9 +29,11 @@ class NoLongerThere(errors.DomainError):
 def declare(name: str, *, at: int | None = None) -> int:
     """Have the bus keep what this reader has not read, from the position behind `at` on (default: the newest).
 
-    Returns where it stands; one that is declared already stays there.
+    Returns where it stands; one that is declared already stays there. Raises NoLongerThere.
     """
-    start = sequencer.head() if at is None else at
+    start, cold = sequencer.head() if at is None else at, archived.cold_until()
+    if start < cold:
+        raise NoLongerThere(f"positions up to {cold} are in archives only: begin there, with a state built otherwise")
     reader, _ = models.BusReader.objects.get_or_create(name=name, defaults={"position": start})
     return reader.position
 

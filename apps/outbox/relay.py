@@ -14,13 +14,25 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from apps.events import bus
-from apps.kernel import failpoints
-from apps.outbox import cursors, pages, readers, sequencer
+from apps.kernel import errors, failpoints
+from apps.outbox import archived, cursors, pages, readers, sequencer
 
 log = structlog.get_logger(__name__)
 
 PUBLISHED = Counter("rustok_relay_published_total", "Events published to the bus.")
 LAG = Gauge("rustok_relay_lag_events", "Positions the bus does not have yet.", multiprocess_mode="mostrecent")
+
+
+class NotInTables(errors.DomainError):
+    """The relay publishes from the tables, and these events are in archives."""
+
+    code = "not_in_tables"
+
+
+class AboveTheHead(errors.DomainError):
+    """There is no such position yet."""
+
+    code = "above_the_head"
 
 
 def publish_pending(transport: bus.Bus, *, deadline: float | None = None) -> int:
@@ -44,7 +56,15 @@ def position() -> int:
 
 
 def refill(transport: bus.Bus, *, start: int) -> None:
-    """Empty the bus and have everything from position `start` on published again; readers pass over what they have."""
+    """Empty the bus and have everything from position `start` on published again; readers pass over what they have.
+
+    Raises NotInTables and AboveTheHead.
+    """
+    head, cold = sequencer.head(), archived.cold_until()
+    if start <= cold:
+        raise NotInTables(f"positions up to {cold} are read from archives only: fill the bus from {cold + 1} on")
+    if start > head + 1:
+        raise AboveTheHead(f"position {start} is above the head, {head}: nothing would be published")
     cursors.rewind(cursors.BUS, start - 1)
     transport.wipe()
 

@@ -92,6 +92,10 @@ def holds() -> list[Hold]:
         cursor.execute(RELAY)
         sinks = cursor.fetchall() or [("bus", 0)]
     own = [Hold(f"the relay to {sink}", position, "let it publish") for sink, position in sinks]
+    own += [
+        Hold(f"the bus reader {name}", position, f"let it read, or events_bus retire {name}")
+        for name, position in models.BusReader.objects.values_list("name", "position")
+    ]
     others = [hold for holder in _holders for hold in holder()]
     return sorted([*own, *others], key=lambda hold: hold.position)
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from apps.consumers import generations, healing, models, operations, rebuild, replay, status, tasks
 from apps.content import events as content_events
 from apps.events import envelope
-from apps.outbox import archive_files, archived, archiving, log, partitions, retention, sequencer
+from apps.outbox import archive_files, archived, archiving, log, partitions, readers, retention, sequencer
 from apps.outbox import models as outbox_models
 from apps.outbox import tasks as outbox_tasks
 from tests.consumers import test_projections as scenes
@@ -291,6 +291,10 @@ def hold_back_the_relay() -> None:
         cursor.execute("UPDATE outbox_sinkcursor SET position = 12")
 
 
+def declare_a_reader() -> None:
+    readers.declare("region-two", at=12)
+
+
 def park() -> None:
     models.Parked.objects.create(
         consumer="content", generation=generations.live_number(CONTENT), tenant_id=uuid.uuid4(),
@@ -308,6 +312,7 @@ def begin_a_rebuild() -> None:
     [
         (pause, r"content \(generation \d+\) is at 12 \(let it catch up, or give it up with events_consumer retire\)"),
         (hold_back_the_relay, "the relay to bus is at 12"),
+        (declare_a_reader, "the bus reader region-two is at 12 .*events_bus retire region-two"),
         (park, r"a parked event of content \(generation \d+\) is at 12"),
         (begin_a_rebuild, r"content \(generation \d+\) is at 12"),
     ],
@@ -326,6 +331,20 @@ def test_what_somebody_still_needs_is_not_dropped_and_who_is_told(
     assert re.search(name, complaints.getvalue())
     assert archived.cold_until() == 9, "what nobody needs is dropped all the same"
     assert fetch("SELECT min(position) FROM outbox_position") == [(10,)]
+
+
+def test_the_bus_is_not_filled_from_what_only_archives_have(nodes: list[uuid.UUID]) -> None:
+    archive_all()
+    retention.drop()
+    cold = archived.cold_until()
+
+    with pytest.raises(CommandError, match=f"fill the bus from {cold + 1} on"):
+        call_command("events_bus", "refill", "--from", str(cold))
+    with pytest.raises(readers.NoLongerThere, match=f"up to {cold}"):
+        readers.declare("region-two", at=cold - 1)
+
+    call_command("events_bus", "refill", "--from", str(cold + 1))
+    assert readers.declare("region-two", at=cold) == cold
 
 
 def test_a_retired_consumer_holds_nothing_and_may_come_back(nodes: list[uuid.UUID]) -> None:
