@@ -14,13 +14,19 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from apps.events import bus
-from apps.kernel import failpoints
+from apps.kernel import errors, failpoints
 from apps.outbox import cursors, pages, readers, sequencer
 
 log = structlog.get_logger(__name__)
 
 PUBLISHED = Counter("rustok_relay_published_total", "Events published to the bus.")
 LAG = Gauge("rustok_relay_lag_events", "Positions the bus does not have yet.", multiprocess_mode="mostrecent")
+
+
+class AboveTheHead(errors.DomainError):
+    """There is no such position yet."""
+
+    code = "above_the_head"
 
 
 def publish_pending(transport: bus.Bus, *, deadline: float | None = None) -> int:
@@ -46,9 +52,11 @@ def position() -> int:
 def refill(transport: bus.Bus, *, start: int) -> None:
     """Empty the bus and have everything from position `start` on published again; readers pass over what they have.
 
-    Raises readers.NoLongerThere.
+    Raises readers.NoLongerThere and AboveTheHead.
     """
     readers.check_still_there(start)
+    if start > (head := sequencer.head()) + 1:
+        raise AboveTheHead(f"position {start} is above the head, {head}: nothing would be published")
     cursors.rewind(cursors.BUS, start - 1)
     transport.wipe()
 

@@ -33,19 +33,13 @@ class Command(BaseCommand):
                 case "status":
                     self._show(as_json=options["json"])
                 case "refill":
-                    self._refill(options["start"])
+                    relay.refill(bus.default(), start=options["start"])
+                    self.stdout.write(f"The bus is empty; the relay publishes again from position {options['start']}.")
                 case "retire":
                     readers.retire(options["reader"])
                     self.stdout.write(f"{options['reader']}: retired")
         except bus.BusUnavailable as error:
             raise CommandError(f"the bus can't be reached: {error}") from error
-
-    def _refill(self, start: int) -> None:
-        head = sequencer.head()
-        if start > head + 1:
-            raise CommandError(f"--from {start} is above the head, {head}: nothing would be published")
-        relay.refill(bus.default(), start=start)
-        self.stdout.write(f"The bus is empty; the relay publishes again from position {start}.")
 
     def _show(self, *, as_json: bool) -> None:
         transport, head = bus.default(), sequencer.head()
