@@ -11,7 +11,7 @@ generations. What `events_verify` checks is taken from it; the rest is here. doc
     I8   an effect is planned once per event and target, never at or below the floor, never by a replay, and tried
     I10  the cursor of the relay never goes back, and the bus has what the log has
     I11  with the faults healed everything is worked off
-    I12  rows of log and positions are never updated or deleted
+    I12  rows of log and positions are never updated or deleted; none goes before everybody has read it
     I13  one generation is live, and readers' views show it and nothing else
 """
 

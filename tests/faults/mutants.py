@@ -228,6 +228,12 @@ MUTANTS = [
         (Edit(retention, "WARM", (("SELECT EXISTS (", "SELECT false AND EXISTS ("),)),),
     ),
     Mutant(
+        "partitions dropped whoever still reads them",
+        "partitions_may_go_while_the_relay_is_behind",
+        "I12",
+        (Edit(retention, "refuse_held", (("if in_the_way:", "if False:"),)),),
+    ),
+    Mutant(
         "the checkpoint moved before the events are applied",
         "a_consumer_dies_while_it_applies",
         "I6",

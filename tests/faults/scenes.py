@@ -265,6 +265,23 @@ def an_event_of_a_slow_writer_lies_in_an_old_partition(stage: Stage) -> list[str
         return invariants.verified()
 
 
+def partitions_may_go_while_the_relay_is_behind(stage: Stage) -> list[str]:
+    with TemporaryDirectory() as archive, partitions_of_ten(Path(archive)):
+        for number in range(40):
+            stage.write(uuid.uuid4(), f"new {number}")
+        sequencer.assign_positions()
+        runner.advance_all()
+        partitions.ensure()
+        for first, last in archiving.sealed():
+            archiving.archive(first, last)
+        with suppress(retention.Held):
+            retention.drop()
+        transport = memory.MemoryBus()
+        relay.publish_pending(transport)
+        lacking = sequencer.head() - len(transport.read(0))
+        return [f"I12: {lacking} events went before the relay had read them"] if lacking else []
+
+
 # --- consumers ----------------------------------------------------------------------------------------------
 
 
