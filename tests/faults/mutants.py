@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 
 from apps.consumers import effects, folding, rebuild, runner
-from apps.outbox import append, cursors, relay, sequencer
+from apps.outbox import append, cursors, relay, retention, sequencer
 
 
 class Stale(LookupError):
@@ -220,6 +220,18 @@ MUTANTS = [
                 "DELETE FROM outbox_tick; ALTER TABLE outbox_tick ADD CONSTRAINT outbox_tick_prev_key UNIQUE (prev)",
             ),
         ),
+    ),
+    Mutant(
+        "an old partition dropped without a look at its events",
+        "an_event_of_a_slow_writer_lies_in_an_old_partition",
+        "I2",
+        (Edit(retention, "WARM", (("SELECT EXISTS (", "SELECT false AND EXISTS ("),)),),
+    ),
+    Mutant(
+        "partitions dropped whoever still reads them",
+        "partitions_may_go_while_the_relay_is_behind",
+        "I12",
+        (Edit(retention, "refuse_held", (("if in_the_way:", "if False:"),)),),
     ),
     Mutant(
         "the checkpoint moved before the events are applied",

@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -23,11 +25,12 @@ from apps.consumers import generations, models, projections, rebuild, replay, ru
 from apps.content import events as content
 from apps.events import bus, envelope
 from apps.events.bus import memory
-from apps.outbox import append, readers, relay, sequencer
+from apps.outbox import append, archiving, partitions, readers, relay, retention, sequencer
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
 from tests.faults import invariants
+from tests.outbox.conftest import partitions_of_ten
 
 CONTENT = "content"
 NOTICE = commerce.LOW_STOCK_NOTICE
@@ -242,6 +245,41 @@ def two_sequencers_tick_at_once(stage: Stage) -> list[str]:
         await_block(pids[0], thread)
         rival.commit()
     return outcome()
+
+
+def an_event_of_a_slow_writer_lies_in_an_old_partition(stage: Stage) -> list[str]:
+    """Its id is old and its position new: everything around it is archived and may go, it may not."""
+    with TemporaryDirectory() as archive, partitions_of_ten(Path(archive)):
+        slow = stage.connect()
+        append_on(slow, stage.tenant.id, uuid.uuid4(), "new slow")
+        for number in range(40):
+            stage.write(uuid.uuid4(), f"new {number}")
+        sequencer.assign_positions()
+        slow.commit()
+        tasks.drain()
+        partitions.ensure()
+        for first, last in archiving.sealed():
+            archiving.archive(first, last)
+        if not retention.drop().partitions:
+            raise AssertionError("no partition was dropped: nothing is shown")
+        return invariants.verified()
+
+
+def partitions_may_go_while_the_relay_is_behind(stage: Stage) -> list[str]:
+    with TemporaryDirectory() as archive, partitions_of_ten(Path(archive)):
+        for number in range(40):
+            stage.write(uuid.uuid4(), f"new {number}")
+        sequencer.assign_positions()
+        runner.advance_all()
+        partitions.ensure()
+        for first, last in archiving.sealed():
+            archiving.archive(first, last)
+        with suppress(retention.Held):
+            retention.drop()
+        transport = memory.MemoryBus()
+        relay.publish_pending(transport)
+        lacking = sequencer.head() - len(transport.read(0))
+        return [f"I12: {lacking} events went before the relay had read them"] if lacking else []
 
 
 # --- consumers ----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -104,6 +105,7 @@ class Soak:
         self.report = Report(seed, seconds, settings.EVENTS_TRANSPORT)
         self.over = threading.Event()
         self.journals: list[Path] = []
+        self.errors = (stack.data_dir.parent / "writers.log").open("a+")
         self.writers = [self._start_writer() for _ in range(writers)]
         self.runners = [stack.start("events_run", **SILENT) for _ in range(runners)]
         self.victims = self._victims()
@@ -148,16 +150,13 @@ class Soak:
         number = len(self.journals)
         self.journals.append(self.stack.data_dir.parent / f"journal-{number}")
         command = [sys.executable, "-m", "tests.faults.writer", TENANT, str(self.journals[-1]), str(number)]
-        return subprocess.Popen(command, env=self.stack.environment, stdout=subprocess.DEVNULL, stderr=self._errors())
-
-    def _errors(self) -> Any:
-        return (self.stack.data_dir.parent / "writers.log").open("ab")
+        return subprocess.Popen(command, env=self.stack.environment, stdout=subprocess.DEVNULL, stderr=self.errors)
 
     def _check_writer(self, writer: subprocess.Popen[bytes]) -> None:
         """Killed is as it should be; a writer that failed is told."""
         if writer.wait(timeout=60) not in (0, -signal.SIGKILL, -signal.SIGTERM):
-            log = (self.stack.data_dir.parent / "writers.log").read_text()
-            self.report.broken.append(f"a writer failed: {log.strip().splitlines()[-1:]}")
+            self.errors.seek(0)
+            self.report.broken.append(f"a writer failed: {self.errors.read().strip().splitlines()[-1:]}")
 
     # --- what goes on meanwhile ---
 
@@ -249,6 +248,7 @@ class Soak:
             process.terminate()
         for writer in self.writers:
             self._check_writer(writer)
+        self.errors.close()
         for runner in self.runners:
             runner.wait(timeout=60)
         with connection.cursor() as cursor:
@@ -278,8 +278,8 @@ class Soak:
         placed = {event_id: position for position, event_id in invariants.positions()}
         report.commits, report.events = sum(map(len, entries)), len(placed)
         report.missing = sum(str(event_id) not in placed for journal in journals for event_id in journal)
-        found = invariants.numbers(report.broken)
-        report.positions_dense, report.inversions = "I2" not in found, sum(n in found for n in ("I4", "I5"))
+        report.positions_dense = "I2" not in invariants.numbers(report.broken)
+        report.inversions = sum(_first_number(line) for line in report.broken if line.startswith(("I4", "I5")))
 
         ids = [_message_id(key) for key in models.Effect.objects.values_list("key", flat=True)]
         told = mailbox.delivered(self.stack.data_dir)
@@ -310,6 +310,12 @@ def _valkey_pids() -> list[int]:
             return [int(client.info("server")["process_id"])]  # type: ignore[index]
     except redis.RedisError:
         return []
+
+
+def _first_number(complaint: str) -> int:
+    """How many, of a sentence such as "I4: 3 events stand …"."""
+    found = re.search(r": (\d+)", complaint)
+    return int(found[1]) if found else 1
 
 
 def _message_id(key: str) -> str:

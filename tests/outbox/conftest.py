@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
+from django.test import override_settings
 from psycopg import sql
 
 from apps.content import events as content_events
@@ -39,16 +42,23 @@ def open_connection() -> Iterator[Connect]:
 
 
 @pytest.fixture
-def small_partitions(committed_db: None, settings: Any, tmp_path: Any) -> Iterator[int]:
+def small_partitions(committed_db: None, tmp_path: Path) -> Iterator[int]:
+    with partitions_of_ten(tmp_path / "archive"):
+        yield 10
+
+
+@contextmanager
+def partitions_of_ten(archive: Path) -> Iterator[None]:
     """Partitions of ten events each; those of before are back afterwards. The archive is a folder of the test's own."""
-    settings.EVENTS_PARTITION_SIZE = 10
-    settings.EVENTS_ARCHIVE_DIR = tmp_path / "archive"
     before = {table: partitions.leaves(table) for table in (partitions.LOG, partitions.POSITION)}
-    _arrange({table: [(0, 10)] for table in before})
-    yield 10
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM outbox_log; DELETE FROM outbox_position")
-    _arrange({table: [(leaf.low, leaf.high) for leaf in leaves] for table, leaves in before.items()})
+    with override_settings(EVENTS_PARTITION_SIZE=10, EVENTS_ARCHIVE_DIR=archive):
+        _arrange({table: [(0, 10)] for table in before})
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("DELETE FROM outbox_log; DELETE FROM outbox_position")
+            _arrange({table: [(leaf.low, leaf.high) for leaf in leaves] for table, leaves in before.items()})
 
 
 def _arrange(wanted: dict[partitions.Partitioned, list[tuple[int, int]]]) -> None:
