@@ -83,10 +83,11 @@ def test_a_tally_speaks_in_lines() -> None:
     tally.add("products", "created", 1200)
     tally.add("products", "skipped")
     tally.add("variants", "created", 3)
+    tally.add("variants", "removed", 2)
 
     assert tally.lines() == [
         "products: 1,200 created, 0 updated, 0 unchanged, 1 skipped",
-        "variants: 3 created, 0 updated, 0 unchanged, 0 skipped",
+        "variants: 3 created, 0 updated, 0 unchanged, 0 skipped, 2 removed",
     ]
     assert tally.as_dict()["products"]["created"] == 1200
 
