@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -117,3 +118,39 @@ def test_two_runs_expire_each_reservation_once(shop: tenants.Tenant) -> None:
         services.expire_reservations(now=later)
         assert models.InventoryLevel.objects.get().reserved == 0
         assert making.event_names(variant.product_id).count("inventory.released") == 30
+
+
+def test_two_imports_at_once_make_each_category_of_a_path_once(shop: tenants.Tenant) -> None:
+    names = ["Home", "Kitchen", "Mugs"]
+
+    results = at_once(shop, 8, lambda _: services.find_or_create_path(names=names, locale="en"))
+
+    assert len(set(results)) == 1
+    with factories.at_work(shop):
+        assert models.Category.objects.count() == 3
+        assert making.event_names().count("category.created") == 3
+
+
+def test_two_imports_at_once_take_each_product_once_and_change_nothing_twice(shop: tenants.Tenant) -> None:
+    wanted = [
+        making.new_product(making.product_fields(f"Product {number}", external_id=f"shop:{number}"))
+        for number in range(20)
+    ]
+
+    results = at_once(shop, 4, lambda _: services.sync_products(wanted=wanted, now=making.NOW))
+
+    assert [result.failures for result in results] == [{}] * 4
+    outcomes = Counter(synced.outcome for result in results for synced in result.done.values())
+    assert outcomes == {"created": 20, "unchanged": 60}
+    with factories.at_work(shop):
+        assert set(making.event_names()) == {"product.created"}
+
+
+def test_one_product_twice_in_a_batch_is_taken_once(shop: tenants.Tenant) -> None:
+    twice = [making.new_product(making.product_fields(title, external_id="shop:1")) for title in ("First", "Second")]
+
+    with factories.at_work(shop):
+        outcome = services.sync_products(wanted=twice, now=making.NOW)
+
+    assert outcome.done[0].outcome == "created"
+    assert isinstance(outcome.failures[1], errors.DuplicateExternalId)

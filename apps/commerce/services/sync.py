@@ -50,27 +50,41 @@ def sync_products(*, wanted: Sequence[inputs.NewProduct], now: datetime, reason:
         stored = _lock_stored(wanted)
         codes = {entry.location for product in wanted for variant in product.variants for entry in variant.stock}
         found = locations.find_locations(codes)
-        new = [index for index, product in enumerate(wanted) if product.external_id not in stored]
-        created = products.create_products(new=[wanted[index] for index in new], now=now)
-        for position, index in enumerate(new):
-            if snapshot := created.created.get(position):
-                outcome.done[index] = Synced(
-                    "created",
-                    Counter(created=len(snapshot.variants)),
-                    Counter(created=len(snapshot.images)),
-                )
-            else:
-                outcome.failures[index] = created.failures[position]
+        stored |= _create_missing(wanted, stored, outcome, now)
+        settled = outcome.done.keys() | outcome.failures.keys()
         try:
             with writing(savepoint=True):
                 outcome.done |= {
                     index: _Sync(stored[product.external_id], product, found, now, reason).run()
                     for index, product in enumerate(wanted)
-                    if product.external_id in stored
+                    if index not in settled and product.external_id in stored
                 }
         except DomainError:
             _sync_one_by_one(wanted, outcome, found, now, reason)
     return outcome
+
+
+def _create_missing(
+    wanted: Sequence[inputs.NewProduct],
+    stored: dict[str | None, snapshots.Snapshot],
+    outcome: Outcome,
+    now: datetime,
+) -> dict[str | None, snapshots.Snapshot]:
+    """Make those that are not stored; returns those that another import has made between our look and our write."""
+    missing = [index for index, product in enumerate(wanted) if product.external_id not in stored]
+    made = products.create_products(new=[wanted[index] for index in missing], now=now)
+    for position, snapshot in made.created.items():
+        counts = Counter(created=len(snapshot.variants)), Counter(created=len(snapshot.images))
+        outcome.done[missing[position]] = Synced("created", *counts)
+    own = {snapshot.product.external_id for snapshot in made.created.values()}
+    overtaken = []
+    for position, failure in made.failures.items():
+        product = wanted[missing[position]]
+        if isinstance(failure, errors.DuplicateExternalId) and product.external_id not in own:
+            overtaken.append(product)
+        else:
+            outcome.failures[missing[position]] = failure
+    return _lock_stored(overtaken)
 
 
 def _sync_one_by_one(
