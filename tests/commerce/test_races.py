@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from apps.commerce import errors, models, services
+from apps.commerce.services import products, sync
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
@@ -144,6 +145,32 @@ def test_two_imports_at_once_take_each_product_once_and_change_nothing_twice(sho
     assert outcomes == {"created": 20, "unchanged": 60}
     with factories.at_work(shop):
         assert set(making.event_names()) == {"product.created"}
+
+
+@pytest.mark.parametrize("rival", ["external_id", "handle", "sku"])
+def test_a_product_that_another_import_makes_between_look_and_write_is_compared_with(
+    shop: tenants.Tenant, monkeypatch: pytest.MonkeyPatch, rival: str
+) -> None:
+    translations = [{"locale": "en", "title": "A", "handle": "a" if rival == "handle" else None}]
+    variant = making.variant_fields(sku="A-1" if rival == "sku" else None)
+    fields = making.product_fields(translations=translations, variants=[variant], external_id="shop:1")
+    look = sync._lock_stored
+
+    def stale_look(wanted: Any) -> Any:
+        """Nothing yet, and then the other import commits."""
+        monkeypatch.setattr(sync, "_lock_stored", look)
+        return {}
+
+    with factories.at_work(shop):
+        made = making.make_product(fields)
+        monkeypatch.setattr(sync, "_lock_stored", stale_look)
+        if rival != "external_id":
+            monkeypatch.setattr(products, "_settle_external_ids", lambda *_: None)
+        outcome = services.sync_products(wanted=[making.new_product(fields)], now=making.NOW)
+
+        assert outcome.failures == {}
+        assert outcome.done[0].outcome == "unchanged"
+        assert making.event_names(made.id) == ["product.created"]
 
 
 def test_one_product_twice_in_a_batch_is_taken_once(shop: tenants.Tenant) -> None:

@@ -77,14 +77,13 @@ def _create_missing(
         counts = Counter(created=len(snapshot.variants)), Counter(created=len(snapshot.images))
         outcome.done[missing[position]] = Synced("created", *counts)
     own = {snapshot.product.external_id for snapshot in made.created.values()}
-    overtaken = []
+    failed = [wanted[missing[position]] for position in made.failures]
+    # Whatever stood in the way, a handle or a SKU: where the product is there now, it was its own.
+    overtaken = _lock_stored([product for product in failed if product.external_id not in own])
     for position, failure in made.failures.items():
-        product = wanted[missing[position]]
-        if isinstance(failure, errors.DuplicateExternalId) and product.external_id not in own:
-            overtaken.append(product)
-        else:
+        if wanted[missing[position]].external_id not in overtaken:
             outcome.failures[missing[position]] = failure
-    return _lock_stored(overtaken)
+    return overtaken
 
 
 def _sync_one_by_one(
