@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -570,6 +571,10 @@ def test_wrong_encoding_late_in_the_file_writes_nothing(importer: Importer) -> N
     ("options", "message"),
     [
         ({"tenant": "nobody-there"}, 'no tenant "nobody-there"'),
+        (
+            {"locale": "xx-YY-zz"},
+            r'^--locale: "xx-YY-zz" is no locale; one looks like "en" or .*: (\w\w, )*en(, \w\w)*\.$',
+        ),
         ({"locale": "fr"}, '^--locale: "fr" is not enabled.*enabled: .*manage.py enable_locale tenant-[0-9a-f]+ fr$'),
         ({"currency": "EUX"}, '^--currency "EUX": not an ISO 4217'),
         ({"location": "mars"}, 'no stock location "mars"'),
@@ -586,6 +591,49 @@ def test_wrong_options_are_refused(importer: Importer, options: dict[str, Any], 
         call_command("import_shopify", path, **({"tenant": importer.tenant.slug} | options))
 
     assert not models.Product.objects.exists()
+
+
+@pytest.mark.parametrize("below", ["", "\n,,\n , ,\n"])
+def test_a_file_with_a_header_row_only_says_so(importer: Importer, below: str) -> None:
+    path = importer.folder / "only_header.csv"
+    path.write_text("Handle,Title,Variant Price\n" + below, encoding="utf-8")
+
+    with pytest.raises(CommandError, match=r"only_header\.csv\. It has a header row, and no product below it\.$"):
+        importer.run(path)
+
+
+def test_ctrl_c_tells_how_far_it_came_and_the_next_run_goes_on(
+    importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = importer.write(*(row(f"p-{number}") for number in range(7)))
+    sync, sizes = services.sync_products, list[int]()
+
+    def interrupt_the_third(**options: Any) -> Any:
+        sizes.append(len(options["wanted"]))
+        outcome = sync(**options)
+        if len(sizes) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return outcome
+
+    monkeypatch.setattr(services, "sync_products", interrupt_the_third)
+    with pytest.raises(CommandError) as interrupted:
+        importer.run(path, batch_size=2)
+    monkeypatch.undo()
+    written = models.Product.objects.count()
+    importer.run(path, batch_size=2)
+
+    assert interrupted.value.returncode == 130
+    assert "written so far: products: 4 created, 0 updated, " in str(interrupted.value)
+    assert str(interrupted.value).endswith(". Run it again to go on.")
+    assert written == 4
+    assert "products: 3 created, 0 updated, 4 unchanged, 0 skipped" in importer.output
+
+
+def test_ctrl_c_in_a_dry_run_says_that_nothing_was_written(importer: Importer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "sync_products", lambda **_: signal.raise_signal(signal.SIGINT))
+
+    with pytest.raises(CommandError, match=r"^interrupted; nothing was written, as it was"):
+        importer.take(row(), dry_run=True)
 
 
 def test_a_missing_file_is_named(importer: Importer) -> None:

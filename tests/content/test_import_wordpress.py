@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -266,6 +267,33 @@ def test_an_import_that_died_is_finished_by_the_next_one(
         Run(undisturbed, run.folder, run.capsys)(site)
         assert 0 < written < models.Node.objects.count()
         assert resumed == state()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, r"^interrupted; written so far: .*pages: \d+ created.*\. Run it again to go on\.$"),
+        ({"dry_run": True}, "nothing was"),
+    ],
+)
+def test_ctrl_c_tells_how_far_it_came(
+    run: Run, site: Path, at_work: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], said: str
+) -> None:
+    take, batches = importing.Importer._take, list[int]()
+
+    def interrupt_in_the_third(self: Any, batch: Any) -> None:
+        batches.append(len(batch))
+        if len(batches) == 3:
+            signal.raise_signal(signal.SIGINT)
+        take(self, batch)
+
+    monkeypatch.setattr(importing.Importer, "_take", interrupt_in_the_third)
+
+    with pytest.raises(CommandError, match=said) as interrupted:
+        run(site, batch_size=3, **options)
+
+    assert interrupted.value.returncode == 130
+    assert models.Node.objects.count() == (0 if options else 6)
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(run: Run, site: Path, at_work: Any) -> None:

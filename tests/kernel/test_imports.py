@@ -103,6 +103,18 @@ def test_progress_shows_share_rate_and_time_left() -> None:
     assert "s left" in stream.getvalue()
 
 
+def test_progress_leaves_its_line_however_the_work_ends() -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+
+    with pytest.raises(KeyboardInterrupt), Progress("Importing", unit="rows", total=10, stream=stream) as progress:
+        progress.add(3)
+        raise KeyboardInterrupt
+
+    assert "3 rows of 10" in stream.getvalue()
+    assert stream.getvalue().endswith("\n")
+
+
 def test_quiet_progress_is_silent() -> None:
     stream = io.StringIO()
     progress = Progress("Importing", unit="rows", quiet=True, stream=stream)
