@@ -309,6 +309,26 @@ def test_what_could_be_either_is_named_and_left_alone(
     assert "nothing tells which is which: " in importer.report[0]["problem"]
 
 
+def test_a_variant_with_another_sku_is_not_taken_for_the_one_in_its_place(importer: Importer) -> None:
+    importer.take(*sizes("Size", "Small", "Large", skus=("A", "B")))
+    events = making.events(commerce_only=False)
+
+    importer.take(*sizes("Größe", "Klein", "Riesig", skus=("A", "C")), row("other"), locale="de")
+
+    assert '"Riesig" would be "Large", but the SKUs of their variants differ' in importer.report[0]["problem"]
+    assert making.events(commerce_only=False)[: len(events)] == events
+    assert making.event_names(stored().id) == ["product.created", "product.published"]
+
+
+def test_skus_added_since_do_not_stand_in_the_way(importer: Importer) -> None:
+    importer.take(*sizes("Size", "Small", "Large"))
+    ids = [variant.row.id for variant in stored().variants]
+
+    importer.take(*sizes("Größe", "Klein", "Groß", skus=("A", "B")), locale="de")
+
+    assert [(variant.row.id, variant.row.sku) for variant in stored().variants] == list(zip(ids, "AB", strict=True))
+
+
 def test_skus_that_contradict_each_other_are_named(importer: Importer) -> None:
     importer.take(*coloured(sizes("Size", "Small", "Large", skus=("A", "B")), "Red", "Blue"))
 

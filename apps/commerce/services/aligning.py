@@ -17,6 +17,7 @@ from apps.commerce.services import inputs
 from apps.kernel.errors import FieldProblem
 
 _SAME_OPTIONS = "give it as many options, in the same order"
+_SAME_SKUS = "give the variants the SKUs that the product has"
 _SAME_VALUES = "first import all of them in the language that the product has, or give each variant its SKU"
 
 
@@ -72,10 +73,14 @@ def _align_values(
     left, untold = _left(stored.values, given.values, values, locales)
     if not left:
         return Aligned(given, stored, values, untold)
+    here = ", ".join(f'"{_shown(given.values[place].names)}"' for place in left)
+    there = ", ".join(f'"{_shown(value.names)}"' for value in untold)
+    names = {name for place in left for name in given.values[place].names.values()}
+    pointer = f"/options/{index}/values"
     if untold and len(left) != len(untold):
-        here = ", ".join(f'"{_shown(given.values[place].names)}"' for place in left)
-        there = ", ".join(f'"{_shown(value.names)}"' for value in untold)
-        raise _ambiguous(f"/options/{index}/values", f"{here} could be any of {there}", _SAME_VALUES)
+        raise _ambiguous(pointer, f"{here} could be any of {there}", _SAME_VALUES)
+    if untold and _have_other_skus(snapshot, wanted, index, names, untold):
+        raise _ambiguous(pointer, f"{here} would be {there}, but the SKUs of their variants differ", _SAME_SKUS)
     for place, value in zip(left, untold, strict=False):
         values[place] = value
     return Aligned(given, stored, values)
@@ -134,10 +139,23 @@ def _by_sku(
         if len(candidates) > 1 or candidates & taken:
             shown = _shown(wanted.options[index].values[place].names)
             reason = f'by the SKUs of its variants "{shown}" is several values, or one that another is too'
-            raise _ambiguous(f"/options/{index}/values", reason, "give the variants the SKUs that the product has")
+            raise _ambiguous(f"/options/{index}/values", reason, _SAME_SKUS)
         for value_id in candidates:
             found[place] = by_id[value_id]
         taken |= candidates
+
+
+def _have_other_skus(
+    snapshot: snapshots.Snapshot, wanted: inputs.NewProduct, index: int, names: set[str], stored: list[snapshots.Value]
+) -> bool:
+    """Whether all variants of these wanted and of these stored values have SKUs; those in common are found before.
+
+    The only variant of a product may have got another SKU.
+    """
+    ids = {value.row.id for value in stored}
+    here = [given.sku for given in wanted.variants if names.intersection(given.values[index : index + 1])]
+    there = [variant.row.sku for variant in snapshot.variants if ids.intersection(variant.value_ids)]
+    return len(snapshot.variants) > 1 and bool(here and there) and all(here) and all(there)
 
 
 def _left[Stored: (snapshots.Option, snapshots.Value)](
