@@ -2,7 +2,8 @@
 
 In a language that both are named in, the name decides. A stored option or value that has no name yet in the wanted
 language is found by the SKUs of its variants, by the same text in another language (a size 42 is 42 everywhere), or by
-its place among those left over, where there are as many wanted as stored. Otherwise nothing tells, and it is refused.
+its place among those left over, where there are as many wanted as stored and their SKUs do not differ. Otherwise
+nothing tells, and it is refused.
 """
 
 from __future__ import annotations
