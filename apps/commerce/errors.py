@@ -77,6 +77,12 @@ class OptionValueInUse(errors.Conflict):
     code = "option_value_in_use"
 
 
+class AmbiguousOptions(errors.Conflict):
+    """Options come in a language the product has none in, and nothing tells which of its own they are."""
+
+    code = "ambiguous_options"
+
+
 class CategoryHasChildren(errors.Conflict):
     """Categories lie below the one that is to go."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate
 
@@ -10,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError
 
 from apps.kernel import errors
+
+INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
 
 def readable_errors[C: BaseCommand, **P](
@@ -28,8 +31,22 @@ def readable_errors[C: BaseCommand, **P](
             raise CommandError(error.detail) from error
         except (OperationalError, InterfaceError) as error:
             raise CommandError(_without_database(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("interrupted; what was committed stays.", returncode=INTERRUPTED) from None
 
     return wrapped
+
+
+@contextmanager
+def interruptible(so_far: Callable[[], str]) -> Iterator[None]:
+    """Let Ctrl-C end the command with exit code 130 and a message: `so_far` tells how far it came, without a full stop.
+
+    For work in batches that can be done again: what is in is found to be there.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandError(f"interrupted; {so_far()}. Run it again to go on.", returncode=INTERRUPTED) from None
 
 
 def _without_database(error: Exception) -> str:

@@ -128,6 +128,7 @@ class Tally:
     """What became of the objects of a file: `tally["products", "created"] += 1`."""
 
     OUTCOMES = ("created", "updated", "unchanged", "skipped")
+    RARE_OUTCOMES = ("removed",)  # told only where it happened
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -137,15 +138,18 @@ class Tally:
 
     def lines(self) -> list[str]:
         """One line a kind: `products: 20 created, 0 updated, 0 unchanged, 1 skipped`."""
-        kinds = list(dict.fromkeys(kind for kind, _ in self.counts))
         return [
-            f"{kind}: " + ", ".join(f"{self.counts[kind, outcome]:,} {outcome}" for outcome in self.OUTCOMES)
-            for kind in kinds
+            f"{kind}: " + ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
+            for kind, counts in self.as_dict().items()
         ]
 
     def as_dict(self) -> dict[str, dict[str, int]]:
+        """Counts by kind and outcome."""
         kinds = list(dict.fromkeys(kind for kind, _ in self.counts))
-        return {kind: {outcome: self.counts[kind, outcome] for outcome in self.OUTCOMES} for kind in kinds}
+        return {kind: {outcome: self.counts[kind, outcome] for outcome in self._outcomes_of(kind)} for kind in kinds}
+
+    def _outcomes_of(self, kind: str) -> list[str]:
+        return [*self.OUTCOMES, *(outcome for outcome in self.RARE_OUTCOMES if self.counts[kind, outcome])]
 
 
 def read_text(source: Source) -> io.TextIOWrapper:

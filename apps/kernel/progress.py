@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
+from typing import Self, TextIO
 
 
 class Progress:
@@ -19,6 +19,13 @@ class Progress:
         self._quiet = quiet
         self._started = self._shown = time.monotonic()
         self._on_one_line = self._stream.isatty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """However the work ends, what is said next starts on a line of its own."""
+        self.finish()
 
     @property
     def rate(self) -> float:

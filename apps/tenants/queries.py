@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections.abc import Sequence
 
 from django.db.models import Q
 
-from apps.kernel import errors
+from apps.kernel import errors, validation
 from apps.tenants import models, scope
+
+_SHOWN_TENANTS = 10
 
 
 class TenantNotFound(errors.NotFound):
     """No tenant answers to this host, slug or id."""
 
     code = "tenant_not_found"
+
+
+class LocaleRefused(errors.DomainError):
+    """A command is to work in a locale that is none, or that the tenant does not publish in."""
+
+    code = "locale_refused"
 
 
 class TenantInactive(errors.Forbidden):
@@ -63,8 +72,32 @@ def scope_for_command(*, slug_or_id: str) -> scope.Scope:
     try:
         return scope_of(get_tenant(slug_or_id=slug_or_id))
     except TenantNotFound as error:
-        known = list(models.Tenant.objects.values_list("slug", flat=True)[:1000])
-        hint = errors.did_you_mean(slug_or_id, known) or (
-            f" There are: {', '.join(known[:10])}." if known else " Make one with create_tenant."
-        )
-        raise TenantNotFound(error.detail + hint) from None
+        known = list(models.Tenant.objects.order_by("slug").values_list("slug", flat=True))
+        raise TenantNotFound(error.detail + (errors.did_you_mean(slug_or_id, known) or _known_tenants(known))) from None
+
+
+def locale_for_command(*, at_work: scope.Scope, locale: str | None) -> str:
+    """What `--locale` names, without it the tenant's default. Raises LocaleRefused."""
+    if locale is None:
+        return at_work.default_locale
+    if locale in at_work.locales:
+        return locale
+    try:
+        validation.parse(_LocaleChoice, {"locale": locale})
+    except errors.ValidationFailed:
+        raise LocaleRefused(
+            f'--locale: "{locale}" is no locale; one looks like "en" or "en-GB". Enabled for the tenant '
+            f'"{at_work.slug}": {", ".join(at_work.locales)}.{errors.did_you_mean(locale, at_work.locales)}'
+        ) from None
+    raise LocaleRefused(f"--locale: {at_work.not_enabled(locale)}")
+
+
+class _LocaleChoice(validation.Input):
+    locale: validation.Locale
+
+
+def _known_tenants(slugs: Sequence[str]) -> str:
+    if not slugs:
+        return " Make one with create_tenant."
+    more = f" and {len(slugs) - _SHOWN_TENANTS:,} more" if len(slugs) > _SHOWN_TENANTS else ""
+    return f" There are: {', '.join(slugs[:_SHOWN_TENANTS])}{more}."

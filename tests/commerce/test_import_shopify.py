@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,155 @@ def test_skus_may_change_places_within_a_product(importer: Importer) -> None:
 
     assert [variant.row.sku for variant in stored().variants] == ["B", "A"]
     assert making.event_names(stored().id).count("variant.updated") == 2
+
+
+def sizes(name: str, *values: str, skus: tuple[str, ...] = (), **fields: str) -> list[dict[str, str]]:
+    """The rows of one product with one option and 5 pieces in stock of each."""
+    stock = {"Variant Inventory Tracker": "shopify", "Variant Inventory Qty": "5"}
+    rows = [row() | {"Option1 Name": name}, *(more(Variant_Price="20") for _ in values[1:])]
+    names = zip(values, skus or [""] * len(values), strict=True)
+    return [
+        entry | stock | {"Option1 Value": value, "Variant SKU": sku} | fields
+        for entry, (value, sku) in zip(rows, names, strict=True)
+    ]
+
+
+def coloured(rows: list[dict[str, str]], *colours: str) -> list[dict[str, str]]:
+    """The rows with a second option."""
+    pairs = zip(rows, colours, strict=True)
+    return [entry | {"Option2 Name": "Colour", "Option2 Value": colour} for entry, colour in pairs]
+
+
+def names_of(option: Any) -> list[dict[str, str]]:
+    return [option.names, *(value.names for value in option.values)]
+
+
+def test_another_locale_leaves_variants_stock_promises_and_prices_alone(importer: Importer) -> None:
+    importer.take(*sizes("Size", "Small", "Large"))
+    small, large = stored().variants
+    making.adjust(small.row.id, -2)
+    making.reserve(small.row.id, 1)
+    making.set_prices(large.row.id, {"currency": "USD", "amount": "25"})
+    without_stock = {"Variant Inventory Qty": ""}
+
+    importer.take(*sizes("Größe", "Klein", "Groß", **without_stock), locale="de")
+
+    product = stored()
+    assert "variants: 0 created, 0 updated, 2 unchanged, 0 skipped" in importer.output
+    assert (importer.code, importer.report) == (0, [])
+    assert [variant.row.id for variant in product.variants] == [small.row.id, large.row.id]
+    assert [(level.stocked, level.reserved) for level in product.variants[0].levels.values()] == [(3, 1)]
+    assert sorted(product.variants[1].prices) == ["EUR", "USD"]
+    assert names_of(product.options[0]) == [
+        {"en": "Size", "de": "Größe"},
+        {"en": "Small", "de": "Klein"},
+        {"en": "Large", "de": "Groß"},
+    ]
+    assert not {"variant.created", "variant.deleted"} & set(making.event_names(product.id)[2:])
+
+
+def test_locales_may_take_turns_and_change_nothing_more(importer: Importer) -> None:
+    english, german = sizes("Size", "Small", "Large"), sizes("Größe", "Klein", "Groß")
+    importer.take(*english)
+    importer.take(*german, locale="de")
+    events = making.events(commerce_only=False)
+
+    importer.take(*english)
+    importer.take(*german, locale="de")
+
+    assert making.events(commerce_only=False) == events
+
+
+def test_skus_tell_which_value_is_which_before_places_do(importer: Importer) -> None:
+    importer.take(*sizes("Size", "Small", "Large", skus=("A", "B")))
+    small, large = stored().variants
+
+    importer.take(*sizes("Größe", "Groß", "Klein", skus=("B", "A")), locale="de")
+
+    product = stored()
+    assert {variant.row.id for variant in product.variants} == {small.row.id, large.row.id}
+    assert {value.names["en"]: value.names["de"] for value in product.options[0].values} == {
+        "Small": "Klein",
+        "Large": "Groß",
+    }
+    assert {variant.row.id: variant.row.sku for variant in product.variants} == {small.row.id: "A", large.row.id: "B"}
+
+
+def test_the_same_text_is_the_same_value_in_every_locale(importer: Importer) -> None:
+    importer.take(*sizes("Size", "38", "40", "42"))
+    ids = {variant.row.id for variant in stored().variants}
+
+    importer.take(*sizes("Größe", "42", "38", "40"), locale="de")
+
+    assert {variant.row.id for variant in stored().variants} == ids
+    assert all(value.names["en"] == value.names["de"] for value in stored().options[0].values)
+
+
+def test_a_locale_that_never_told_of_a_variant_does_not_remove_it(importer: Importer) -> None:
+    importer.take(*sizes("Size", "38", "40", "42"))
+    ids = {variant.row.id for variant in stored().variants}
+
+    importer.take(*sizes("Größe", "38", "40"), locale="de")
+    importer.take(*sizes("Größe", "38"), locale="de")  # 40 has left this one's file, 42 was never in it
+
+    product = stored()
+    assert {variant.row.id for variant in product.variants} < ids
+    assert [value.names for value in product.options[0].values] == [{"en": "38", "de": "38"}, {"en": "42"}]
+    assert "variants: 0 created, 0 updated, 1 unchanged, 0 skipped, 1 removed" in importer.output
+
+
+@pytest.mark.parametrize(
+    ("german", "message"),
+    [
+        (sizes("Größe", "Klein"), '"Klein" could be any of "Small", "Large"'),
+        (sizes("Größe", "Klein", "Mittel", "Groß"), '"Klein", "Mittel", "Groß" could be any of "Small", "Large"'),
+        ([row()], 'the product has the options "Size" and here are none'),
+    ],
+)
+def test_what_could_be_either_is_named_and_left_alone(
+    importer: Importer, german: list[dict[str, str]], message: str
+) -> None:
+    importer.take(*sizes("Size", "Small", "Large"))
+    importer.take(row("other"), locale="de")
+    events = making.events(commerce_only=False)
+
+    importer.take(*german, row("other"), locale="de")
+
+    assert importer.code == 3
+    assert making.events(commerce_only=False) == events
+    assert [entry["column"] for entry in importer.report] == ["Option1 Value"]
+    assert message in importer.report[0]["problem"]
+    assert "nothing tells which is which: " in importer.report[0]["problem"]
+
+
+def test_a_variant_with_another_sku_is_not_taken_for_the_one_in_its_place(importer: Importer) -> None:
+    importer.take(*sizes("Size", "Small", "Large", skus=("A", "B")))
+    events = making.events(commerce_only=False)
+
+    importer.take(*sizes("Größe", "Klein", "Riesig", skus=("A", "C")), row("other"), locale="de")
+
+    assert '"Riesig" would be "Large", but the SKUs of their variants differ' in importer.report[0]["problem"]
+    assert making.events(commerce_only=False)[: len(events)] == events
+    assert making.event_names(stored().id) == ["product.created", "product.published"]
+
+
+def test_skus_added_since_do_not_stand_in_the_way(importer: Importer) -> None:
+    importer.take(*sizes("Size", "Small", "Large"))
+    ids = [variant.row.id for variant in stored().variants]
+
+    importer.take(*sizes("Größe", "Klein", "Groß", skus=("A", "B")), locale="de")
+
+    assert [(variant.row.id, variant.row.sku) for variant in stored().variants] == list(zip(ids, "AB", strict=True))
+
+
+def test_skus_that_contradict_each_other_are_named(importer: Importer) -> None:
+    importer.take(*coloured(sizes("Size", "Small", "Large", skus=("A", "B")), "Red", "Blue"))
+
+    two_of_one_size = sizes("Größe", "Klein", "Klein", skus=("A", "B"))
+    importer.take(*coloured(two_of_one_size, "Rot", "Blau"), row("other"), locale="de")
+
+    assert importer.code == 3
+    assert 'by the SKUs of its variants "Klein" is several values' in importer.report[0]["problem"]
 
 
 def test_what_the_file_does_not_speak_of_stays(importer: Importer) -> None:
@@ -441,6 +591,10 @@ def test_wrong_encoding_late_in_the_file_writes_nothing(importer: Importer) -> N
     ("options", "message"),
     [
         ({"tenant": "nobody-there"}, 'no tenant "nobody-there"'),
+        (
+            {"locale": "xx-YY-zz"},
+            r'^--locale: "xx-YY-zz" is no locale; one looks like "en" or .*: (\w\w, )*en(, \w\w)*\.$',
+        ),
         ({"locale": "fr"}, '^--locale: "fr" is not enabled.*enabled: .*manage.py enable_locale tenant-[0-9a-f]+ fr$'),
         ({"currency": "EUX"}, '^--currency "EUX": not an ISO 4217'),
         ({"location": "mars"}, 'no stock location "mars"'),
@@ -457,6 +611,49 @@ def test_wrong_options_are_refused(importer: Importer, options: dict[str, Any], 
         call_command("import_shopify", path, **({"tenant": importer.tenant.slug} | options))
 
     assert not models.Product.objects.exists()
+
+
+@pytest.mark.parametrize("below", ["", "\n,,\n , ,\n"])
+def test_a_file_with_a_header_row_only_says_so(importer: Importer, below: str) -> None:
+    path = importer.folder / "only_header.csv"
+    path.write_text("Handle,Title,Variant Price\n" + below, encoding="utf-8")
+
+    with pytest.raises(CommandError, match=r"only_header\.csv\. It has a header row, and no product below it\.$"):
+        importer.run(path)
+
+
+def test_ctrl_c_tells_how_far_it_came_and_the_next_run_goes_on(
+    importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = importer.write(*(row(f"p-{number}") for number in range(7)))
+    sync, sizes = services.sync_products, list[int]()
+
+    def interrupt_the_third(**options: Any) -> Any:
+        sizes.append(len(options["wanted"]))
+        outcome = sync(**options)
+        if len(sizes) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return outcome
+
+    monkeypatch.setattr(services, "sync_products", interrupt_the_third)
+    with pytest.raises(CommandError) as interrupted:
+        importer.run(path, batch_size=2)
+    monkeypatch.undo()
+    written = models.Product.objects.count()
+    importer.run(path, batch_size=2)
+
+    assert interrupted.value.returncode == 130
+    assert "written so far: products: 4 created, 0 updated, " in str(interrupted.value)
+    assert str(interrupted.value).endswith(". Run it again to go on.")
+    assert written == 4
+    assert "products: 3 created, 0 updated, 4 unchanged, 0 skipped" in importer.output
+
+
+def test_ctrl_c_in_a_dry_run_says_that_nothing_was_written(importer: Importer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "sync_products", lambda **_: signal.raise_signal(signal.SIGINT))
+
+    with pytest.raises(CommandError, match=r"^interrupted; nothing was written, as it was"):
+        importer.take(row(), dry_run=True)
 
 
 def test_a_missing_file_is_named(importer: Importer) -> None:

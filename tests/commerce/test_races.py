@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from django.db import connection
 
 from apps.commerce import errors, models, services
+from apps.commerce.services import products, sync
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
@@ -117,3 +119,65 @@ def test_two_runs_expire_each_reservation_once(shop: tenants.Tenant) -> None:
         services.expire_reservations(now=later)
         assert models.InventoryLevel.objects.get().reserved == 0
         assert making.event_names(variant.product_id).count("inventory.released") == 30
+
+
+def test_two_imports_at_once_make_each_category_of_a_path_once(shop: tenants.Tenant) -> None:
+    names = ["Home", "Kitchen", "Mugs"]
+
+    results = at_once(shop, 8, lambda _: services.find_or_create_path(names=names, locale="en"))
+
+    assert len(set(results)) == 1
+    with factories.at_work(shop):
+        assert models.Category.objects.count() == 3
+        assert making.event_names().count("category.created") == 3
+
+
+def test_two_imports_at_once_take_each_product_once_and_change_nothing_twice(shop: tenants.Tenant) -> None:
+    wanted = [
+        making.new_product(making.product_fields(f"Product {number}", external_id=f"shop:{number}"))
+        for number in range(20)
+    ]
+
+    results = at_once(shop, 4, lambda _: services.sync_products(wanted=wanted, now=making.NOW))
+
+    assert [result.failures for result in results] == [{}] * 4
+    outcomes = Counter(synced.outcome for result in results for synced in result.done.values())
+    assert outcomes == {"created": 20, "unchanged": 60}
+    with factories.at_work(shop):
+        assert set(making.event_names()) == {"product.created"}
+
+
+@pytest.mark.parametrize("rival", ["external_id", "handle", "sku"])
+def test_a_product_that_another_import_makes_between_look_and_write_is_compared_with(
+    shop: tenants.Tenant, monkeypatch: pytest.MonkeyPatch, rival: str
+) -> None:
+    translations = [{"locale": "en", "title": "A", "handle": "a" if rival == "handle" else None}]
+    variant = making.variant_fields(sku="A-1" if rival == "sku" else None)
+    fields = making.product_fields(translations=translations, variants=[variant], external_id="shop:1")
+    look = sync._lock_stored
+
+    def stale_look(wanted: Any) -> Any:
+        """Nothing yet, and then the other import commits."""
+        monkeypatch.setattr(sync, "_lock_stored", look)
+        return {}
+
+    with factories.at_work(shop):
+        made = making.make_product(fields)
+        monkeypatch.setattr(sync, "_lock_stored", stale_look)
+        if rival != "external_id":
+            monkeypatch.setattr(products, "_settle_external_ids", lambda *_: None)
+        outcome = services.sync_products(wanted=[making.new_product(fields)], now=making.NOW)
+
+        assert outcome.failures == {}
+        assert outcome.done[0].outcome == "unchanged"
+        assert making.event_names(made.id) == ["product.created"]
+
+
+def test_one_product_twice_in_a_batch_is_taken_once(shop: tenants.Tenant) -> None:
+    twice = [making.new_product(making.product_fields(title, external_id="shop:1")) for title in ("First", "Second")]
+
+    with factories.at_work(shop):
+        outcome = services.sync_products(wanted=twice, now=making.NOW)
+
+    assert outcome.done[0].outcome == "created"
+    assert isinstance(outcome.failures[1], errors.DuplicateExternalId)

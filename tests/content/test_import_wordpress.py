@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.content import models, queries, services
-from apps.content.wordpress import importing, mapping, reading
+from apps.content.wordpress import importing, mapping, reading, refusing
 from apps.kernel import imports
 from apps.outbox.models import Log
 from apps.tenants import models as tenants
@@ -180,6 +182,34 @@ def test_menus_and_what_is_left_out_are_rows_of_the_report(run: Run, site: Path,
     assert "2 custom fields with addresses or passwords were left out" in output
 
 
+def test_a_term_named_on_items_only_is_a_row_each_time(run: Run, tmp_path: Path, at_work: Any) -> None:
+    both = [("post_tag", "red", "Red"), ("post_format", "post-format-video", "Video")]
+    path = wxr.write(
+        tmp_path / "a.xml",
+        wxr.tag("blue", "Blue"),
+        wxr.item(1, "First", terms=[("post_tag", "blue", "Blue")]),
+        wxr.item(2, "Second", terms=both),
+        wxr.item(3, "Third", terms=both),
+    )
+    expected = [
+        (
+            2,
+            "category",
+            name,
+            f"a term of {taxonomy} that is not among those the file lists first; taken from this item",
+        )
+        for taxonomy, _, name in both
+    ]
+
+    output = run(path)
+    first_rows = run.rows
+    again = run(path, batch_size=1)
+
+    assert first_rows == run.rows == expected
+    assert "terms named on items only: 2 created, 0 updated, 0 unchanged" in output
+    assert "terms named on items only: 0 created, 0 updated, 2 unchanged" in again
+
+
 def test_nothing_personal_is_kept(run: Run, site: Path, at_work: Any) -> None:
     run(site)
 
@@ -266,6 +296,33 @@ def test_an_import_that_died_is_finished_by_the_next_one(
         Run(undisturbed, run.folder, run.capsys)(site)
         assert 0 < written < models.Node.objects.count()
         assert resumed == state()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, r"^interrupted; written so far: .*pages: \d+ created.*\. Run it again to go on\.$"),
+        ({"dry_run": True}, "nothing was"),
+    ],
+)
+def test_ctrl_c_tells_how_far_it_came(
+    run: Run, site: Path, at_work: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], said: str
+) -> None:
+    take, batches = importing.Importer._take, list[int]()
+
+    def interrupt_in_the_third(self: Any, batch: Any) -> None:
+        batches.append(len(batch))
+        if len(batches) == 3:
+            signal.raise_signal(signal.SIGINT)
+        take(self, batch)
+
+    monkeypatch.setattr(importing.Importer, "_take", interrupt_in_the_third)
+
+    with pytest.raises(CommandError, match=said) as interrupted:
+        run(site, batch_size=3, **options)
+
+    assert interrupted.value.returncode == 130
+    assert models.Node.objects.count() == (0 if options else 6)
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(run: Run, site: Path, at_work: Any) -> None:
@@ -431,6 +488,62 @@ def test_a_file_that_cannot_be_read_is_refused_before_anything_is_written(
     assert refused.value.returncode == 1
     assert str(site) in str(refused.value)
     assert making.event_count() == before
+
+
+def flip(packed: bytes, *, at: int) -> bytes:
+    return packed[:at] + bytes([packed[at] ^ 0xFF]) + packed[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text.encode("utf-16"), "is UTF-16 and does not say so in its first line; save it as UTF-8"),
+        (lambda text: text.encode("utf-16-be"), "is UTF-16 and does not say so"),
+        (lambda text: gzip.compress(text.encode("utf-16")), "is UTF-16 and does not say so"),
+        (lambda text: b"PK\x03\x04" + text.encode(), "is a zip archive; unpack it"),
+        (lambda text: bz2.compress(text.encode()), "is packed with bzip2; unpack it"),
+        (lambda text: text.replace("Hello", "Ol\xe9").encode("latin-1", "replace"), "is 0xe9; save it as UTF-8"),
+        (lambda text: gzip.compress(text.encode())[:-9], "is damaged: Compressed file ended before"),
+        (lambda text: gzip.compress(text.encode())[:11], "is damaged: Compressed file ended before"),
+        (lambda text: flip(gzip.compress(text.encode(), 0), at=200), "is damaged: CRC check failed"),
+    ],
+)
+def test_the_real_reason_is_told_and_not_what_the_parser_makes_of_it(
+    run: Run, site: Path, at_work: Any, damage: Callable[[str], bytes], message: str
+) -> None:
+    site.write_bytes(damage(site.read_text(encoding="utf-8")))
+    before = making.event_count()
+
+    with pytest.raises(CommandError, match=re.escape(message)) as refused:
+        run(site)
+
+    assert str(refused.value).startswith(f'"{site}" ')
+    assert "well-formed" not in str(refused.value)
+    assert making.event_count() == before
+
+
+def test_a_byte_that_is_no_text_is_found_wherever_the_pieces_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = wxr.write(tmp_path / "a.xml", wxr.item(1, "Grün €"))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"</rss>", b"\xff</rss>"))
+    message = f"byte {whole.index(b'</rss>'):,} is 0xff"
+
+    for size in (1, 2, 3, 7):
+        monkeypatch.setattr(refusing, "_PIECE", size)
+        with pytest.raises(imports.ImportRefused, match=message):
+            reading.survey(path)
+
+
+def test_utf_16_that_says_so_is_read(run: Run, site: Path, at_work: Any) -> None:
+    text = site.read_text(encoding="utf-8").replace('encoding="UTF-8"', 'encoding="UTF-16"')
+    site.write_bytes(text.encode("utf-16"))
+
+    assert "Imported 15 items" in run(site)
+    site.write_bytes(text[:-60].encode("utf-16"))
+    with pytest.raises(CommandError, match="not well-formed XML at line"):
+        run(site)
 
 
 def test_a_cut_off_gzip_a_missing_file_and_an_unknown_tenant_are_refused(

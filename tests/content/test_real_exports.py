@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,14 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "wptest.xml": {
         "kinds": {"post": 37, "page": 15, "attachment": 44, "comment": 30},
         "heads": {"categories": 42, "tags": 16, "terms": 3},
+        "on_items_only": 9,
         "menus": (102, 3),
         "links": (123, 16),
     },
     "themeunittestdata.wordpress.xml": {
         "kinds": {"post": 58, "page": 21, "attachment": 37, "comment": 33},
         "heads": {"categories": 68, "tags": 110, "terms": 7},
+        "on_items_only": 13,
         "menus": (70, 6),
         "links": (175, 188),
     },
@@ -73,6 +76,12 @@ def import_file(name: str, tenant: tenants.Tenant, folder: Path) -> list[list[st
         return list(csv.reader(file))[1:]
 
 
+def made_of_items_only(output: str) -> int:
+    """What the summary says."""
+    found = re.search(r"terms named on items only: ([\d,]+) created", output)
+    return int(found[1].replace(",", "")) if found else 0
+
+
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_export_is_taken_whole_and_once(
     name: str, tenant: tenants.Tenant, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -89,6 +98,9 @@ def test_an_export_is_taken_whole_and_once(
         [line] = [line for line in output.splitlines() if line.strip().startswith(f"{label}: ")]
         numbers = [int(word.replace(",", "")) for word in line.split() if word.replace(",", "").isdigit()]
         assert sum(numbers) == count, line
+    on_items_only = sum("not among those the file lists first" in row[3] for row in rows)
+    assert on_items_only == expected.get("on_items_only", on_items_only)
+    assert on_items_only == made_of_items_only(output)
     menu_rows = Counter(row[1] for row in rows if row[3].startswith("menus are not taken yet"))
     assert (menu_rows["wp:post_type"], menu_rows["wp:term"]) == expected["menus"]
     categories = models.NodeCategory.objects.filter(category__taxonomy="category").count()

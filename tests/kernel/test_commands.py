@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.db import OperationalError, connection, transaction
 from apps.kernel.commands import readable_errors
 
 
-def ending_in(work: Callable[[], Any]) -> str:
+def ending_in(work: Callable[[], Any], *, code: int = 1) -> str:
     class Command(BaseCommand):
         @readable_errors
         def handle(self, *args: Any, **options: Any) -> None:
@@ -23,7 +24,7 @@ def ending_in(work: Callable[[], Any]) -> str:
 
     with pytest.raises(CommandError) as ended:
         call_command(Command(stdout=io.StringIO()))
-    assert ended.value.returncode == 1
+    assert ended.value.returncode == code
     return str(ended.value)
 
 
@@ -33,6 +34,12 @@ def run(sql: str) -> Callable[[], Any]:
             cursor.execute(sql)
 
     return work
+
+
+def test_ctrl_c_is_exit_code_130_and_no_traceback() -> None:
+    message = ending_in(lambda: signal.raise_signal(signal.SIGINT), code=130)
+
+    assert message == "interrupted; what was committed stays."
 
 
 @pytest.mark.usefixtures("committed_db")

@@ -83,10 +83,11 @@ def test_a_tally_speaks_in_lines() -> None:
     tally.add("products", "created", 1200)
     tally.add("products", "skipped")
     tally.add("variants", "created", 3)
+    tally.add("variants", "removed", 2)
 
     assert tally.lines() == [
         "products: 1,200 created, 0 updated, 0 unchanged, 1 skipped",
-        "variants: 3 created, 0 updated, 0 unchanged, 0 skipped",
+        "variants: 3 created, 0 updated, 0 unchanged, 0 skipped, 2 removed",
     ]
     assert tally.as_dict()["products"]["created"] == 1200
 
@@ -100,6 +101,18 @@ def test_progress_shows_share_rate_and_time_left() -> None:
 
     assert "Importing: 25 rows of 100 (25%)" in stream.getvalue()
     assert "s left" in stream.getvalue()
+
+
+def test_progress_leaves_its_line_however_the_work_ends() -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+
+    with pytest.raises(KeyboardInterrupt), Progress("Importing", unit="rows", total=10, stream=stream) as progress:
+        progress.add(3)
+        raise KeyboardInterrupt
+
+    assert "3 rows of 10" in stream.getvalue()
+    assert stream.getvalue().endswith("\n")
 
 
 def test_quiet_progress_is_silent() -> None:

@@ -137,6 +137,23 @@ def test_an_unknown_tenant_is_named_with_the_nearest_one() -> None:
         queries.scope_for_command(slug_or_id="acme-shp")
 
 
+@pytest.mark.parametrize(
+    ("count", "hint"),
+    [
+        (0, " Make one with create_tenant."),
+        (2, " There are: shop-00, shop-01."),
+        (10, " There are: shop-00, .*, shop-09."),
+        (15, " There are: shop-00, .*, shop-09 and 5 more."),
+    ],
+)
+def test_an_unknown_tenant_is_named_with_those_there_are_and_how_many_more(count: int, hint: str) -> None:
+    for number in range(count):
+        factories.make_tenant(slug=f"shop-{number:02}")
+
+    with pytest.raises(queries.TenantNotFound, match=f'^There is no tenant "nobody"\\.{hint}$'):
+        queries.scope_for_command(slug_or_id="nobody")
+
+
 def test_a_locale_is_enabled_by_command() -> None:
     tenant, out = factories.make_tenant(locales=["de"]), io.StringIO()
 

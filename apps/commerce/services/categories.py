@@ -76,18 +76,30 @@ def delete_category(*, category_id: uuid.UUID) -> None:
 def find_or_create_path(*, names: Sequence[str], locale: str) -> uuid.UUID:
     """The category at the end of a path of names from the top; what is missing of the path is made."""
     handles.check_locales([locale])
-    parent_id: uuid.UUID | None = None
-    with writing():
-        for name in names:
-            below = models.CategoryTranslation.objects.filter(locale=locale, name=name, category__parent_id=parent_id)
-            found = below.order_by("category_id").values_list("category_id", flat=True).first()
-            if found is None:
-                fields = {"parent_id": parent_id, "translations": [{"locale": locale, "name": name}]}
-                found = create_category(new=validation.parse(inputs.NewCategory, fields)).id
-            parent_id = found
-    if parent_id is None:
+    if not names:
         raise ValidationFailed.for_field("/names", "too_short", "a category path needs at least one name.")
-    return parent_id
+    with writing():
+        path = _find_path(names, locale)
+        if len(path) < len(names):
+            _lock_tree()
+            path = _find_path(names, locale)  # another import may have made it while we waited for the lock
+        for name in names[len(path) :]:
+            fields = {"parent_id": path[-1] if path else None, "translations": [{"locale": locale, "name": name}]}
+            path.append(create_category(new=validation.parse(inputs.NewCategory, fields)).id)
+    return path[-1]
+
+
+def _find_path(names: Sequence[str], locale: str) -> list[uuid.UUID]:
+    """The categories at the start of the path that are there."""
+    path: list[uuid.UUID] = []
+    for name in names:
+        parent_id = path[-1] if path else None
+        below = models.CategoryTranslation.objects.filter(locale=locale, name=name, category__parent_id=parent_id)
+        found = below.order_by("category_id").values_list("category_id", flat=True).first()
+        if found is None:
+            break
+        path.append(found)
+    return path
 
 
 def _lock_tree() -> None:

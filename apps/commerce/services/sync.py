@@ -1,7 +1,8 @@
 """Bring products into the state an outside system gives them: new ones are made, others changed where they differ.
 
 A product is found again by its `external_id`. Only the fields that are set on an input count, and within them only what
-the input speaks of: other locales, other currencies and other stock locations stay as they are.
+the input speaks of: other locales, other currencies and other stock locations stay as they are. So do the variants when
+their options come in another language: `aligning` tells which is which.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.commerce import errors, models, snapshots
-from apps.commerce.services import inputs, inventory, locations, pricing, products, variants
+from apps.commerce.services import aligning, inputs, inventory, locations, pricing, products, variants
 from apps.commerce.services.recording import writing
 from apps.kernel.errors import DomainError
 from apps.outbox.append import unit_of_work
@@ -49,27 +50,40 @@ def sync_products(*, wanted: Sequence[inputs.NewProduct], now: datetime, reason:
         stored = _lock_stored(wanted)
         codes = {entry.location for product in wanted for variant in product.variants for entry in variant.stock}
         found = locations.find_locations(codes)
-        new = [index for index, product in enumerate(wanted) if product.external_id not in stored]
-        created = products.create_products(new=[wanted[index] for index in new], now=now)
-        for position, index in enumerate(new):
-            if snapshot := created.created.get(position):
-                outcome.done[index] = Synced(
-                    "created",
-                    Counter(created=len(snapshot.variants)),
-                    Counter(created=len(snapshot.images)),
-                )
-            else:
-                outcome.failures[index] = created.failures[position]
+        stored |= _create_missing(wanted, stored, outcome, now)
+        settled = outcome.done.keys() | outcome.failures.keys()
         try:
             with writing(savepoint=True):
                 outcome.done |= {
                     index: _Sync(stored[product.external_id], product, found, now, reason).run()
                     for index, product in enumerate(wanted)
-                    if product.external_id in stored
+                    if index not in settled and product.external_id in stored
                 }
         except DomainError:
             _sync_one_by_one(wanted, outcome, found, now, reason)
     return outcome
+
+
+def _create_missing(
+    wanted: Sequence[inputs.NewProduct],
+    stored: dict[str | None, snapshots.Snapshot],
+    outcome: Outcome,
+    now: datetime,
+) -> dict[str | None, snapshots.Snapshot]:
+    """Make those that are not stored; returns those that another import has made between our look and our write."""
+    missing = [index for index, product in enumerate(wanted) if product.external_id not in stored]
+    made = products.create_products(new=[wanted[index] for index in missing], now=now)
+    for position, snapshot in made.created.items():
+        counts = Counter(created=len(snapshot.variants)), Counter(created=len(snapshot.images))
+        outcome.done[missing[position]] = Synced("created", *counts)
+    own = {snapshot.product.external_id for snapshot in made.created.values()}
+    failed = [wanted[missing[position]] for position in made.failures]
+    # Whatever stood in the way, a handle or a SKU: where the product is there now, it was its own.
+    overtaken = _lock_stored([product for product in failed if product.external_id not in own])
+    for position, failure in made.failures.items():
+        if wanted[missing[position]].external_id not in overtaken:
+            outcome.failures[missing[position]] = failure
+    return overtaken
 
 
 def _sync_one_by_one(
@@ -110,9 +124,11 @@ class _Sync:
     def run(self) -> Synced:
         """Options grow before the variants change and shrink after it, so that a value in use is never missing."""
         images_before = {image.id for image in self.snapshot.images}
-        final = self._merged_options() if "options" in self.wanted.model_fields_set else None
-        changed = products.apply_product_changes(self.snapshot, self._product_changes(final))
-        counts = self._sync_variants() if "variants" in self.wanted.model_fields_set else Counter()
+        aligned = aligning.align(self.snapshot, self.wanted) if "options" in self.wanted.model_fields_set else None
+        final = None if aligned is None else [_merged(entry) for entry in aligned]
+        grown = None if aligned is None else self._with_leftovers(aligned)
+        changed = products.apply_product_changes(self.snapshot, self._product_changes(grown))
+        counts = self._sync_variants(aligned) if "variants" in self.wanted.model_fields_set else Counter()
         if final is not None:
             only_options = inputs.ProductChanges.model_construct(_fields_set={"options"}, options=final)
             changed |= products.apply_product_changes(self.snapshot, only_options)
@@ -132,7 +148,7 @@ class _Sync:
         if "translations" in given:
             changes["translations"] = self._merged_translations()
         if options is not None:
-            changes["options"] = self._with_leftovers(options)
+            changes["options"] = options
         return inputs.ProductChanges.model_construct(_fields_set=set(changes), **changes)
 
     def _merged_translations(self) -> list[inputs.ProductTranslationInput]:
@@ -151,42 +167,30 @@ class _Sync:
                 merged.append(inputs.ProductTranslationInput.model_construct(**_stored_translation(row)))
         return merged
 
-    def _merged_options(self) -> list[inputs.OptionInput]:
-        """The wanted options, with the names of other locales that the stored ones have."""
-        merged = []
-        for given in self.wanted.options:
-            stored = _find(self.snapshot.options, given.names)
-            values = []
-            for value in given.values:
-                known = _find(stored.values, value.names) if stored else None
-                values.append(_value_input((known.names if known else {}) | value.names))
-            merged.append(_option_input((stored.names if stored else {}) | given.names, values))
-        return merged
-
-    def _with_leftovers(self, options: Sequence[inputs.OptionInput]) -> list[inputs.OptionInput]:
+    def _with_leftovers(self, aligned: Sequence[aligning.Aligned]) -> list[inputs.OptionInput]:
         """The options, and after them what is stored and no longer wanted."""
         grown = []
-        for given in options:
-            stored = _find(self.snapshot.options, given.names)
-            left = [value for value in stored.values if not _find(given.values, value.names)] if stored else []
-            grown.append(_option_input(given.names, [*given.values, *(_value_input(value.names) for value in left)]))
-        for option in self.snapshot.options:
-            if not _find(options, option.names):
-                grown.append(_option_input(option.names, [_value_input(value.names) for value in option.values]))
-        return grown
+        for entry in aligned:
+            option = _merged(entry)
+            left = [_value_input(value.names) for value in entry.dropped]
+            grown.append(_option_input(option.names, [*option.values, *left]))
+        kept = [entry.stored for entry in aligned]
+        return grown + [_stored_option(option) for option in self.snapshot.options if option not in kept]
 
-    def _sync_variants(self) -> Counter[str]:
+    def _sync_variants(self, aligned: Sequence[aligning.Aligned] | None) -> Counter[str]:
         counts: Counter[str] = Counter()
-        matches = self._match_variants()
+        value_ids = None if aligned is None else self._value_ids(aligned)
+        matches = self._match_variants(value_ids)
         released = self._release_skus(matches)
         for position, (given, variant) in enumerate(zip(self.wanted.variants, matches, strict=True)):
-            if variant is None and "options" not in self.wanted.model_fields_set:
+            if variant is None and aligned is None:
                 raise errors.VariantNotFound(f'The product has several variants, and none has the SKU "{given.sku}".')
             if variant is None:
                 variants.apply_new_variant(self.snapshot, given, now=self.now, position=position)
                 counts["created"] += 1
                 continue
-            changes = self._variant_changes(variant, given, position)
+            own_ids = None if value_ids is None else value_ids[position]
+            changes = self._variant_changes(variant, given, position, own_ids)
             changed = variants.apply_variant_changes(self.snapshot, variant, changes)
             if not changed and variant.row.id in released:
                 variants.record_change(self.snapshot, variant)
@@ -194,24 +198,45 @@ class _Sync:
             changed |= pricing.apply_prices(self.snapshot, variant, given.prices)
             changed |= self._sync_stock(variant, given)
             counts["updated" if changed else "unchanged"] += 1
-        if "options" in self.wanted.model_fields_set:
-            kept = {variant.row.id for variant in matches if variant}
-            added = self.snapshot.variants[-counts["created"] :] if counts["created"] else []
-            for variant in list(self.snapshot.variants):
-                if variant.row.id not in kept and variant not in added:
-                    variants.apply_removal(self.snapshot, variant)
-                    counts["removed"] += 1
-        return counts
+        if aligned is not None:
+            counts["removed"] = self._remove_variants(aligned, matches, counts["created"])
+        return +counts
 
-    def _match_variants(self) -> list[snapshots.Variant | None]:
+    def _remove_variants(
+        self, aligned: Sequence[aligning.Aligned], matches: Sequence[snapshots.Variant | None], created: int
+    ) -> int:
+        """Remove those that left the file. One of values the file's language has never told of can't have left."""
+        untold = {value.row.id for entry in aligned for value in entry.untold}
+        kept = {variant.row.id for variant in matches if variant}
+        before = self.snapshot.variants[:-created] if created else list(self.snapshot.variants)
+        gone = [entry for entry in before if entry.row.id not in kept and not untold.intersection(entry.value_ids)]
+        for variant in gone:
+            variants.apply_removal(self.snapshot, variant)
+        return len(gone)
+
+    def _value_ids(self, aligned: Sequence[aligning.Aligned]) -> list[list[uuid.UUID]]:
+        """For each wanted variant the ids of its values. Raises UnknownOptionValue."""
+        by_name: list[dict[str, uuid.UUID]] = []
+        for entry, option in zip(aligned, self.snapshot.options, strict=False):
+            pairs = zip(entry.given.values, option.values, strict=False)
+            by_name.append({name: value.row.id for given, value in pairs for name in given.names.values()})
+        found = []
+        for index, given in enumerate(self.wanted.variants):
+            if len(given.values) > len(by_name) or any(
+                name not in names for name, names in zip(given.values, by_name, strict=False)
+            ):
+                found.append(variants.find_values(self.snapshot, given.values, pointer=f"/variants/{index}"))
+            else:
+                found.append([names[name] for name, names in zip(given.values, by_name, strict=False)])
+        return found
+
+    def _match_variants(self, value_ids: Sequence[list[uuid.UUID]] | None) -> list[snapshots.Variant | None]:
         """For each wanted variant the stored one: by its option values, else by its SKU, else the only one there is."""
         stored = self.snapshot.variants
         matches: list[snapshots.Variant | None] = [None] * len(self.wanted.variants)
-        if "options" in self.wanted.model_fields_set:
+        if value_ids is not None:
             by_combination = {variant.row.combination: variant for variant in stored}
-            for index, given in enumerate(self.wanted.variants):
-                value_ids = variants.find_values(self.snapshot, given.values, pointer=f"/variants/{index}")
-                matches[index] = by_combination.get(snapshots.combination(value_ids))
+            matches = [by_combination.get(snapshots.combination(own)) for own in value_ids]
         used = {variant.row.id for variant in matches if variant}
         by_sku = {variant.row.sku: variant for variant in stored if variant.row.sku and variant.row.id not in used}
         for index, given in enumerate(self.wanted.variants):
@@ -234,12 +259,13 @@ class _Sync:
         return released
 
     def _variant_changes(
-        self, variant: snapshots.Variant, given: inputs.VariantInput, position: int
+        self, variant: snapshots.Variant, given: inputs.VariantInput, position: int, value_ids: list[uuid.UUID] | None
     ) -> inputs.VariantChanges:
         names = (given.model_fields_set & inputs.VariantFieldsInput.model_fields.keys()) - {"metadata"}
-        if "options" not in self.wanted.model_fields_set:
-            names -= {"values"}
+        if value_ids is None:
             position = variant.row.position
+        if value_ids is None or value_ids == variant.value_ids:
+            names -= {"values"}
         changes: dict[str, Any] = {name: getattr(given, name) for name in names} | {"position": position}
         if "metadata" in given.model_fields_set:
             changes["metadata"] = variant.row.metadata | given.metadata
@@ -279,8 +305,13 @@ def _option_input(names: dict[str, str], values: list[inputs.OptionValueInput]) 
     return inputs.OptionInput.model_construct(names=names, values=values)
 
 
-def _find[Named: (snapshots.Option, snapshots.Value, inputs.OptionInput, inputs.OptionValueInput)](
-    entries: Sequence[Named], names: dict[str, str]
-) -> Named | None:
-    """The entry that shares a name in some locale."""
-    return next((entry for entry in entries if entry.names.items() & names.items()), None)
+def _stored_option(option: snapshots.Option) -> inputs.OptionInput:
+    return _option_input(option.names, [_value_input(value.names) for value in option.values])
+
+
+def _merged(aligned: aligning.Aligned) -> inputs.OptionInput:
+    """The wanted option with the names of other locales that the stored one has, and the values not spoken of."""
+    pairs = zip(aligned.given.values, aligned.values, strict=True)
+    values = [_value_input((stored.names if stored else {}) | given.names) for given, stored in pairs]
+    values += [_value_input(value.names) for value in aligned.untold]
+    return _option_input((aligned.stored.names if aligned.stored else {}) | aligned.given.names, values)

@@ -47,14 +47,19 @@ class Import:
         for kind in ("products", "variants", "images"):
             self.tally.add(kind, "created", 0)
         progress = Progress(f"Importing {self.path.name}", unit="rows", total=survey.rows, quiet=self.quiet)
-        with Source(self.path) as source:
+        with progress, Source(self.path) as source:
             for batch in batched(reading.read_groups(source, self.report), self.batch_size):
                 self._take([group for _, group in batch])
                 progress.to(batch[-1][0])
-        progress.to(survey.rows)
-        progress.finish()
+            progress.to(survey.rows)
         self.rate = progress.rate
         return mapping.ignored_note(survey.header)
+
+    def so_far(self) -> str:
+        """What is in by now, as a part of a sentence."""
+        if self.is_dry_run:
+            return "nothing was written, as it was a dry run"
+        return f"written so far: {'; '.join(self.tally.lines()) or 'nothing'}"
 
     def _take(self, groups: Sequence[reading.Group]) -> None:
         mapped = []
@@ -66,16 +71,19 @@ class Import:
                 mapped.append(mapping.map_group(group, self.target))
             except Skipped as skipped:
                 self._skip(group.rows[0], skipped.note)
+        synced: Sequence[Synced] = ()
         with suppress(_DryRun), unit_of_work():
-            self._write(mapped)
+            synced = self._write(mapped)
             if self.is_dry_run:
                 raise _DryRun
+        for product in synced:
+            self._count(product)  # only now it is in
         if self.is_dry_run:
             self._categories.clear()  # they were rolled back
         else:
             self._claimed_skus.clear()  # the database knows them now
 
-    def _write(self, mapped: Sequence[Mapped]) -> None:
+    def _write(self, mapped: Sequence[Mapped]) -> list[Synced]:
         taken, wanted = [], []
         owners = self._sku_owners(mapped)
         for entry in self._creatable(mapped):
@@ -95,8 +103,7 @@ class Import:
                 self._report(entry.rows[0], note)
             if index in outcome.failures:
                 self._skip(entry.rows[0], entry.note_of(outcome.failures[index]))
-            else:
-                self._count(outcome.done[index])
+        return list(outcome.done.values())
 
     def _creatable(self, mapped: Sequence[Mapped]) -> list[Mapped]:
         """All of them, or without prices in the file those that exist already."""

@@ -157,7 +157,7 @@ class Importer:
         late: dict[str, tuple[str, mapping.Note]] = {}
         with unit_of_work():
             lock_content()
-            self._take_new_item_terms(batch, outcomes)
+            notes += self._take_new_item_terms(batch, outcomes)
             existing = self._existing(wanted.external_id for wanted in batch)
             fresh = [wanted for wanted in batch if wanted.external_id not in existing]
             known = {external_id: node.id for external_id, node in existing.items()}
@@ -181,15 +181,25 @@ class Importer:
             self._note(note)
         self._late |= late
 
-    def _take_new_item_terms(self, batch: Sequence[mapping.WantedNode], outcomes: list[tuple[str, str]]) -> None:
-        """Terms that items name and the head of the file does not."""
-        unknown = {term.key: term for wanted in batch for term in wanted.terms if term.key not in self._terms}
-        existing = terms.find(unknown.values(), locale=self.locale)
-        for key, term in unknown.items():
+    def _take_new_item_terms(
+        self, batch: Sequence[mapping.WantedNode], outcomes: list[tuple[str, str]]
+    ) -> list[mapping.Note]:
+        """Terms that items name and the head of the file does not; a note for each at the first item that does."""
+        unknown: dict[terms.Key, tuple[int, mapping.WantedTerm]] = {}
+        for wanted in batch:
+            for term in wanted.terms:
+                if term.key not in self._terms:
+                    unknown.setdefault(term.key, (wanted.row, term))
+        existing = terms.find([term for _, term in unknown.values()], locale=self.locale)
+        notes = []
+        for key, (row_number, term) in unknown.items():
             self._new_terms.append(key)
             row = existing.get(key)
             self._terms[key] = terms.create(term, known=self._terms, locale=self.locale) if row is None else row.id
             outcomes.append(("terms named on items only", "created" if row is None else "unchanged"))
+            problem = f"a term of {term.taxonomy} that is not among those the file lists first; taken from this item"
+            notes.append(mapping.Note(row_number, "category", term.name, problem))
+        return notes
 
     def _existing(self, external_ids: Iterable[str]) -> dict[str, models.Node]:
         nodes = models.Node.objects.filter(external_id__in=list(external_ids)).prefetch_related(

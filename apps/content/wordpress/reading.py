@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NoReturn
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
-import defusedxml
 from defusedxml import ElementTree
 
+from apps.content.wordpress.refusing import refusing
 from apps.kernel import imports
 
 MAXIMUM_ITEM_BYTES = 32 * 1024 * 1024
@@ -116,7 +114,7 @@ class Site:
 def survey(path: Path) -> Site:
     """Read the whole file once: its head, and whether it is well-formed to the end. Raises ImportRefused."""
     site, seen = Site(), set[str]()
-    with _refusing(path):
+    with refusing(path):
         for element in _children_of_channel(path):
             match _name(element.tag):
                 case "item":
@@ -146,7 +144,7 @@ def survey(path: Path) -> Site:
 def items(path: Path) -> Iterator[Item]:
     """The items of a file that `survey` has found well-formed."""
     number = 0
-    with _refusing(path):
+    with refusing(path):
         for element in _children_of_channel(path):
             if element.tag == "item":
                 number += 1
@@ -212,28 +210,6 @@ def _check_place(path: Path, open_elements: list[Element]) -> None:
             f'"{path}" is XML but not a WordPress export: it has <{_name(open_elements[depth].tag)}> '
             f"where <{expected[depth]}> should be."
         )
-
-
-@contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Turn what a broken file makes the parser say into ImportRefused."""
-    try:
-        yield
-    except ParseError as error:
-        line, column = error.position
-        reason = str(error).split(":", maxsplit=1)[0]
-        raise imports.ImportRefused(
-            f'"{path}" is not well-formed XML at line {line}, column {column}: {reason}. Nothing was imported; '
-            "the file may be cut off, export the site again."
-        ) from None
-    except defusedxml.DefusedXmlException:
-        raise imports.ImportRefused(
-            f'"{path}" declares a document type or entities, which WordPress exports never do; nothing was imported.'
-        ) from None
-    except (EOFError, OSError, zlib.error) as error:
-        raise imports.ImportRefused(f'"{path}" is damaged: {error}. Nothing was imported.') from None
-    except (LookupError, UnicodeError) as error:
-        raise imports.ImportRefused(f'"{path}" names an encoding that can\'t be read: {error}.') from None
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ from apps.commerce import services
 from apps.commerce.shopify.importing import Import
 from apps.commerce.shopify.mapping import Target
 from apps.kernel import context, money, validation
-from apps.kernel.commands import readable_errors
+from apps.kernel.commands import interruptible, readable_errors
 from apps.kernel.imports import Report
 from apps.tenants import queries, scope
 
@@ -23,7 +23,8 @@ class Command(BaseCommand):
         "Import products from a Shopify product CSV (.csv, .csv.gz; UTF-8). Products are found again by their handle: "
         "importing a file again changes only what differs. Images are not fetched; cost prices are not taken. "
         "Exit codes: 0 every product was taken (the report may hold notes), "
-        "1 refused or nothing could be imported, 3 imported, but some products were skipped (see the report)."
+        "1 refused or nothing could be imported, 3 imported, but some products were skipped (see the report), "
+        "130 interrupted (what was written stays; run it again to go on)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -58,20 +59,20 @@ class Command(BaseCommand):
                 is_dry_run=options["dry_run"],
                 quiet=options["quiet"],
             )
-            note = run.run()
+            with interruptible(run.so_far):
+                note = run.run()
         products = run.tally.as_dict()["products"]
         if not products["created"] + products["updated"] + products["unchanged"]:
-            raise CommandError(f"Nothing could be imported from {run.path}. {_examples(report)}")
+            reason = _examples(report) or "It has a header row, and no product below it."
+            raise CommandError(f"Nothing could be imported from {run.path}. {reason}")
         if not options["quiet"]:
             self._summarise(run, note)
         if products["skipped"]:
             sys.exit(3)
 
     def _target(self, at_work: scope.Scope, options: dict[str, Any]) -> Target:
-        locale = options["locale"] or at_work.default_locale
+        locale = queries.locale_for_command(at_work=at_work, locale=options["locale"])
         currency = options["currency"] or at_work.currency
-        if locale not in at_work.locales:
-            raise CommandError(f"--locale: {at_work.not_enabled(locale)}")
         try:
             money.exponent(currency)
         except money.InvalidCurrency as error:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.content.wordpress import importing, reading
 from apps.kernel import context, imports
-from apps.kernel.commands import readable_errors
+from apps.kernel.commands import interruptible, readable_errors
 from apps.kernel.progress import Progress
 from apps.tenants import queries, scope
 
@@ -22,7 +22,8 @@ imported before is found again by its id: what the file says differently is chan
 the same file again changes nothing. Menus are not taken yet; each of their items is a row of the report.
 
 Exit codes: 0 everything was taken, perhaps with notes in the report; 1 refused, nothing was imported;
-3 imported, but some objects were skipped, each a row of the report.
+3 imported, but some objects were skipped, each a row of the report; 130 interrupted: what was written stays, run it
+again to go on.
 """
 
 
@@ -56,14 +57,12 @@ class Command(BaseCommand):
     @readable_errors
     def handle(self, *args: Any, **options: Any) -> None:
         at_work = queries.scope_for_command(slug_or_id=options["tenant"])
-        locale = options["locale"] or at_work.default_locale
+        locale = queries.locale_for_command(at_work=at_work, locale=options["locale"])
         with (
             context.use(actor="command:import_wordpress"),
             scope.use(at_work),
             imports.Report(options["report"]) as report,
         ):
-            if locale not in at_work.locales:
-                raise CommandError(f"--locale: {at_work.not_enabled(locale)}")
             site = reading.survey(options["file"])
             progress = Progress("Importing", unit="items", total=site.item_count, quiet=options["quiet"])
             importer = importing.Importer(
@@ -75,13 +74,13 @@ class Command(BaseCommand):
                 batch_size=options["batch_size"],
                 on_item=progress.add,
             )
-            if options["dry_run"]:
-                with transaction.atomic():
+            with interruptible(lambda: _so_far(importer, is_dry_run=options["dry_run"])), progress:
+                if options["dry_run"]:
+                    with transaction.atomic():
+                        importer.run()
+                        transaction.set_rollback(True)
+                else:
                     importer.run()
-                    transaction.set_rollback(True)
-            else:
-                importer.run()
-            progress.finish()
         if not options["quiet"]:
             self._summarise(importer, locale, progress, report, is_dry_run=options["dry_run"])
         if importer.failed:
@@ -114,6 +113,12 @@ class Command(BaseCommand):
             self.stdout.write(f"  notes: {report.count:,}, in {_where(report)}. The first of them:")
             for problem in report.examples:
                 self.stdout.write(f"    row {problem.row}, {problem.column}, {problem.value}: {problem.problem}")
+
+
+def _so_far(importer: importing.Importer, *, is_dry_run: bool) -> str:
+    if is_dry_run:
+        return "nothing was written, as it was a dry run"
+    return f"written so far: {'; '.join(importer.tally.lines()) or 'nothing'}"
 
 
 def _where(report: imports.Report) -> str:
