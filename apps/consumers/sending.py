@@ -81,8 +81,8 @@ def _attempt(effect: effects.Effect, task: effects.Task) -> None:
 
 def _record(task: effects.Task, state: str, response: str) -> None:
     longest = min(FIRST_PAUSE_SECONDS * 4 ** (task.attempt - 1), LONGEST_PAUSE_SECONDS)
-    # Full jitter: tasks that failed together are not tried again together.
-    pause = random.uniform(0, longest)  # noqa: S311 - not a secret
+    # Jitter: tasks that failed together are not tried again together, and none at once.
+    pause = random.uniform(longest / 2, longest)  # noqa: S311 - not a secret
     with connection.cursor() as cursor:
         cursor.execute(
             RECORD,

@@ -45,7 +45,7 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def nodes(tenant_id: uuid.UUID) -> list[uuid.UUID]:
     """More than three partitions of events, of aggregates that live from the first to the last of them."""
-    made = [uuid.uuid4() for _ in range(10)]
+    made = in_lanes_of_their_own(tenant_id, 10)
     for number, node_id in enumerate(made):
         scenes.record(tenant_id, node_id, scenes.created(f"Node {number:03}"), scenes.published())
     for node_id in made:
@@ -54,6 +54,15 @@ def nodes(tenant_id: uuid.UUID) -> list[uuid.UUID]:
     tasks.drain()
     partitions.ensure()
     return made
+
+
+def in_lanes_of_their_own(tenant_id: uuid.UUID, count: int) -> list[uuid.UUID]:
+    """Ids of aggregates no two of which share a lane, so that lanes are equally full whatever the ids are."""
+    found: dict[int, uuid.UUID] = {}
+    while len(found) < count:
+        node_id = uuid.uuid4()
+        found.setdefault(envelope.lane_of(tenant_id, node_id), node_id)
+    return list(found.values())
 
 
 def archive_all() -> None:
