@@ -108,7 +108,7 @@ class ContentListView(StoreView):
         """Published content of a kind, newest first; children of a parent in their own order."""
         _refuse_unknown(request, *PAGE_PARAMETERS, "category", "taxonomy", "tag", "parent")
         locale = read_locale(request)
-        nodes = queries.in_locale(models.LiveContent.objects.filter(kind=kind), locale)
+        nodes = queries.in_locale(queries.content_of(kind), locale)
         if slug := request.GET.get("category"):
             taxonomy = request.GET.get("taxonomy", "category")
             term = queries.get_term(source="content.category", slug=slug, taxonomy=taxonomy)
@@ -335,7 +335,7 @@ def _source_of(kind: str) -> str:
 def _parent_id(kind: str, parent: str, locale: str) -> uuid.UUID | None:
     if parent == "root":
         return None
-    return queries.get_content(kind=kind, slug_or_id=parent, locale=locale).id
+    return queries.get_parent(kind=kind, slug_or_id=parent, locale=locale).id
 
 
 def _search_cursor(hit: queries.Hit) -> str:

@@ -11,8 +11,9 @@ import orjson
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from apps.content import kinds
 from apps.kernel import errors, ids, text
-from apps.readmodels import models
+from apps.readmodels import following, models
 from apps.tenants import scope
 
 SEARCH = """
@@ -33,6 +34,7 @@ FROM {view} d, query,
      LATERAL (SELECT CASE WHEN d.locale = %(locale)s THEN in_locale ELSE in_fallback END AS tsquery) q
 WHERE d.tenant_id = %(tenant_id)s AND d.search @@ q.tsquery
   AND (d.locale = %(locale)s OR (d.locale = %(fallback)s AND NOT d.locales @> ARRAY[%(locale)s]::varchar[]))
+  {and_shown}
 """
 SEARCH_COUNT = """
 WITH query AS (
@@ -44,8 +46,15 @@ WITH query AS (
 SELECT count(*) FROM found
 """
 _BRANCHES = {
-    "product": SEARCH_BRANCH.format(kind="product", view="readmodels_productdocument_live", tag_ids="'{}'::uuid[]"),
-    "content": SEARCH_BRANCH.format(kind="content", view="readmodels_contentdocument_live", tag_ids="d.tag_ids"),
+    "product": SEARCH_BRANCH.format(
+        kind="product", view="readmodels_productdocument_live", tag_ids="'{}'::uuid[]", and_shown=""
+    ),
+    "content": SEARCH_BRANCH.format(
+        kind="content",
+        view="readmodels_contentdocument_live",
+        tag_ids="d.tag_ids",
+        and_shown=f"AND (d.kind <> ALL(%(following)s) OR {following.condition('d', following='%(following)s')})",
+    ),
 }
 
 
@@ -59,6 +68,12 @@ class ContentNotFound(errors.NotFound):
     """No published node of this kind has this slug or id."""
 
     code = "content_not_found"
+
+
+class KindNotFound(errors.NotFound):
+    """No kind of content has this name."""
+
+    code = "kind_not_found"
 
 
 class TermNotFound(errors.NotFound):
@@ -99,9 +114,21 @@ def get_product(*, handle_or_id: str, locale: str) -> models.LiveProduct:
     return found
 
 
-def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
-    """By slug in the locale or the default one, or by id. Raises ContentNotFound."""
+def content_of(kind: str) -> QuerySet[models.LiveContent]:
+    """What the public sees of a kind: the published nodes, and of those that follow their parent the ones whose parent
+    it sees too. Raises KindNotFound.
+    """
+    try:
+        follows_parent = kinds.get_kind(kind).follows_parent
+    except kinds.UnknownKind as error:
+        raise KindNotFound(error.detail) from None
     nodes = models.LiveContent.objects.filter(kind=kind)
+    return nodes.filter(following.ParentIsShown()) if follows_parent else nodes
+
+
+def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
+    """By slug in the locale or the default one, or by id. Raises ContentNotFound, KindNotFound."""
+    nodes = content_of(kind)
     if slug_or_id.startswith("node_"):
         found = in_locale(nodes.filter(id=ids.decode("node", slug_or_id)), locale).first()
     else:
@@ -111,11 +138,23 @@ def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveConten
     return found
 
 
+def get_parent(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
+    """By id in any kind, or by a slug of this one. Raises ContentNotFound, KindNotFound."""
+    if not slug_or_id.startswith("node_"):
+        return get_content(kind=kind, slug_or_id=slug_or_id, locale=locale)
+    parent_id = ids.decode("node", slug_or_id)
+    nodes = models.LiveContent.objects.filter(id=parent_id)
+    found = nodes.filter(~Q(kind__in=kinds.following_parents()) | Q(following.ParentIsShown())).first()
+    if found is None:
+        raise ContentNotFound(f'There is nothing published with the id "{slug_or_id}".')
+    return found
+
+
 def find_redirect(*, kind: str, slug: str, locale: str) -> str | None:
     """The present slug of the node an old slug of this kind leads to, or None."""
     locales = [locale, scope.current().default_locale]
     old = models.LiveRedirect.objects.filter(kind=kind, slug=slug, locale__in=locales)
-    found = in_locale(models.LiveContent.objects.filter(id__in=old.values("id")), locale).first()
+    found = in_locale(content_of(kind).filter(id__in=old.values("id")), locale).first()
     return found.slug if found else None
 
 
@@ -169,6 +208,7 @@ def _search_parameters(query: str, locale: str) -> dict[str, Any]:
         "tenant_id": tenant.tenant_id,
         "locale": locale,
         "fallback": tenant.default_locale,
+        "following": kinds.following_parents(),
         "language": text.search_language(locale),
         "fallback_language": text.search_language(tenant.default_locale),
     }
