@@ -64,8 +64,8 @@ def main() -> int:
 def without_database(error: Exception) -> str:
     reason = (str(error).strip().splitlines() or ["no reason given"])[0]
     return (
-        f"The database cannot be used ({reason}). See that it runs and that DATABASE_URL, where it is set, leads to it, "
-        "and run the command again; what was committed stays."
+        f"The database cannot be used ({reason}). See that it runs and that DATABASE_URL, where it is set, leads to "
+        "it, and run the command again; what was committed stays."
     )
 
 

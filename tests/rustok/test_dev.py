@@ -108,6 +108,14 @@ def test_dev_from_start_to_ctrl_c(dev):
     assert second.returncode == 1
     assert f"already runs here: http://localhost:{port}" in second.stderr
 
+    # Its servers are not stopped under it: the watcher would start them again.
+    stopping = subprocess.run(
+        [*MANAGE, "services", "stop"], env=dev.variables, capture_output=True, text=True, check=False
+    )
+    assert stopping.returncode == 1
+    assert f"make dev runs here: http://localhost:{port} (pid {dev.process.pid})" in stopping.stderr
+    assert status_of(port, "/health/ready") == 200
+
     # What is killed comes back.
     for words in (["granian"], ["worker"], ["beat"]):
         killed = dev.child(*words)

@@ -36,8 +36,8 @@ the commands instead. They work from any directory and start or find the embedde
 line on standard error.
 
 Where a command says nothing else, it exits with 0 when it is done and with 1 when it refuses or fails. All of them exit
-with 2 when they could not begin: an argument that is unknown, missing or of the wrong type, a setting that is refused, or
-a server, embedded or your own, that cannot be used.
+with 2 when they could not begin: an argument that is unknown, missing or of the wrong type, a setting that is refused,
+or a server, embedded or your own, that cannot be used.
 """
 
 
