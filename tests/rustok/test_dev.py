@@ -210,6 +210,18 @@ def test_two_checkouts_that_look_at_the_same_moment_get_two_ports():
     other.release()
 
 
+def test_a_port_that_was_promised_and_is_in_use_names_who_uses_it():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        promise = ports._promise(port)
+
+        with pytest.raises(ports.PortTaken, match=rf"cannot be used: .*\(pid {os.getpid()}\) listens on it\."):
+            ports.reserve("127.0.0.1", port)
+
+        assert promise is not None
+        promise.close()
+
+
 def test_a_log_is_followed_from_its_end_and_over_its_rotation(tmp_path):
     path = tmp_path / "web.log"
     path.write_text("old\n")
