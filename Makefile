@@ -98,5 +98,5 @@ services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay
 
 .PHONY: clean
 clean: ## remove the environment, caches and reports; the data in .rustok stay
-	@if [ -x $(PYTHON) ]; then $(PYTHON) manage.py services stop || true; fi
+	@if $(PYTHON) manage.py services --help >/dev/null 2>&1; then $(PYTHON) manage.py services stop || [ $$? -ne 1 ]; fi
 	rm -rf .venv $(TOOL) .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles

@@ -35,6 +35,7 @@ def main() -> int:
     sys.path[:1] = [CHECKOUT]
     try:
         from django.core.management import execute_from_command_line
+        from django.db import InterfaceError, OperationalError
 
         from rustok import environment, servers
     except ModuleNotFoundError as error:
@@ -49,8 +50,23 @@ def main() -> int:
     except (environment.EnvironmentInvalid, servers.ServersError) as error:
         print(error, file=sys.stderr)
         return 2
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (OperationalError, InterfaceError) as error:
+        # Django's checks ask the database too, before a command could say it in its own words.
+        if "--traceback" in sys.argv:
+            raise
+        print(without_database(error), file=sys.stderr)
+        return 2
     return 0
+
+
+def without_database(error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    return (
+        f"The database cannot be used ({reason}). See that it runs and that DATABASE_URL, where it is set, leads to "
+        "it, and run the command again; what was committed stays."
+    )
 
 
 def needs_servers(arguments: list[str]) -> bool:

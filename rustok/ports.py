@@ -29,9 +29,10 @@ class Reservation:
 def reserve(host: str, port: int) -> Reservation:
     """Take exactly this port. Raises PortTaken."""
     promise = _promise(port)
-    problem = _problem(host, port) if promise else "another checkout is about to use it"
+    problem = _problem(host, port)
     if promise and not problem:
         return Reservation(port, promise)
+    problem = problem or "another checkout is about to use it"
     if promise:
         promise.close()
     raise PortTaken(f"Port {port} on {host} cannot be used: {problem}. Set RUSTOK_PORT to another one.")

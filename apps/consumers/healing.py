@@ -58,6 +58,24 @@ def heal_aggregates(
     return healed
 
 
+def is_known(tenant_id: uuid.UUID) -> bool:
+    """Whether the log has an event of the tenant."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM outbox_stream WHERE tenant_id = %s)", [tenant_id])
+        return bool(cursor.fetchone()[0])
+
+
+def follows(projection: projections.Projection, tenant_id: uuid.UUID, aggregate_id: uuid.UUID) -> bool:
+    """Whether the log has an event of the aggregate as one of a type the projection follows."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM outbox_stream"
+            " WHERE tenant_id = %s AND aggregate_type = ANY(%s) AND aggregate_id = %s)",
+            [tenant_id, list(projection.aggregate_types), aggregate_id],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def _shards(projection: projections.Projection, generation: int) -> list[models.Checkpoint]:
     rows = models.Checkpoint.objects.filter(consumer=projection.name, generation=generation)
     return list(rows.order_by("shard"))

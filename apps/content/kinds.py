@@ -18,28 +18,37 @@ class UnknownKind(errors.ValidationFailed):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A sort of node. Slugs are unique per kind and locale; `description` says what such a node is."""
+    """A sort of node. Slugs are unique per kind and locale; `description` says what such a node is.
+
+    Nodes that follow their parent belong to it, as a comment does: the public sees them only while it sees the parent.
+    """
 
     name: str
     description: str
+    follows_parent: bool
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def register_kind(name: str, *, description: str) -> Kind:
+def register_kind(name: str, *, description: str, follows_parent: bool = False) -> Kind:
     """Add a kind. Raises ValueError for a wrong name or a second registration."""
     if not _NAME.fullmatch(name):
         raise ValueError(f'"{name}" is not a kind name: a-z, 0-9 and underscores, 32 at most, starting with a letter')
     if name in _kinds:
         raise ValueError(f'the kind "{name}" is registered already')
-    _kinds[name] = Kind(name, description)
+    _kinds[name] = Kind(name, description, follows_parent)
     return _kinds[name]
 
 
 def all_kinds() -> list[Kind]:
     """Every registered kind, by name."""
     return [_kinds[name] for name in sorted(_kinds)]
+
+
+def following_parents() -> list[str]:
+    """The names of the kinds whose nodes follow their parent."""
+    return [kind.name for kind in all_kinds() if kind.follows_parent]
 
 
 def get_kind(name: str) -> Kind:
@@ -56,5 +65,9 @@ PAGE = register_kind("page", description="A page of the site, placed in the page
 POST = register_kind("post", description="A dated entry of the blog.").name
 ARTICLE = register_kind("article", description="A longer editorial text.").name
 CUSTOM = register_kind("custom", description="Content of a type the platform does not know itself.").name
-ATTACHMENT = register_kind("attachment", description="A file, described; its URL is in the metadata.").name
-COMMENT = register_kind("comment", description="A reader's words about the node it is placed below.").name
+ATTACHMENT = register_kind(
+    "attachment", description="A file, described; its URL is in the metadata.", follows_parent=True
+).name
+COMMENT = register_kind(
+    "comment", description="A reader's words about the node it is placed below.", follows_parent=True
+).name

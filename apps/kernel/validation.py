@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -118,10 +119,11 @@ def _empty_to_none(value: Any) -> Any:
 
 
 Text = Annotated[str, AfterValidator(_refuse_nul)]
-Locale = Annotated[str, Field(min_length=2, max_length=10), AfterValidator(_check_locale)]
+# Their own messages say more than that the text is too long; the schema tells the length all the same.
+Locale = Annotated[str, Field(json_schema_extra={"minLength": 2, "maxLength": 10}), AfterValidator(_check_locale)]
 Slug = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_check_slug)]
 OptionalSlug = Annotated[Slug | None, BeforeValidator(_empty_to_none)]
-Currency = Annotated[str, Field(min_length=3, max_length=3), AfterValidator(_check_currency)]
+Currency = Annotated[str, Field(json_schema_extra={"minLength": 3, "maxLength": 3}), AfterValidator(_check_currency)]
 Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_refuse_nul)]
 ShortText = Annotated[str, Field(max_length=255), AfterValidator(_refuse_nul)]
 Excerpt = Annotated[str, Field(max_length=1000), AfterValidator(_refuse_nul)]
@@ -152,12 +154,28 @@ def _problem(model: type[BaseModel], entry: ErrorDetails) -> errors.FieldProblem
     path = [_shown(part) for part in entry["loc"]]
     detail = entry["msg"]
     if entry["type"] == "extra_forbidden":
-        detail = f"there is no such field.{errors.did_you_mean(path[-1], model.model_fields)}"
+        detail = f"there is no such field.{errors.did_you_mean(path[-1], _fields_at(model, entry['loc'][:-1]))}"
     elif isinstance(entry["input"], str | int | float | bool) and entry["type"] != "missing":
         shown = _shown(entry["input"])
         detail = f'"{shown[:60]}{"…" if len(shown) > 60 else ""}": {detail}'
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
     return errors.FieldProblem(pointer, entry["type"], detail)
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> set[str]:
+    """The fields of the object a path through `model` leads to; of all it could be, where there are several."""
+    found = {model}
+    for part in path:
+        owners = [owner for owner in found if part in owner.model_fields]
+        if owners:  # else the part is an index or a key, and what is in there has been found already
+            found = {inner for owner in owners for inner in _models_in(owner.model_fields[str(part)].annotation)}
+    return {name for owner in found for name in owner.model_fields}
+
+
+def _models_in(annotation: Any) -> set[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    return {inner for argument in get_args(annotation) for inner in _models_in(argument)}
 
 
 def _shown(value: object) -> str:

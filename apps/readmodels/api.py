@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
@@ -21,11 +19,11 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.kernel import errors, pagination
-from apps.readmodels import models, queries
+from apps.readmodels import models, queries, search
 from apps.tenants import scope
 
 PAGE_PARAMETERS = ("limit", "cursor", "count", "locale")
-SEARCHABLE = ("product", "content")
+SEARCHABLE = tuple(search.BRANCHES)
 _LIST = [
     OpenApiParameter("locale", description="Language; falls back to the tenant's default. Default: Accept-Language."),
     OpenApiParameter("limit", int, description="Page size, 1 to 100, default 20."),
@@ -108,7 +106,7 @@ class ContentListView(StoreView):
         """Published content of a kind, newest first; children of a parent in their own order."""
         _refuse_unknown(request, *PAGE_PARAMETERS, "category", "taxonomy", "tag", "parent")
         locale = read_locale(request)
-        nodes = queries.in_locale(models.LiveContent.objects.filter(kind=kind), locale)
+        nodes = queries.in_locale(queries.content_of(kind), locale)
         if slug := request.GET.get("category"):
             taxonomy = request.GET.get("taxonomy", "category")
             term = queries.get_term(source="content.category", slug=slug, taxonomy=taxonomy)
@@ -197,14 +195,7 @@ class SearchView(StoreView):
         locale = read_locale(request)
         query = _read_query(request)
         kinds = [_choice(request, "type", SEARCHABLE)] if "type" in request.GET else list(SEARCHABLE)
-        limit = pagination.read_limit(request)
-        wants_count = pagination.read_wants_count(request)
-        hits = queries.search(
-            query=query, kinds=kinds, locale=locale, limit=limit + 1, after=_read_search_cursor(request)
-        )
-        count = queries.count_hits(query=query, kinds=kinds, locale=locale) if wants_count else None
-        following = _search_cursor(hits[limit - 1]) if len(hits) > limit else None
-        page = pagination.Page(hits[:limit], following, None, count)
+        page = search.find_page(query=query, kinds=kinds, locale=locale, request=request)
         documents = _with_terms(page.rows, locale)
         rows = [
             b'{"type":"%s","rank":%s,"document":%s}' % (hit.kind.encode(), orjson.dumps(hit.rank), document)
@@ -335,26 +326,7 @@ def _source_of(kind: str) -> str:
 def _parent_id(kind: str, parent: str, locale: str) -> uuid.UUID | None:
     if parent == "root":
         return None
-    return queries.get_content(kind=kind, slug_or_id=parent, locale=locale).id
-
-
-def _search_cursor(hit: queries.Hit) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([hit.rank, str(hit.id)])).decode().rstrip("=")
-
-
-def _read_search_cursor(request: Request) -> tuple[float, uuid.UUID] | None:
-    text = request.GET.get("cursor")
-    if text is None:
-        return None
-    try:
-        rank, hit_id = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if isinstance(rank, float) and isinstance(hit_id, str):  # JSON has no NaN and no infinity
-            return rank, uuid.UUID(hit_id)
-    except (binascii.Error, ValueError, TypeError):
-        pass
-    raise errors.ValidationFailed.for_field(
-        "/cursor", "invalid_cursor", "the cursor was not made by this search; follow its next link instead."
-    )
+    return queries.get_parent(kind=kind, slug_or_id=parent, locale=locale).id
 
 
 urlpatterns = [

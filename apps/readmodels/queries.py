@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from django.db import connection
 from django.db.models import Q, QuerySet
 
-from apps.kernel import errors, ids, text
-from apps.readmodels import models
+from apps.content import kinds
+from apps.kernel import errors, ids
+from apps.readmodels import following, models
 from apps.tenants import scope
-
-SEARCH = """
-WITH query AS (
-    SELECT websearch_to_tsquery(%(language)s::regconfig, %(text)s) AS in_locale,
-           websearch_to_tsquery(%(fallback_language)s::regconfig, %(text)s) AS in_fallback
-), found AS (
-    {branches}
-)
-SELECT kind, id, rank, document, category_ids, tag_ids FROM found
-WHERE %(after_rank)s::float8 IS NULL OR (rank, id) < (%(after_rank)s::float8, %(after_id)s::uuid)
-ORDER BY rank DESC, id DESC LIMIT %(limit)s
-"""
-SEARCH_BRANCH = """
-SELECT '{kind}' AS kind, d.id, ts_rank_cd(d.search, q.tsquery)::float8 AS rank, d.document,
-       d.category_ids, {tag_ids} AS tag_ids
-FROM {view} d, query,
-     LATERAL (SELECT CASE WHEN d.locale = %(locale)s THEN in_locale ELSE in_fallback END AS tsquery) q
-WHERE d.tenant_id = %(tenant_id)s AND d.search @@ q.tsquery
-  AND (d.locale = %(locale)s OR (d.locale = %(fallback)s AND NOT d.locales @> ARRAY[%(locale)s]::varchar[]))
-"""
-SEARCH_COUNT = """
-WITH query AS (
-    SELECT websearch_to_tsquery(%(language)s::regconfig, %(text)s) AS in_locale,
-           websearch_to_tsquery(%(fallback_language)s::regconfig, %(text)s) AS in_fallback
-), found AS (
-    {branches}
-)
-SELECT count(*) FROM found
-"""
-_BRANCHES = {
-    "product": SEARCH_BRANCH.format(kind="product", view="readmodels_productdocument_live", tag_ids="'{}'::uuid[]"),
-    "content": SEARCH_BRANCH.format(kind="content", view="readmodels_contentdocument_live", tag_ids="d.tag_ids"),
-}
 
 
 class ProductNotFound(errors.NotFound):
@@ -61,22 +27,16 @@ class ContentNotFound(errors.NotFound):
     code = "content_not_found"
 
 
+class KindNotFound(errors.NotFound):
+    """No kind of content has this name."""
+
+    code = "kind_not_found"
+
+
 class TermNotFound(errors.NotFound):
     """No category, collection or tag has this slug."""
 
     code = "term_not_found"
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A search result; `rank` orders them, higher is better."""
-
-    kind: str
-    id: uuid.UUID
-    rank: float
-    document: str
-    category_ids: Sequence[uuid.UUID]
-    tag_ids: Sequence[uuid.UUID]
 
 
 def in_locale[Row: Any](queryset: QuerySet[Row], locale: str) -> QuerySet[Row]:
@@ -99,9 +59,21 @@ def get_product(*, handle_or_id: str, locale: str) -> models.LiveProduct:
     return found
 
 
-def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
-    """By slug in the locale or the default one, or by id. Raises ContentNotFound."""
+def content_of(kind: str) -> QuerySet[models.LiveContent]:
+    """What the public sees of a kind: the published nodes, and of those that follow their parent the ones whose parent
+    it sees too. Raises KindNotFound.
+    """
+    try:
+        follows_parent = kinds.get_kind(kind).follows_parent
+    except kinds.UnknownKind as error:
+        raise KindNotFound(error.detail) from None
     nodes = models.LiveContent.objects.filter(kind=kind)
+    return nodes.filter(following.ParentIsShown()) if follows_parent else nodes
+
+
+def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
+    """By slug in the locale or the default one, or by id. Raises ContentNotFound, KindNotFound."""
+    nodes = content_of(kind)
     if slug_or_id.startswith("node_"):
         found = in_locale(nodes.filter(id=ids.decode("node", slug_or_id)), locale).first()
     else:
@@ -111,11 +83,23 @@ def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveConten
     return found
 
 
+def get_parent(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
+    """By id in any kind, or by a slug of this one. Raises ContentNotFound, KindNotFound."""
+    if not slug_or_id.startswith("node_"):
+        return get_content(kind=kind, slug_or_id=slug_or_id, locale=locale)
+    parent_id = ids.decode("node", slug_or_id)
+    nodes = models.LiveContent.objects.filter(id=parent_id)
+    found = nodes.filter(~Q(kind__in=kinds.following_parents()) | Q(following.ParentIsShown())).first()
+    if found is None:
+        raise ContentNotFound(f'There is nothing published with the id "{slug_or_id}".')
+    return found
+
+
 def find_redirect(*, kind: str, slug: str, locale: str) -> str | None:
     """The present slug of the node an old slug of this kind leads to, or None."""
     locales = [locale, scope.current().default_locale]
     old = models.LiveRedirect.objects.filter(kind=kind, slug=slug, locale__in=locales)
-    found = in_locale(models.LiveContent.objects.filter(id__in=old.values("id")), locale).first()
+    found = in_locale(content_of(kind).filter(id__in=old.values("id")), locale).first()
     return found.slug if found else None
 
 
@@ -139,39 +123,6 @@ def term_labels(*, term_ids: Iterable[uuid.UUID], locale: str) -> dict[uuid.UUID
         whole = orjson.loads(document)
         labels[term_id] = orjson.dumps({key: whole[key] for key in ("id", "name", "slug", "taxonomy")})
     return labels
-
-
-def search(
-    *, query: str, kinds: Sequence[str], locale: str, limit: int, after: tuple[float, uuid.UUID] | None
-) -> list[Hit]:
-    """Up to `limit` hits below `after` (rank, id), best first. `query` is in web search syntax."""
-    parameters = _search_parameters(query, locale)
-    parameters |= {"limit": limit, "after_rank": after[0] if after else None, "after_id": after[1] if after else None}
-    with connection.cursor() as cursor:
-        cursor.execute(SEARCH.format(branches=_branches(kinds)), parameters)
-        return [Hit(*row) for row in cursor.fetchall()]
-
-
-def count_hits(*, query: str, kinds: Sequence[str], locale: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(SEARCH_COUNT.format(branches=_branches(kinds)), _search_parameters(query, locale))
-        return int(cursor.fetchone()[0])
-
-
-def _branches(kinds: Sequence[str]) -> str:
-    return " UNION ALL ".join(_BRANCHES[kind] for kind in kinds)
-
-
-def _search_parameters(query: str, locale: str) -> dict[str, Any]:
-    tenant = scope.current()
-    return {
-        "text": query,
-        "tenant_id": tenant.tenant_id,
-        "locale": locale,
-        "fallback": tenant.default_locale,
-        "language": text.search_language(locale),
-        "fallback_language": text.search_language(tenant.default_locale),
-    }
 
 
 def _by_name[Row: Any](named: QuerySet[Row], everything: QuerySet[Row], locale: str) -> Row | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -17,7 +17,7 @@ from apps.tenants import models, queries, scope
 class TenantReadOnlyAdmin(ReadOnlyAdmin):
     """Rows of the tenant the host leads to; on a host of no tenant, the rows of all."""
 
-    list_select_related = ("tenant",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("tenant",)
 
     def get_queryset(self, request: HttpRequest) -> django_models.QuerySet[Any]:
         if scope.find() is not None:

@@ -23,13 +23,17 @@ class Scope:
     currency: str
     locales: tuple[str, ...]
 
+    def refusal_of(self, locale: str) -> str:
+        """What is wrong with a locale the tenant does not publish in, and what to do."""
+        return f"{self._lacks(locale)} Use one of these, or enable it first."
+
     def not_enabled(self, locale: str) -> str:
-        """What is wrong with a locale the tenant does not publish in, and the remedy."""
-        return (
-            f'"{locale}" is not enabled for the tenant "{self.slug}"; enabled: {", ".join(self.locales)}.'
-            f"{errors.did_you_mean(locale, self.locales)}"
-            f" Enable it with: manage.py enable_locale {self.slug} {locale}"
-        )
+        """The same for who is at a terminal."""
+        return f"{self._lacks(locale)} Enable it with: manage.py enable_locale {self.slug} {locale}"
+
+    def _lacks(self, locale: str) -> str:
+        hint = errors.did_you_mean(locale, self.locales)
+        return f'"{locale}" is not enabled for the tenant "{self.slug}"; enabled: {", ".join(self.locales)}.{hint}'
 
 
 class NoTenantScope(RuntimeError):

@@ -61,7 +61,7 @@ class LocaleChoice(validation.Input):
 
 def create_tenant(*, new: NewTenant) -> models.Tenant:
     """A tenant with its domains and locales. Raises SlugTaken, DomainTaken, ValidationFailed."""
-    hosts = [check_host(host) for host in new.domains]
+    hosts = dict.fromkeys(check_host(host) for host in new.domains)
     with unit_of_work():
         if models.Tenant.objects.filter(slug=new.slug).exists():
             raise SlugTaken(f'A tenant with the slug "{new.slug}" exists already; choose another slug.')

@@ -38,6 +38,7 @@ __all__ = [
     "ServersError",
     "connection_facts",
     "ensure_started",
+    "find_watcher",
     "remove",
     "status",
     "stop",
@@ -203,6 +204,12 @@ def watch(environment: Environment | None = None, *, say: Callable[[str], None])
                 asked_to_end.wait(1)
     stop(environment)
     remembered.unlink(missing_ok=True)
+
+
+def find_watcher(environment: Environment | None = None) -> psutil.Process | None:
+    """The process that watches the servers of this data directory, if one does."""
+    environment = environment or environments.current()
+    return processes.recall(Places(environment.data_dir).pid_file("watch"))
 
 
 def _embedded(environment: Environment, say: Callable[[str], None] | None = None) -> list[Server]:

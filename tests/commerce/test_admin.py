@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from apps.commerce import models, snapshots
+from apps.commerce import models, services, snapshots
+from apps.kernel import ids
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
@@ -55,9 +58,50 @@ def test_lists_and_pages_open_on_every_host(
     assert "19.90" in page(f"variant/{product.variants[0].row.id}/change/")
     assert "initial" in page("inventorymovement/")
     assert "cart-7" in page("reservation/?status=active")
+    assert "RED-1" in page("reservation/?status=active")
     assert "default" in page("stocklocation/")
     assert "Footwear" in page("category/")
     assert "Summer" in page("collection/")
+
+
+@pytest.mark.parametrize("is_on_the_tenants_host", [True, False])
+def test_movements_name_their_variant_and_location(
+    browser: Client, tenant: tenants.Tenant, product: snapshots.Snapshot, is_on_the_tenants_host: bool
+) -> None:
+    host = {"host": f"{tenant.slug}.test"} if is_on_the_tenants_host else {}
+    variant = product.variants[0].row
+    movement = models.InventoryMovement.all_tenants(reason="test").get()
+    pages = ("/admin/commerce/inventorymovement/", f"/admin/commerce/inventorymovement/{movement.pk}/change/")
+
+    for page in pages:
+        shown = browser.get(page, headers=host).content.decode()
+        assert f'<a href="/admin/commerce/variant/{variant.id}/change/">Red Shoes, RED-1</a>' in shown
+        assert ">default<" in shown
+        assert str(movement.location_id) not in shown
+
+    with factories.at_work(tenant):
+        services.delete_product(product_id=product.id)
+    for page in pages:
+        assert f"{ids.encode('var', variant.id)} (deleted)" in browser.get(page, headers=host).content.decode()
+
+
+def test_the_number_of_queries_does_not_grow_with_the_movements(
+    browser: Client, tenant: tenants.Tenant, product: snapshots.Snapshot
+) -> None:
+    def list_them() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            browser.get("/admin/commerce/inventorymovement/", headers={"host": f"{tenant.slug}.test"})
+        return len(queries)
+
+    list_them()
+    before = list_them()
+    with factories.at_work(tenant):
+        for number in range(3):
+            making.make_product(
+                making.product_fields(variants=[making.variant_fields(stock=[{"quantity": number + 1}])])
+            )
+
+    assert list_them() == before
 
 
 def test_a_tenants_host_shows_its_own_rows_only(browser: Client, product: snapshots.Snapshot) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from apps.consumers import comparing, generations, models, operations, rebuild, status, tasks
@@ -265,3 +266,42 @@ def test_status_shows_a_generation_on_its_way(tenant_id: uuid.UUID, capsys: pyte
     assert "0% of its lanes folded, a worker builds it" in shown
     assert "PAUSED: mail server moves" in shown
     assert "0 pending 0 done 0 failed" in shown
+
+
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
+def test_a_tenant_or_an_aggregate_the_log_does_not_know_is_refused_by_name(
+    tenant_id: uuid.UUID, dry_run: list[str]
+) -> None:
+    node_id, stranger = uuid.uuid4(), uuid.uuid4()
+    scenes.record(tenant_id, node_id, scenes.created("Node"), scenes.published())
+    tasks.drain()
+
+    for arguments, complaint in [
+        (["content", "--tenant", str(stranger)], f"--tenant {stranger}: the log has no event of this tenant."),
+        (["--tenant", str(stranger)], f"--tenant {stranger}: the log has no event of this tenant."),
+        (["--aggregate", f"{tenant_id}/{stranger}"], f"--aggregate {tenant_id}/{stranger}: the log has no event of it"),
+        (["--aggregate", f"{stranger}/{node_id}"], f"--aggregate {stranger}/{node_id}: the log has no event of it"),
+        (["products", "--aggregate", f"{tenant_id}/{node_id}"], "that products follows"),
+    ]:
+        with pytest.raises(CommandError, match=re.escape(complaint)):
+            call_command("events_rebuild", *arguments, *dry_run)
+
+
+def test_one_that_is_known_is_built_anew_wherever_it_is_followed(
+    tenant_id: uuid.UUID, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node_id = uuid.uuid4()
+    scenes.record(tenant_id, node_id, scenes.created("Node"), scenes.published())
+    tasks.drain()
+
+    call_command("events_rebuild", "--aggregate", f"{tenant_id}/{node_id}")
+    assert capsys.readouterr().out.count("1 aggregates built anew") == 1
+
+    call_command("events_rebuild", "products", "--tenant", str(tenant_id), "--quiet")
+    assert "products: 0 aggregates built anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf"])
+def test_a_wait_that_is_no_time_is_refused(seconds: str) -> None:
+    with pytest.raises(CommandError, match=f"--wait {seconds}: give 0 or more seconds"):
+        call_command("events_verify", "--wait", seconds)

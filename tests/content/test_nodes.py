@@ -74,6 +74,20 @@ def test_a_position_at_creation_shifts_the_siblings() -> None:
     making.check_deferred_constraints()
 
 
+def test_a_locale_that_is_not_enabled_is_pointed_at() -> None:
+    translations = [{"locale": "en", "title": "a"}, {"locale": "fr", "title": "b"}]
+    fields = {"kind": "page", "translations": translations, "bodies": [{"locale": "it", "body": "x"}]}
+    new = validation.parse(services.NewNode, fields)
+
+    with pytest.raises(services.LocaleNotEnabled) as refused:
+        services.create_node(new=new, now=NOW)
+
+    assert [problem.pointer for problem in refused.value.problems] == ["/translations/1/locale", "/bodies/0/locale"]
+    assert refused.value.detail.startswith('translations/1/locale: "fr" is not enabled')
+    assert "enable it first" in refused.value.detail
+    assert "manage.py" not in refused.value.detail
+
+
 @pytest.mark.parametrize(
     ("fields", "code", "message"),
     [

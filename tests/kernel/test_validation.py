@@ -81,3 +81,39 @@ def test_metadata_up_to_the_limits_are_taken() -> None:
     metadata = {"deep": nested(32), "numbers": [2**63 - 1, -(2**63), 1.5, True, None], "text": "é" * 100_000}
 
     assert validation.parse(Thing, {"metadata": metadata}).metadata == metadata
+
+
+class Wheel(validation.Input):
+    spokes: int = 32
+    inflated: bool = True
+
+
+class Basket(validation.Input):
+    volume: int
+
+
+class Bicycle(validation.Input):
+    wheels: list[Wheel] = []
+    basket: Basket | None = None
+    spare: dict[str, Wheel] = {}
+    names: dict[str, str] = {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer", "hint"),
+    [
+        ({"wheel": []}, "/wheel", 'Did you mean "wheels"?'),
+        ({"wheels": [{}, {"spoke": 1}]}, "/wheels/1/spoke", 'Did you mean "spokes"?'),
+        ({"wheels": [{"whels": 1}]}, "/wheels/0/whels", "there is no such field."),
+        ({"basket": {"volume": 1, "volum": 1}}, "/basket/volum", 'Did you mean "volume"?'),
+        ({"basket": {"volume": 1, "spokes": 1}}, "/basket/spokes", "there is no such field."),
+        ({"spare": {"front": {"inflatd": True}}}, "/spare/front/inflatd", 'Did you mean "inflated"?'),
+    ],
+)
+def test_a_suggested_field_is_one_of_the_object_it_is_missing_in(fields: Any, pointer: str, hint: str) -> None:
+    with pytest.raises(errors.ValidationFailed) as refused:
+        validation.parse(Bicycle, fields)
+
+    only = refused.value.problems[0]
+    assert only.pointer == pointer
+    assert only.detail.endswith(hint)

@@ -285,10 +285,11 @@ def test_content_follows_its_tree_terms_and_redirects(get: Get) -> None:
 def test_bodies_come_as_safe_html(get: Get, body: dict[str, str], shown: str) -> None:
     make_node("Body", bodies=[{"locale": "en", **body}])
 
-    html = get("content/post/body").json()["body"]["html"]
+    document = get("content/post/body").json()
 
-    assert html.startswith(shown.removesuffix("</h1>"))
-    assert "<script" not in html
+    assert document["body"]["html"].startswith(shown.removesuffix("</h1>"))
+    assert set(document["body"]) == {"format", "html"}  # the source is the editors'
+    assert "<script" not in str(document)
 
 
 def test_blocks_come_as_they_are_and_are_searched(get: Get) -> None:
@@ -310,9 +311,28 @@ def test_search_ranks_titles_first_and_pages(get: Get, client: Any, tenant: Tena
     assert whole["count"] == 3
     assert whole["data"][-1]["document"]["title"] == "Oil"
     assert first["data"] + rest["data"] == whole["data"]
-    assert rest["next"] is None
+    assert rest["next"] is first["prev"] is None
+    assert follow(client, rest["prev"])["data"] == first["data"]
     assert {row["type"] for row in get("search", q="leather", type="content").json()["data"]} == {"content"}
     assert get("search", q='"leather boots" -oil').json()["data"][0]["document"]["title"] == "Leather boots"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_search_is_walked_to_its_end_and_back(get: Get, client: Any, limit: int) -> None:
+    for number in range(5):  # three ranks, and within each the id decides
+        make_product(f"Oak {'oak ' * (number % 3)}", at=number)
+    whole = get("search", q="oak").json()["data"]
+
+    forwards = [get("search", q="oak", limit=limit).json()]
+    while forwards[-1]["next"]:
+        forwards.append(follow(client, forwards[-1]["next"]))
+    backwards = [forwards[-1]]
+    while backwards[-1]["prev"]:
+        backwards.append(follow(client, backwards[-1]["prev"]))
+
+    assert [row for page in forwards for row in page["data"]] == whole
+    assert [page["data"] for page in reversed(backwards)] == [page["data"] for page in forwards]
+    assert [page["next"] is None for page in reversed(backwards)] == [page["next"] is None for page in forwards]
 
 
 def test_etags_save_the_body(get: Get) -> None:
@@ -345,13 +365,16 @@ def test_etags_save_the_body(get: Get) -> None:
         *(
             ("search", {"q": "x", "cursor": base64.urlsafe_b64encode(cursor).decode()}, 422, "not made by this search")
             for cursor in (
-                b'["NaN","01890a5d-ac96-774b-bcce-b302099a8057"]',
-                b'["Infinity","01890a5d-ac96-774b-bcce-b302099a8057"]',
-                b'[1e999,"01890a5d-ac96-774b-bcce-b302099a8057"]',
-                b'[null,"01890a5d-ac96-774b-bcce-b302099a8057"]',
-                b'[true,"01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'["n","NaN","01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'["n","Infinity","01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'["n",1e999,"01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'["n",null,"01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'["n",true,"01890a5d-ac96-774b-bcce-b302099a8057"]',
                 b"[0.5,7]",
                 b"[0.5,null]",
+                b'[0.5,"01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'["x",0.5,"01890a5d-ac96-774b-bcce-b302099a8057"]',
+                b'["n",0.5,7]',
                 b"7",
             )
         ),

@@ -108,6 +108,14 @@ def test_dev_from_start_to_ctrl_c(dev):
     assert second.returncode == 1
     assert f"already runs here: http://localhost:{port}" in second.stderr
 
+    # Its servers are not stopped under it: the watcher would start them again.
+    stopping = subprocess.run(
+        [*MANAGE, "services", "stop"], env=dev.variables, capture_output=True, text=True, check=False
+    )
+    assert stopping.returncode == 1
+    assert f"make dev runs here: http://localhost:{port} (pid {dev.process.pid})" in stopping.stderr
+    assert status_of(port, "/health/ready") == 200
+
     # What is killed comes back.
     for words in (["granian"], ["worker"], ["beat"]):
         killed = dev.child(*words)
@@ -200,6 +208,18 @@ def test_two_checkouts_that_look_at_the_same_moment_get_two_ports():
         ports.reserve("127.0.0.1", one.port)
     one.release()
     other.release()
+
+
+def test_a_port_that_was_promised_and_is_in_use_names_who_uses_it():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        promise = ports._promise(port)
+
+        with pytest.raises(ports.PortTaken, match=rf"cannot be used: .*\(pid {os.getpid()}\) listens on it\."):
+            ports.reserve("127.0.0.1", port)
+
+        assert promise is not None
+        promise.close()
 
 
 def test_a_log_is_followed_from_its_end_and_over_its_rotation(tmp_path):

@@ -375,6 +375,17 @@ def test_watch_restarts_what_dies_within_a_second_and_stops_both_at_the_end(envi
             assert processes.wait_until(lambda: is_running(environment), timeout_seconds=10), name
             assert time.monotonic() - killed_at < 3, name  # about one; three on a busy machine
 
+        stopping = subprocess.run(
+            [sys.executable, str(CHECKOUT / "manage.py"), "services", "stop"],
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert stopping.returncode == 1
+        assert f"`services watch` runs here (pid {watcher.pid})" in stopping.stderr
+        assert is_running(environment)
+
         watcher.send_signal(signal.SIGTERM)
         assert watcher.wait(timeout=30) == 0
 

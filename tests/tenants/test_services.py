@@ -46,7 +46,9 @@ def test_a_slug_and_a_domain_belong_to_one_tenant() -> None:
     [
         ("slug", "No Spaces", "a slug has only a-z"),
         ("default_locale", "english", 'a locale looks like "en"'),
-        ("currency", "EURO", "at most 3 characters"),
+        ("default_locale", "en-GB-oxendict", 'a locale looks like "en"'),
+        ("currency", "EURO", 'in capitals, such as EUR. Did you mean "EUR"?'),
+        ("currency", "euro", '"euro": not an ISO 4217 currency code in capitals, such as EUR. Did you mean "EUR"?'),
         ("currency", "EUX", "not an ISO 4217 currency"),
         ("name", "", "at least 1 character"),
         ("domans", [], 'Did you mean "domains"?'),
@@ -173,3 +175,35 @@ def test_the_locale_command_refuses_readably() -> None:
         call_command("enable_locale", tenant.slug, "french")
     with pytest.raises(CommandError, match="There is no tenant"):
         call_command("enable_locale", "nobody-there", "fr")
+
+
+def test_a_domain_given_twice_is_one_domain() -> None:
+    out = io.StringIO()
+    call_command("create_tenant", "twice", "--domain", "b.test", "--domain", "B.test.", stdout=out)
+
+    assert list(models.Domain.objects.values_list("host", flat=True)) == ["b.test"]
+    assert out.getvalue().endswith("en: b.test.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--locale", "xx-YY-zz"], '--locale: "xx-YY-zz": a locale looks like "en" or "en-GB"'),
+        (["--currency", "euro"], '--currency: "euro": not an ISO 4217 currency code in capitals'),
+        (["--domain", "https://a.test"], '--domain: "https://a.test" is not a host name'),
+        (["--name", "x" * 256], "--name: "),
+        (["--locale", "english", "--currency", "euro"], '"euro": not an ISO 4217'),
+    ],
+)
+def test_the_command_speaks_of_its_options(arguments: list[str], complaint: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("create_tenant", "shop", *arguments)
+
+    assert complaint in str(refused.value)
+    assert "default_locale" not in str(refused.value)
+    assert not models.Tenant.objects.exists()
+
+
+def test_the_command_speaks_of_its_argument() -> None:
+    with pytest.raises(CommandError, match=r'^SLUG: "No Spaces": a slug has only a-z'):
+        call_command("create_tenant", "No Spaces")

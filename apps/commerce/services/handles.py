@@ -34,7 +34,7 @@ def check_locales(locales: Sequence[str], *, pointer: str = "/translations") -> 
     for index, locale in enumerate(locales):
         if locale not in at_work.locales:
             raise errors.LocaleNotEnabled.for_field(
-                f"{pointer}/{index}/locale", "locale_not_enabled", at_work.not_enabled(locale)
+                f"{pointer}/{index}/locale", "locale_not_enabled", at_work.refusal_of(locale)
             )
         if locale in locales[:index]:
             raise errors.LocaleNotEnabled.for_field(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from apps.content import models
 from apps.content.services.errors import LocaleNotEnabled
@@ -11,16 +12,25 @@ from apps.kernel import errors, ids
 from apps.tenants import scope
 
 
-def check_locales(locales: Iterable[str]) -> None:
-    """Raises LocaleNotEnabled, which names the enabled ones."""
+class Localised(Protocol):
+    """A part of an input in one language."""
+
+    @property
+    def locale(self) -> str: ...
+
+
+def check_locales(*, translations: Sequence[Localised] | None, bodies: Sequence[Localised] | None = None) -> None:
+    """Raises LocaleNotEnabled, which points at each and names the enabled ones."""
     at_work = scope.current()
-    unknown = sorted(set(locales) - set(at_work.locales))
-    if unknown:
-        details = [at_work.not_enabled(locale) for locale in unknown]
-        raise LocaleNotEnabled(
-            "; ".join(details),
-            problems=[errors.FieldProblem("/locale", "locale_not_enabled", detail) for detail in details],
-        )
+    problems = [
+        errors.FieldProblem(f"/{part}/{index}/locale", "locale_not_enabled", at_work.refusal_of(entry.locale))
+        for part, entries in (("translations", translations), ("bodies", bodies))
+        for index, entry in enumerate(entries or ())
+        if entry.locale not in at_work.locales
+    ]
+    if problems:
+        details = [f"{problem.pointer.lstrip('/')}: {problem.detail}" for problem in problems]
+        raise LocaleNotEnabled("; ".join(details), problems=problems)
 
 
 def check_bodies_are_translated(bodies: set[str], translations: set[str]) -> None:

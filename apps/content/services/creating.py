@@ -65,7 +65,7 @@ def create_nodes(
 
 def _check(new: BatchNode) -> None:
     kinds.get_kind(new.kind)
-    check_locales(locales_of(new.translations, new.bodies))
+    check_locales(translations=new.translations, bodies=new.bodies)
     check_bodies_are_translated(locales_of(new.bodies), locales_of(new.translations))
     if new.published_at is not None and not new.publish:
         raise errors.ValidationFailed.for_field(

@@ -34,7 +34,7 @@ def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTak
 
     Raises NodeNotFound, LocaleNotEnabled, SlugTaken, ValidationFailed.
     """
-    check_locales(locales_of(changes.translations, changes.bodies))
+    check_locales(translations=changes.translations, bodies=changes.bodies)
     check_terms(category_ids=set(changes.category_ids or ()), tag_ids=set(changes.tag_ids or ()))
     with unit_of_work(), named_integrity_errors():
         lock_content()

@@ -19,7 +19,6 @@ from apps.content.services.inputs import (
     TagChanges,
     TermTranslationChange,
     TermTranslationInput,
-    locales_of,
 )
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken
@@ -31,7 +30,7 @@ type TermTranslation = models.CategoryTranslation | models.TagTranslation
 
 def create_category(*, new: NewCategory, when_taken: WhenTaken = WhenTaken.REFUSE) -> models.Category:
     """A category, last among its siblings or at `position`. Raises LocaleNotEnabled, SlugTaken, TreeTooDeep."""
-    check_locales(locales_of(new.translations))
+    check_locales(translations=new.translations)
     with unit_of_work(), named_integrity_errors():
         lock_content()
         category = models.Category(id=ids.new_id(), taxonomy=new.taxonomy, parent_id=new.parent_id)
@@ -53,7 +52,7 @@ def update_category(
 
     Raises CategoryNotFound, LocaleNotEnabled, SlugTaken, TreeCycle, TreeTooDeep, ValidationFailed.
     """
-    check_locales(locales_of(changes.translations))
+    check_locales(translations=changes.translations)
     with unit_of_work(), named_integrity_errors():
         lock_content()
         category = _locked_category(category_id)
@@ -92,7 +91,7 @@ def delete_category(*, category_id: uuid.UUID) -> None:
 
 def create_tag(*, new: NewTag, when_taken: WhenTaken = WhenTaken.REFUSE) -> models.Tag:
     """Raises LocaleNotEnabled, SlugTaken."""
-    check_locales(locales_of(new.translations))
+    check_locales(translations=new.translations)
     with unit_of_work(), named_integrity_errors():
         lock_content()
         tag = models.Tag.objects.create()
@@ -107,7 +106,7 @@ def update_tag(*, tag_id: uuid.UUID, changes: TagChanges, when_taken: WhenTaken 
 
     Raises TagNotFound, LocaleNotEnabled, SlugTaken, ValidationFailed.
     """
-    check_locales(locales_of(changes.translations))
+    check_locales(translations=changes.translations)
     with unit_of_work(), named_integrity_errors():
         lock_content()
         tag = _locked_tag(tag_id)

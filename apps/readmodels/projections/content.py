@@ -151,17 +151,17 @@ def _document(node_id: uuid.UUID, state: projections.State, locale: str) -> dict
 
 
 def _body(body: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Every format comes with something a frontend can show: safe HTML, or the blocks themselves."""
+    """What a frontend can show as it is: safe HTML, or the blocks. The source of either stays with the editors."""
     if body is None:
         return None
     source = body["body"]
     match body["format"]:
         case "markdown":
-            return {"format": "markdown", "source": source, "html": text.markdown_to_html(source)}
+            return {"format": "markdown", "html": text.markdown_to_html(source)}
         case "json":
             return {"format": "json", "blocks": orjson.loads(source or "[]")}
         case "plain":
-            return {"format": "plain", "source": source, "html": f"<p>{html.escape(source)}</p>"}
+            return {"format": "plain", "html": f"<p>{html.escape(source)}</p>"}
     return {"format": "html", "html": source}
 
 
@@ -188,7 +188,7 @@ def _strings(value: Any) -> list[str]:
 PROJECTION = projections.register(
     projections.Projection(
         name="content",
-        version=1,
+        version=2,
         aggregate_types=("content.node",),
         types=TYPES,
         state_template="readmodels_contentstate",

@@ -1,26 +1,20 @@
 """`manage.py dev`, behind `make dev`: the whole platform in one terminal, until Ctrl-C."""
 
-import contextlib
-import fcntl
-import json
-import os
 import signal
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from rustok import dev_lock, ports, servers, supervision
 from rustok import environment as environments
-from rustok import ports, servers, supervision
 from rustok.environment import Environment, Profile
 from rustok.management.commands import seed_demo
-from rustok.servers import files
 
 READY_TIMEOUT_SECONDS = 180.0
 STOP_TIMEOUT_SECONDS = 90.0
@@ -46,11 +40,13 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: self._asked_to_end.set())
         try:
             self._run(environment)
+        except dev_lock.DevRuns as error:
+            raise CommandError(f"make dev already runs here: {error}.") from None
         except (ports.PortTaken, servers.ServersError) as error:
             raise CommandError(str(error), returncode=2) from error
 
     def _run(self, environment: Environment) -> None:
-        with self._only_one(environment) as say_url:
+        with dev_lock.hold(environment) as say_url:
             supervision.end_remains(environment)
             reservation = self._choose_port(environment)
             url = f"http://localhost:{reservation.port}"
@@ -74,27 +70,6 @@ class Command(BaseCommand):
                 self._say(f"Stopped{' ' + ' and '.join(stopped) if stopped else ''}. The data stay for the next start.")
 
     # --- the steps ----------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _only_one(self, environment: Environment) -> Iterator[Any]:
-        """Hold the data directory for one `make dev`; a second one is told where the first answers."""
-        files.claim(environment.data_dir)
-        with (environment.data_dir / "dev.lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                told = json.loads(lock.read() or "{}")
-                where = told.get("url", "still starting")
-                raise CommandError(f"make dev already runs here: {where} (pid {told.get('pid', '?')}).") from None
-
-            def say_url(url: str) -> None:
-                lock.truncate(0)
-                lock.write(json.dumps({"url": url, "pid": os.getpid()}))
-                lock.flush()
-
-            yield say_url
-            lock.truncate(0)
 
     def _choose_port(self, environment: Environment) -> ports.Reservation:
         if "port" in environment.model_fields_set:

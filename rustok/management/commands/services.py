@@ -5,14 +5,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from rustok import servers
+from rustok import dev_lock, environment, servers
 
 
 class Command(BaseCommand):
     help = (
         "Start, stop, show or watch the embedded PostgreSQL and Valkey, and NATS where the bus is NATS. DATABASE_URL, "
         "VALKEY_URL and NATS_URL each replace one. "
-        "`status` exits with 1 when a server is not running."
+        "`status` exits with 1 when a server is not running, `stop` while something runs that would start them again."
     )
     requires_system_checks = []
 
@@ -31,6 +31,7 @@ class Command(BaseCommand):
                     servers.ensure_started(say=self.stderr.write)
                     self._show(as_json=json)
                 case "stop":
+                    _check_nobody_restarts_them()
                     stopped = servers.stop()
                     self.stdout.write(f"Stopped {' and '.join(stopped)}." if stopped else "Nothing was running.")
                 case "status":
@@ -50,3 +51,12 @@ class Command(BaseCommand):
         for name, server in report.items():
             facts = [f"{fact} {server[fact]}" for fact in ("pid", "socket", "set_by", "problem") if server.get(fact)]
             self.stdout.write(f"{name:9} {server['state']:12} {'  '.join(facts)}".rstrip())
+
+
+def _check_nobody_restarts_them() -> None:
+    try:
+        dev_lock.check_free(environment.current())
+    except dev_lock.DevRuns as error:
+        raise CommandError(f"make dev runs here: {error}. End it with Ctrl-C, which stops its servers.") from None
+    if watcher := servers.find_watcher():
+        raise CommandError(f"`services watch` runs here (pid {watcher.pid}). End it, which stops its servers.")

@@ -56,6 +56,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"--shards {options['shards']}: give 1 to 64 processes, about as many as there are cores."
             )
+        wanted = _those_concerned(wanted, options)
         results = []
         for projection in wanted:
             try:
@@ -122,9 +123,7 @@ class Command(BaseCommand):
             count = healing.heal_tenant(projection, live, tenant_id, on_progress=show)
             progress.finish()
         else:
-            tenant, _, aggregate = options["aggregate"].partition("/")
-            key = _uuid("--aggregate", tenant), _uuid("--aggregate", aggregate)
-            count = healing.heal_aggregates(projection, live, [key])
+            count = healing.heal_aggregates(projection, live, [_key(options["aggregate"])])
         self._say(options, f"{projection.name}: {count:,} aggregates built anew in generation {live}")
         return {"projection": projection.name, "generation": live, "aggregates": count}
 
@@ -142,6 +141,27 @@ class Command(BaseCommand):
     def _say(self, options: dict[str, Any], line: str) -> None:
         if not options["json"]:
             self.stdout.write(line)
+
+
+def _those_concerned(wanted: list[projections.Projection], options: dict[str, Any]) -> list[projections.Projection]:
+    """The projections that follow what is asked for. Raises CommandError when the log does not know it."""
+    if tenant := options["tenant"]:
+        if not healing.is_known(_uuid("--tenant", tenant)):
+            raise CommandError(
+                f"--tenant {tenant}: the log has no event of this tenant. Give the id as the log has it."
+            )
+    elif aggregate := options["aggregate"]:
+        following = [projection for projection in wanted if healing.follows(projection, *_key(aggregate))]
+        if not following:
+            names = ", ".join(projection.name for projection in wanted)
+            raise CommandError(f"--aggregate {aggregate}: the log has no event of it that {names} follows.")
+        return following
+    return wanted
+
+
+def _key(aggregate: str) -> tuple[uuid.UUID, uuid.UUID]:
+    tenant_id, _, aggregate_id = aggregate.partition("/")
+    return _uuid("--aggregate", tenant_id), _uuid("--aggregate", aggregate_id)
 
 
 def _uuid(option: str, value: str) -> uuid.UUID:

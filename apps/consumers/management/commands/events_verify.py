@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from apps.consumers import status
 
@@ -27,6 +28,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not 0 <= options["wait"] < math.inf:
+            raise CommandError(f"--wait {options['wait']:g}: give 0 or more seconds.")
         quiet = options["json"]
         broken = status.verify(
             wait_seconds=options["wait"], report=lambda line: None if quiet else self.stdout.write(line)

@@ -3,11 +3,14 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from apps.kernel import context, validation
+from apps.kernel import context, errors, validation
 from apps.kernel.commands import readable_errors
 from apps.tenants import services
+
+# The fields of a new tenant and the options they come from.
+OPTIONS = {"slug": "slug", "name": "name", "default_locale": "locale", "currency": "currency", "domains": "domain"}
 
 
 class Command(BaseCommand):
@@ -22,19 +25,20 @@ class Command(BaseCommand):
 
     @readable_errors
     def handle(self, *args: Any, **options: Any) -> None:
-        new = validation.parse(
-            services.NewTenant,
-            {
-                "slug": options["slug"],
-                "name": options["name"] or options["slug"],
-                "default_locale": options["locale"],
-                "currency": options["currency"],
-                "domains": options["domain"],
-            },
-        )
-        with context.use(actor="command:create_tenant"):
-            tenant = services.create_tenant(new=new)
-        hosts = ", ".join(options["domain"]) or "no domain yet; clients name it in the X-Tenant header"
+        given = {name: options[option] for name, option in OPTIONS.items()}
+        given["name"] = given["name"] or options["slug"]
+        try:
+            with context.use(actor="command:create_tenant"):
+                tenant = services.create_tenant(new=validation.parse(services.NewTenant, given))
+        except errors.ValidationFailed as refused:
+            raise CommandError("; ".join(map(_in_words_of_the_command, refused.problems))) from None
+        domains = tenant.domains.order_by("host").values_list("host", flat=True)
+        hosts = ", ".join(domains) or "no domain yet; clients name it in the X-Tenant header"
         self.stdout.write(
             f"Created tenant {tenant.slug} ({tenant.id}), {tenant.currency}, {tenant.default_locale}: {hosts}."
         )
+
+
+def _in_words_of_the_command(problem: errors.FieldProblem) -> str:
+    option = OPTIONS[problem.pointer.split("/")[1]]
+    return f"{option.upper() if option == 'slug' else f'--{option}'}: {problem.detail}"
