@@ -80,6 +80,14 @@ format: env ## format the code and fix what can be fixed by itself
 benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for your own file)
 	$(PYTHON) tests/benchmarks/import_shopify.py $(filter-out -n 2,$(ARGS))
 
+.PHONY: soak
+soak: env ## kill parts of the whole product at random and check every promise (MINUTES=10 SEED=7 REPORT=file.json)
+	$(PYTHON) -m tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--json $(REPORT))
+
+.PHONY: rebuild-proof
+rebuild-proof: env ## rebuild under reads, killed at every step, and prove the documents equal (EVENTS=1000000 REPORT=file.json)
+	$(PYTHON) -m tests.faults.rebuild_proof --events $(or $(EVENTS),1000000) $(if $(REPORT),--json $(REPORT))
+
 .PHONY: bench-events
 bench-events: env ## measure the event core against ceilings of the same run (ARGS="--part writing")
 	$(PYTHON) -m tests.benchmarks.events $(filter-out -n 2,$(ARGS))

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from apps.kernel import failpoints
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "RUSTOK_"
 DEFAULT_SECRET_KEY = "development-only-this-key-protects-nothing-set-your-own"  # noqa: S105 - known to all, refused in production
@@ -161,10 +163,27 @@ class Environment(BaseSettings):
         json_schema_extra={"default_text": "the number in `VALKEY_URL`, else 0", **_unit("database number")},
     )
 
+    nats_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="NATS_URL",
+        description="`nats://` or `tls://` URL of a NATS 2.11 with JetStream in place of the embedded one. It may end "
+        "with `?ca=…&cert=…&key=…&credentials=…` (files) and `&replicas=…`.",
+        json_schema_extra={"default_text": "the embedded server; must be set in production where the bus is NATS"},
+    )
+
     # Events
-    events_transport: Literal["valkey", "memory"] = Field(
+    events_transport: Literal["valkey", "nats", "memory"] = Field(
         default="valkey",
-        description="The bus that carries positioned events to other processes. `memory` reaches this process only.",
+        description="The bus that carries positioned events to other processes: Valkey streams, NATS JetStream, or "
+        "`memory`, which reaches this process only.",
+    )
+    events_relay_shards: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Streams of the bus, each with a share of the lanes; as many processes can then publish at once. "
+        "The same in all processes.",
+        json_schema_extra=_unit("streams"),
     )
     events_batch_size: int = Field(
         default=1000,
@@ -200,16 +219,59 @@ class Environment(BaseSettings):
         description="How long the generation that was live before a rebuild follows on, to roll back to; 0 drops it.",
         json_schema_extra=_unit("hours"),
     )
+    events_partition_size: int = Field(
+        default=10_000_000,
+        ge=1,
+        description="Events in one partition of the log, the unit of archiving; it holds for new partitions.",
+        json_schema_extra=_unit("events"),
+    )
+    events_hot_days: float | None = Field(
+        default=None,
+        ge=0,
+        description="Age at which full partitions of the log are archived to files and dropped from the database.",
+        json_schema_extra={"default_text": "events stay in the database for ever", **_unit("days")},
+    )
+    events_effect_days: float = Field(
+        default=30,
+        ge=0,
+        description="How long the record of an effect that was done is kept.",
+        json_schema_extra=_unit("days"),
+    )
+    events_archive_dir: Path | None = Field(
+        default=None,
+        description="Where archived events are; every process that reads the log needs it, and backups too.",
+        json_schema_extra={"default_text": "`archive` in the data directory", **_unit("path")},
+    )
+
+    # Faults
+    failpoint: str | None = Field(
+        default=None,
+        description="Kills a process at this named place of `apps/kernel/failpoints.py`. Only with the profile `test`.",
+        json_schema_extra={"default_text": "none"},
+    )
 
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return CHECKOUT / value.expanduser()
 
+    @field_validator("events_archive_dir")
+    @classmethod
+    def _absolute_if_set(cls, value: Path | None) -> Path | None:
+        return CHECKOUT / value.expanduser() if value else None
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("failpoint")
+    @classmethod
+    def _is_failpoint(cls, value: str | None) -> str | None:
+        if value and value not in failpoints.POINTS:
+            nearest = difflib.get_close_matches(value, failpoints.POINTS, n=1, cutoff=0)[0]
+            raise ValueError(f"there is no such place; did you mean {nearest}?")
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -225,11 +287,22 @@ class Environment(BaseSettings):
             raise ValueError("must start with redis://, rediss:// or unix://")
         return value
 
+    @field_validator("nats_url")
+    @classmethod
+    def _is_nats(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("nats://", "tls://")):
+            raise ValueError("must start with nats:// or tls://")
+        return value
+
     @model_validator(mode="after")
     def _hosts_of_development(self) -> Self:
         if not self.allowed_hosts and self.profile is not Profile.PRODUCTION:
             self.allowed_hosts.extend(DEVELOPMENT_HOSTS)
         return self
+
+    @property
+    def chosen_archive_dir(self) -> Path:
+        return self.events_archive_dir or self.data_dir / "archive"
 
     @property
     def chosen_log_format(self) -> Literal["console", "json"]:
@@ -256,6 +329,8 @@ def load() -> Environment:
     except ValidationError as error:
         raise EnvironmentInvalid(problems + _bad_values(error)) from None
     problems += _unsafe_in_production(environment)
+    if environment.failpoint and environment.profile is not Profile.TEST:
+        problems.append("RUSTOK_FAILPOINT kills processes and is for tests only: unset it, or set RUSTOK_PROFILE=test.")
     if problems:
         raise EnvironmentInvalid(problems)
     return environment
@@ -305,5 +380,7 @@ def _unsafe_in_production(environment: Environment) -> list[str]:
     if environment.debug:
         problems.append("RUSTOK_DEBUG is on: debug pages show secrets to visitors; unset it.")
     if environment.events_transport == "memory":
-        problems.append("RUSTOK_EVENTS_TRANSPORT=memory reaches one process only: use valkey.")
+        problems.append("RUSTOK_EVENTS_TRANSPORT=memory reaches one process only: use valkey or nats.")
+    if environment.events_transport == "nats" and environment.nats_url is None:
+        problems.append("NATS_URL is not set: the embedded NATS is for development and tests.")
     return problems

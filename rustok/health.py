@@ -1,8 +1,8 @@
 """Liveness and readiness, for load balancers and for `make dev`.
 
-Live: this process answers. Ready: it can serve, because the database answers, its migrations are applied and Valkey
-answers. Valkey counts because without it the limits, the cache and the wake-ups of every request are gone at once;
-a balancer should then prefer a machine that has them.
+Live: this process answers. Ready: it can serve, because the database answers, its migrations are applied, its events
+get positions and Valkey answers. Valkey counts because without it the limits, the cache and the wake-ups of every
+request are gone at once; a balancer should then prefer a machine that has them.
 """
 
 import time
@@ -19,6 +19,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from apps.outbox import sequencer
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +94,15 @@ def _migrations_on_disk() -> set[tuple[str, str]]:
     return set(MigrationLoader(None).graph.nodes)
 
 
+def _events_get_positions() -> None:
+    connection = connections["default"]
+    try:
+        if sequencer.is_foreign():
+            raise Unhealthy(sequencer.FOREIGN)
+    finally:
+        connection.close()
+
+
 def _valkey_answers() -> None:
     with redis.Redis.from_url(
         settings.VALKEY_URL,
@@ -105,5 +116,6 @@ def _valkey_answers() -> None:
 CHECKS: dict[str, Callable[[], None]] = {
     "database": _database_answers,
     "migrations": _migrations_are_applied,
+    "events": _events_get_positions,
     "valkey": _valkey_answers,
 }

@@ -112,6 +112,7 @@ DATABASES = {
 }
 
 VALKEY_URL = CONNECTIONS.valkey_url
+NATS_URL = CONNECTIONS.nats_url
 
 CACHES = {
     "default": {
@@ -202,11 +203,18 @@ LOGGING = logs.configure(
 # --- Events -------------------------------------------------------------------------------------------------
 
 EVENTS_TRANSPORT = ENVIRONMENT.events_transport
+EVENTS_RELAY_SHARDS = ENVIRONMENT.events_relay_shards
 EVENTS_BATCH_SIZE = ENVIRONMENT.events_batch_size
 EVENTS_TIME_SLICE_SECONDS = ENVIRONMENT.events_time_slice_seconds
 EVENTS_BREAKER_AGGREGATES = ENVIRONMENT.events_breaker_aggregates
 EVENTS_SHARDS = ENVIRONMENT.events_shards
 EVENTS_ROLLBACK_HOURS = ENVIRONMENT.events_rollback_hours
+EVENTS_PARTITION_SIZE = ENVIRONMENT.events_partition_size
+EVENTS_HOT_DAYS = ENVIRONMENT.events_hot_days
+EVENTS_EFFECT_DAYS = ENVIRONMENT.events_effect_days
+EVENTS_ARCHIVE_DIR = ENVIRONMENT.chosen_archive_dir
+
+FAILPOINT = ENVIRONMENT.failpoint
 
 # --- Celery -------------------------------------------------------------------------------------------------
 
@@ -234,10 +242,13 @@ CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every_seconds, "options": {"expires": expires_seconds}}
     for name, every_seconds, expires_seconds in (
         ("outbox.advance", 1.0, 5.0),
+        ("outbox.ensure_partitions", 600.0, 600.0),
+        ("outbox.keep", 900.0, 900.0),
         ("consumers.advance", 1.0, 5.0),
         ("consumers.send_effects", 1.0, 5.0),
         ("consumers.build", 5.0, 5.0),
         ("consumers.retire", 600.0, 600.0),
+        ("consumers.forget_effects", 900.0, 900.0),
         ("commerce.expire_reservations", 30.0, 30.0),
     )
 }

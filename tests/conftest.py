@@ -34,6 +34,8 @@ from psycopg import sql  # noqa: E402
 
 from rustok import environment, servers  # noqa: E402
 from rustok.servers import postgres  # noqa: E402
+from rustok.servers.nats import Nats  # noqa: E402
+from rustok.servers.places import Places  # noqa: E402
 
 django.setup()
 
@@ -134,6 +136,19 @@ def _superuser(django_db_setup: None) -> Iterator[Superuser]:
         **facts.options,
     ) as superuser:
         yield superuser
+
+
+@pytest.fixture(scope="session")
+def nats() -> Nats:
+    """The NATS server of this run, started by whoever needs it first and removed with the others."""
+    settings_of_run = environment.current().model_copy(update={"events_transport": "nats"})
+    servers.ensure_started(settings_of_run, say=lambda message: None)
+    return Nats(Places(settings_of_run.data_dir), say=lambda message: None)
+
+
+@pytest.fixture
+def nats_url(nats: Nats) -> str:
+    return settings.NATS_URL
 
 
 def _empty_database(superuser: Superuser) -> None:

@@ -10,10 +10,11 @@ class ConsumersConfig(AppConfig):
     verbose_name = "Events"
 
     def ready(self) -> None:
-        from apps.consumers import tasks
-        from apps.outbox import wake
+        from apps.consumers import holding, tasks
+        from apps.outbox import retention, wake
 
         wake.on_positions(tasks.nudge)
+        retention.register(holding.holds)
         post_migrate.connect(_ensure_generations, dispatch_uid="consumers.generations")
 
 

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from apps.consumers import folding, generations, models, parking, projections, runner, writing
 from apps.events import envelope
+from apps.outbox import log as event_log
 
 ATTEMPTS = 50
 CHUNK = 500
@@ -65,8 +66,7 @@ def compare_with_fold(
     """
     problems: list[str] = []
     checked = 0
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with event_log.one_snapshot():
         waiting = {(key[0], key[2]) for key in parking.blocked(projection.name, number)}
 
         def complain(stream: Sequence[envelope.Event], error: str) -> None:

@@ -13,6 +13,7 @@ from django.db import connection
 
 from apps.consumers import folding, models, parking
 from apps.events import envelope, registry
+from apps.kernel import failpoints
 from apps.outbox import sequencer
 
 # The floor is read in the statement that inserts: no path, however it came here, can plan below it or twice.
@@ -138,4 +139,5 @@ def write(effect: Effect, planned: Sequence[tuple[envelope.Event, Planned]], *, 
                 "payloads": [orjson.dumps(entry.payload).decode() for _, entry in planned],
             },
         )
+        failpoints.reach("effects.after_write")
         return int(cursor.rowcount)

@@ -66,6 +66,18 @@ def start(*, consumer: str, reason: str) -> None:
     _set_status(consumer, "active", reason)
 
 
+def retire(*, consumer: str, reason: str) -> None:
+    """Give a consumer up, be it declared still or not: it stands, and nobody waits for it. `start` takes it up again.
+
+    Raises UnknownConsumer and ReasonRequired.
+    """
+    _require(reason)
+    with transaction.atomic():
+        if not models.Consumer.objects.filter(name=consumer).update(status="retired", reason=reason):
+            get(consumer)
+        _record("retire", consumer, reason=reason)
+
+
 def retry(*, consumer: str, aggregate_id: uuid.UUID | None = None, reason: str = "") -> Retried:
     """Apply what is parked again, of one aggregate or of all, in order; what fails again stays parked.
 

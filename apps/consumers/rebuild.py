@@ -32,7 +32,7 @@ from psycopg.errors import LockNotAvailable
 from apps.consumers import comparing, folding, generations, models, parking, projections, runner, writing
 from apps.consumers.ahead import read_ahead
 from apps.events import envelope
-from apps.kernel import errors
+from apps.kernel import errors, failpoints
 from apps.outbox import log, sequencer
 
 CHUNK = 1000
@@ -123,11 +123,14 @@ def rebuild(
             "catching_up": [_catch_up, _verify],
             "ready": [_catch_up],
         }
+        failpoints.reach("rebuild.after_begin")
         build = _Build(projection, number, shards, accept_parked, deadline, on_progress)
         for step in ahead[_generation(build).state]:
             step(build)
+            failpoints.reach(f"rebuild.after{step.__name__}")
         if swap:
             _swap(projection, number)
+            failpoints.reach("rebuild.after_swap")
             _sweep_patiently(projection)
         return _rebuilt(projection, number)
 
@@ -244,6 +247,7 @@ def _fold(build: _Build) -> None:
         # Ours first; then whatever the helpers have not done yet, beside them or in their place.
         for shard in shards:
             while fold_lanes(build.projection, build.number, shard, lanes=lanes):
+                failpoints.reach("rebuild.after_lanes")
                 build.on_progress("fold", _folded(build), total)
                 build.check_time()
     build.on_progress("fold", _folded(build), total)
@@ -316,6 +320,7 @@ def fold_lanes(projection: projections.Projection, number: int, shard: int, *, l
         _park_whole(projection, generation, refused)
         row.next_lane = last + 1 if last < row.lane_high else None
         row.folded += counted
+        failpoints.reach("rebuild.before_mark")
         row.save(update_fields=["next_lane", "folded"])
         return row.next_lane is not None
 
@@ -406,6 +411,7 @@ def _swap(projection: projections.Projection, number: int) -> None:
                 with connection.cursor() as cursor:
                     cursor.execute("SET LOCAL lock_timeout = '500ms'")
                 generations.swap(projection, to=number)
+                failpoints.reach("rebuild.before_swap_commit")
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.consumers import effects, generations, healing, projections
 from apps.kernel import errors
-from apps.outbox import log, sequencer
+from apps.outbox import archived, log, sequencer
 
 # Through the ticks, whose times only grow; the times of events do not.
-POSITION_AT = "SELECT COALESCE(max(last_position), 0) FROM outbox_tick WHERE at < %s"
+POSITION_AT = "SELECT COALESCE((SELECT last_position FROM outbox_tick WHERE at < %s ORDER BY at DESC LIMIT 1), 0)"
 
 
 class OutOfRange(errors.ValidationFailed):
@@ -37,9 +37,12 @@ class Replayed:
 
 def position_at(moment: datetime) -> int:
     """The first position handed out at or after a moment."""
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cold = archived.position_at(moment)
+        if cold is not None:
+            return cold
         cursor.execute(POSITION_AT, [moment])
-        return int(cursor.fetchone()[0]) + 1
+        return max(int(cursor.fetchone()[0]), archived.cold_until()) + 1
 
 
 def check_range(first: int, last: int | None) -> tuple[int, int]:

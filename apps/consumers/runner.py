@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from apps.consumers import effects, folding, models, parking, projections, writing
 from apps.events import envelope
+from apps.kernel import failpoints
 from apps.outbox import log as event_log
 from apps.outbox import sequencer
 
@@ -138,7 +139,9 @@ def _advance_window(run: Run, limit: int | None) -> int:
             _apply(projection, run.generation, kept)
         elif effect:
             _plan(effect, run.generation, kept)
+        failpoints.reach("runner.after_apply_before_move")
         _move(run, position, until)
+        failpoints.reach("runner.after_move_before_commit")
         return int(until - position)
 
 

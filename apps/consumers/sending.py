@@ -11,6 +11,7 @@ import structlog
 from django.db import connection
 
 from apps.consumers import effects
+from apps.kernel import failpoints
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,8 @@ def send_pending(*, deadline: float | None = None) -> int:
     attempted = 0
     while deadline is None or time.monotonic() < deadline:
         claimed = _claim(consumers)
+        if claimed:
+            failpoints.reach("sending.after_claim")
         for name, task in claimed:
             effect = effects.find(name)
             if effect is not None:
@@ -65,6 +68,7 @@ def _claim(consumers: Sequence[str]) -> list[tuple[str, effects.Task]]:
 def _attempt(effect: effects.Effect, task: effects.Task) -> None:
     try:
         response = effect.perform(task)
+        failpoints.reach("sending.after_perform_before_record")
     except effects.Undeliverable as error:
         log.warning("consumers.effect_undeliverable", effect=effect.name, key=task.key, error=str(error))
         _record(task, "failed", str(error))

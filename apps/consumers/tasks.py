@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import structlog
 from celery import shared_task
 from django.conf import settings
 from django.db.models import Min
+from django.utils import timezone
 
 from apps.consumers import generations, models, projections, rebuild, runner, sending
 from apps.events import bus
 from apps.kernel import errors, nudges
-from apps.outbox import relay
+from apps.outbox import readers, relay
 from apps.outbox import tasks as outbox_tasks
 
 log = structlog.get_logger(__name__)
@@ -66,6 +68,17 @@ def retire_generations() -> None:
         generations.sweep(projection)
 
 
+@shared_task(name="consumers.forget_effects", ignore_result=True)
+def forget_effects() -> int:
+    """Delete the records of effects done longer ago than RUSTOK_EVENTS_EFFECT_DAYS; returns how many.
+
+    Their positions are below the checkpoint of their consumer: nothing plans them again.
+    """
+    before = timezone.now() - timedelta(days=settings.EVENTS_EFFECT_DAYS)
+    count, _ = models.Effect.objects.filter(state="done", done_at__lt=before).delete()
+    return count
+
+
 def nudge() -> None:
     """Ask a worker to run `advance`; one request is in flight at a time."""
     nudges.send(advance, NUDGE)
@@ -85,9 +98,12 @@ def drain() -> int:
 
 
 def trim_bus() -> None:
-    """Drop from the bus what every consumer has read, a thousand positions at a time."""
-    slowest = models.Checkpoint.objects.aggregate(slowest=Min("position"))["slowest"] or 0
-    below = min(slowest, relay.position()) // _TRIM_EVERY * _TRIM_EVERY
+    """Drop from the bus what every consumer and every declared reader has read, a thousand positions at a time."""
+    retired = models.Consumer.objects.filter(status="retired").values("name")
+    reached = models.Checkpoint.objects.exclude(consumer__in=retired)
+    slowest = reached.aggregate(slowest=Min("position"))["slowest"] or 0
+    read = readers.slowest()
+    below = min(slowest, relay.position(), slowest if read is None else read) // _TRIM_EVERY * _TRIM_EVERY
     if below <= 0:
         return
     try:

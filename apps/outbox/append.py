@@ -13,7 +13,7 @@ from typing import Any, cast
 from django.db import connection, transaction
 
 from apps.events import envelope, registry
-from apps.kernel import context, errors
+from apps.kernel import context, errors, failpoints
 from apps.outbox import wake
 
 # Within one statement the head of each aggregate is locked before its rows draw their ids, so that per aggregate
@@ -60,6 +60,10 @@ type Key = tuple[uuid.UUID, str, uuid.UUID]
 
 class TransactionRequired(RuntimeError):
     """`append` was called outside a transaction: the event could be recorded without its change."""
+
+
+class WrongStream(ValueError):
+    """The event was to be recorded on a stream that readers of its type do not follow."""
 
 
 class UnitBroken(RuntimeError):
@@ -142,12 +146,14 @@ def append(
 ) -> None:
     """Record `payload` as the next event of the aggregate, in the caller's transaction.
 
-    `expected_version` 0 means the aggregate must be new. Raises TransactionRequired, registry.UnknownEventType and,
-    at the latest when the unit of work ends, ConcurrencyConflict.
+    `expected_version` 0 means the aggregate must be new. Raises TransactionRequired, WrongStream,
+    registry.UnknownEventType and, at the latest when the unit of work ends, ConcurrencyConflict.
     """
     if not connection.in_atomic_block:
         raise TransactionRequired("append an event inside outbox.append.unit_of_work(), with the change it reports")
-    registry.type_of(payload)
+    event_type = registry.type_of(payload)
+    if event_type.aggregate != aggregate_type:
+        raise WrongStream(f"{event_type.name} belongs on a stream of {event_type.aggregate}, not of {aggregate_type}")
     unit = _unit.get()
     if unit is not None and unit.savepoints != _savepoints():
         raise TransactionRequired(
@@ -171,7 +177,13 @@ def _flush(pending: Sequence[_Pending]) -> None:
         return
     heads = _append_one(pending[0]) if len(pending) == 1 else _append_all(pending)
     _check_expected_versions(pending, heads)
-    transaction.on_commit(wake.committed, robust=True)
+    transaction.on_commit(_committed, robust=True)
+    failpoints.reach("append.before_commit")
+
+
+def _committed() -> None:
+    failpoints.reach("append.after_commit")
+    wake.committed()
 
 
 def _append_one(entry: _Pending) -> dict[Key, int]:

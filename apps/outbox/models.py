@@ -1,4 +1,4 @@
-"""The tables of the log. They are append-only but for `Stream` and `SinkCursor`; migrations/0001 holds their exact SQL.
+"""The tables of the log. They are append-only but for `Stream` and `SinkCursor`; the migrations hold their exact SQL.
 
 Source of the shape: PgQ's snapshot difference, with dense positions handed out by the tick. docs/explanation/events.md
 """
@@ -45,7 +45,10 @@ class Log(models.Model):
 
 
 class Tick(models.Model):
-    """One step of the sequencer: the snapshot it saw and the positions it handed out. Insert-only."""
+    """One step of the sequencer: the snapshot it saw and the positions it handed out. Insert-only.
+
+    `cluster` and `timeline` tell whose transactions `snap` speaks of; `epoch` counts the restores and fail-overs.
+    """
 
     tick_id = models.BigIntegerField(primary_key=True)
     prev = models.BigIntegerField(unique=True)
@@ -57,6 +60,7 @@ class Tick(models.Model):
     id_floor = models.BigIntegerField()
     lsn = models.TextField()
     at = models.DateTimeField()
+    cluster = models.TextField(default="")
 
     class Meta:
         managed = False
@@ -88,3 +92,32 @@ class SinkCursor(models.Model):
     lease_owner = models.TextField(default="")
     lease_until = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+
+class BusReader(models.Model):
+    """Somebody who reads the bus, and the position up to which it has; the bus is not trimmed above it."""
+
+    name = models.TextField(primary_key=True)
+    position = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+
+
+class Archive(models.Model):
+    """A range of positions that stands in verified files as well; `is_cold` once readers take it from there.
+
+    Cold ranges are the beginning of the log: 1 to the last of them. `sha256` is that of the manifest, which has those
+    of the files; `folder` lies in the archive directory.
+    """
+
+    first = models.BigIntegerField(primary_key=True)
+    last = models.BigIntegerField(unique=True)
+    folder = models.TextField()
+    lowest_id = models.BigIntegerField()
+    highest_id = models.BigIntegerField()
+    bytes = models.BigIntegerField()
+    sha256 = models.TextField()
+    is_cold = models.BooleanField(default=False)
+    archived_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["first"]

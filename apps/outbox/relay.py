@@ -1,143 +1,148 @@
-"""The relay publishes positioned events to the bus in position order, under a lease, moving its cursor only by
-compare-and-set: a crash between publish and move repeats messages the bus already refuses, and loses none."""
+"""The relay publishes positioned events to the bus in position order, a stream per shard of lanes.
+
+Publish, then move the cursor: a crash in between repeats messages the bus already has and refuses, and loses none. A
+bus that was wiped is noticed by its end, and gets from Postgres what declared readers have not read yet.
+"""
 
 from __future__ import annotations
 
-import os
 import time
-import uuid
-from collections.abc import Sequence
-from typing import Any
+from contextlib import closing
+from dataclasses import dataclass
 
-from django.db import connection
+import structlog
+from prometheus_client import Counter, Gauge
 
 from apps.events import bus
-from apps.outbox import sequencer
+from apps.kernel import errors, failpoints
+from apps.outbox import cursors, pages, readers, sequencer
 
-SINK = "bus"
-LEASE_SECONDS = 15
-BATCH = 500
+log = structlog.get_logger(__name__)
 
-ENSURE = """
-INSERT INTO outbox_sinkcursor (sink, shard, lane_low, lane_high, position, fence, lease_owner, updated_at)
-VALUES (%s, 0, 0, 255, 0, 0, '', now()) ON CONFLICT DO NOTHING
-"""
-CLAIM = """
-UPDATE outbox_sinkcursor
-SET lease_owner = %(owner)s, lease_until = now() + make_interval(secs => %(seconds)s), fence = fence + 1
-WHERE sink = %(sink)s AND shard = 0 AND (lease_until IS NULL OR lease_until < now())
-RETURNING position, fence
-"""
-MOVE = """
-UPDATE outbox_sinkcursor
-SET position = %(last)s, lease_until = now() + make_interval(secs => %(seconds)s), updated_at = now()
-WHERE sink = %(sink)s AND shard = 0 AND fence = %(fence)s AND position = %(position)s
-"""
-RELEASE = "UPDATE outbox_sinkcursor SET lease_until = NULL WHERE sink = %(sink)s AND shard = 0 AND fence = %(fence)s"
-READ = """
-SELECT p.position, l.event_id::text, l.tenant_id::text, l.aggregate_type, l.aggregate_id::text, l.version::text,
-       l.type, l.schema_version::text, l.occurred_at, l.correlation_id::text, l.data::text
-FROM outbox_position p JOIN outbox_log l ON l.id = p.id
-WHERE p.position > %(after)s AND p.position <= %(head)s ORDER BY p.position LIMIT %(limit)s
-"""
+PUBLISHED = Counter("rustok_relay_published_total", "Events published to the bus.")
+LAG = Gauge("rustok_relay_lag_events", "Positions the bus does not have yet.", multiprocess_mode="mostrecent")
+
+
+class AboveTheHead(errors.DomainError):
+    """There is no such position yet."""
+
+    code = "above_the_head"
 
 
 def publish_pending(transport: bus.Bus, *, deadline: float | None = None) -> int:
     """Publish until the bus has every positioned event or `deadline` (time.monotonic) passes; returns how many.
 
-    Returns 0 when another relay holds the lease. Raises bus.BusUnavailable; the cursor then stays where it was.
+    A shard another relay holds is passed by. Raises bus.BusUnavailable; the cursor then stays where it was.
     """
-    if position() >= sequencer.head():
-        return 0
-    claim = _claim(f"{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    if claim is None:
-        return 0
-    reached, fence = claim
-    published = 0
+    head, needed_after = sequencer.head(), readers.slowest()
+    behind = [
+        shard for shard in _shards_of(transport) if shard.position < head or _has_lost(transport, shard, needed_after)
+    ]
     try:
-        while deadline is None or time.monotonic() < deadline:
-            rows = _read(reached)
-            if not rows:
-                break
-            transport.publish([_to_message(row) for row in rows])
-            if not _move(reached, rows[-1][0], fence):
-                break  # the lease went to another relay, which has these positions in hand
-            reached = rows[-1][0]
-            published += len(rows)
+        return sum(_publish_shard(transport, shard, deadline) for shard in behind)
     finally:
-        _execute(RELEASE, {"sink": SINK, "fence": fence})
-    return published
+        LAG.set(max(0, head - position()))
 
 
 def position() -> int:
-    """The highest position the relay has published."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT position FROM outbox_sinkcursor WHERE sink = %s AND shard = 0", [SINK])
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0
+    """The highest position up to which everything is published."""
+    return cursors.position(cursors.BUS)
 
 
-def _claim(owner: str) -> tuple[int, int] | None:
-    parameters: dict[str, Any] = {"owner": owner, "seconds": LEASE_SECONDS, "sink": SINK}
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, parameters)
-        row = cursor.fetchone()
-        if row is None:
-            cursor.execute(ENSURE, [SINK])
-            if cursor.rowcount:
-                cursor.execute(CLAIM, parameters)
-                row = cursor.fetchone()
-    return (int(row[0]), int(row[1])) if row else None
+def refill(transport: bus.Bus, *, start: int) -> None:
+    """Empty the bus and have everything from position `start` on published again; readers pass over what they have.
+
+    Raises readers.NoLongerThere and AboveTheHead.
+    """
+    readers.check_still_there(start)
+    if start > (head := sequencer.head()) + 1:
+        raise AboveTheHead(f"position {start} is above the head, {head}: nothing would be published")
+    cursors.rewind(cursors.BUS, start - 1)
+    transport.wipe()
 
 
-def _read(after: int) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(READ, {"after": after, "head": sequencer.head(), "limit": BATCH})
-        return list(cursor.fetchall())
+def _shards_of(transport: bus.Bus) -> list[cursors.Cursor]:
+    """The cursors, divided as the bus is; none while a relay is at work under another division."""
+    shards = cursors.all_of(cursors.BUS)
+    if len(shards) != transport.shards:
+        if cursors.divide(cursors.BUS, transport.shards):
+            transport.wipe()  # the streams of the former division; what readers need comes again
+        shards = cursors.all_of(cursors.BUS)
+    return shards if len(shards) == transport.shards else []
 
 
-def _move(before: int, last: int, fence: int) -> bool:
-    return (
-        _execute(MOVE, {"last": last, "seconds": LEASE_SECONDS, "sink": SINK, "fence": fence, "position": before}) == 1
-    )
+def _publish_shard(transport: bus.Bus, shard: cursors.Cursor, deadline: float | None) -> int:
+    claimed = cursors.claim(cursors.BUS, shard.shard)
+    if claimed is None:
+        return 0
+    try:
+        return _Run(transport, claimed).publish(deadline)
+    finally:
+        cursors.release(claimed)
 
 
-def _execute(sql: str, parameters: dict[str, Any]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return int(cursor.rowcount)
+def _has_lost(transport: bus.Bus, shard: cursors.Cursor, needed_after: int | None) -> bool:
+    """Whether the bus has lost something that was published and that a reader still needs."""
+    if needed_after is None or needed_after >= shard.position:
+        return False
+    return transport.last(shard=shard.shard) < _published_by(shard, transport)
 
 
-def _to_message(row: Sequence[Any]) -> bus.Message:
-    """CloudEvents 1.0 in binary mode: attributes as fields beside the data."""
-    (
-        position,
-        event_id,
-        tenant_id,
-        aggregate_type,
-        aggregate_id,
-        version,
-        name,
-        schema,
-        occurred_at,
-        correlation,
-        data,
-    ) = row
-    return bus.Message(
-        position,
-        {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": f"/rustok/{name.split('.')[0]}",
-            "type": f"com.rustok.{name}",
-            "subject": f"{aggregate_type}/{aggregate_id}",
-            "time": occurred_at.isoformat(),
-            "datacontenttype": "application/json",
-            "tenantid": tenant_id,
-            "aggversion": version,
-            "schemaversion": schema,
-            "position": str(position),
-            "correlationid": correlation or "",
-            "data": data,
-        },
-    )
+def _published_by(shard: cursors.Cursor, transport: bus.Bus) -> int:
+    """The newest position the shard's stream must have. A cursor also moves over positions of other lanes."""
+    return shard.position if transport.shards == 1 else pages.newest(_lanes(shard), until=shard.position)
+
+
+def _lanes(shard: cursors.Cursor) -> pages.Lanes:
+    return pages.Lanes(shard.lane_low, shard.lane_high)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One shard's publishing under one lease; `reached` is its cursor, `end` where its stream must have ended."""
+
+    transport: bus.Bus
+    shard: cursors.Cursor
+    reached: int = 0
+    end: int = 0
+    published: int = 0
+
+    def publish(self, deadline: float | None) -> int:
+        self.reached, self.end = self.shard.position, _published_by(self.shard, self.transport)
+        if _has_lost(self.transport, self.shard, readers.slowest()):
+            self._go_back(self.transport.last(shard=self.shard.shard))
+        with closing(pages.ReadAhead(_lanes(self.shard))) as ahead:
+            while (page := ahead.page(self.reached)).until > self.reached and not _is_over(deadline):
+                if page.has_more:
+                    ahead.prepare(page.until)
+                if not self._take(page):
+                    break  # the lease is lost: another relay has these positions in hand
+        return self.published
+
+    def _take(self, page: pages.Page) -> bool:
+        """Publish a page and move on, or go back if the bus has lost its end; False when the lease is lost."""
+        try:
+            if page.batch.count:
+                self.transport.publish(page.batch, after=self.end, shard=self.shard.shard)
+        except bus.Behind as behind:
+            return self._go_back(behind.reached)
+        failpoints.reach("relay.after_publish_before_move")
+        if not cursors.move(self.shard, before=self.reached, to=page.until):
+            return False
+        self.reached, self.end = page.until, page.batch.last or self.end
+        self.published += page.batch.count
+        PUBLISHED.inc(page.batch.count)
+        return True
+
+    def _go_back(self, bus_end: int) -> bool:
+        """To where the bus ends, or to what readers need if that is less work; False when the lease is lost."""
+        needed_after = readers.slowest()
+        back_to = self.reached if needed_after is None else min(self.reached, max(bus_end, needed_after))
+        log.warning("outbox.bus_lost_its_end", shard=self.shard.shard, bus_end=bus_end, cursor=self.reached, to=back_to)
+        is_ours = cursors.move(self.shard, before=self.reached, to=back_to)
+        self.reached, self.end = back_to, bus_end
+        return is_ours
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline

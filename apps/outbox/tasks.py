@@ -7,21 +7,56 @@ import time
 import structlog
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
+from prometheus_client import Gauge
 
 from apps.events import bus
-from apps.kernel import nudges
-from apps.outbox import relay, sequencer, wake
+from apps.kernel import errors, nudges
+from apps.outbox import partitions, relay, retention, sequencer, wake
 
 log = structlog.get_logger(__name__)
 
 NUDGE = "outbox.advance"
+STRAYS = Gauge(
+    "rustok_outbox_strays_rows",
+    "Rows that found no partition; not 0 is an alarm.",
+    ["table"],
+    multiprocess_mode="mostrecent",
+)
 
 
 @shared_task(name=NUDGE, ignore_result=True)
 def advance() -> int:
     """Give positions to committed events and publish them, until there are none or the time slice ends."""
     nudges.taken(NUDGE)
-    return drain(deadline=time.monotonic() + settings.EVENTS_TIME_SLICE_SECONDS)
+    return drain(deadline=_end_of_slice())
+
+
+@shared_task(name="outbox.ensure_partitions", ignore_result=True)
+def ensure_partitions() -> None:
+    """Make the partitions of the coming time; rows that had to do without one are told loudly."""
+    strays = partitions.count_strays()
+    for table, count in strays.items():
+        STRAYS.labels(table=table).set(count)
+    if any(strays.values()):
+        log.error("outbox.rows_without_partition", **strays)
+    try:
+        for made in partitions.ensure():
+            log.info("outbox.partition_made", name=made.name, low=made.low, high=made.high, rescued=made.rescued)
+    except errors.DomainError as error:
+        log.warning("outbox.partitions_not_made", reason=error.detail)
+
+
+@shared_task(name="outbox.keep", ignore_result=True)
+def keep() -> None:
+    """Archive and drop what is older than RUSTOK_EVENTS_HOT_DAYS; who is in the way is told and waited for."""
+    try:
+        done = retention.keep(now=timezone.now(), deadline=_end_of_slice())
+    except errors.DomainError as error:
+        log.warning("outbox.not_dropped", reason=error.detail)
+    else:
+        if done and done.partitions:
+            log.info("outbox.dropped", cold_until=done.cold_until, partitions=done.partitions, bytes=done.freed_bytes)
 
 
 def drain(*, deadline: float | None = None) -> int:
@@ -55,3 +90,7 @@ def publish(*, deadline: float | None = None) -> int:
 def nudge() -> None:
     """Ask a worker to run `advance`; one request is in flight at a time."""
     nudges.send(advance, NUDGE)
+
+
+def _end_of_slice() -> float:
+    return time.monotonic() + float(settings.EVENTS_TIME_SLICE_SECONDS)

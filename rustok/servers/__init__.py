@@ -1,11 +1,11 @@
-"""Our own supervisor of the embedded PostgreSQL and Valkey.
+"""Our own supervisor of the embedded PostgreSQL and Valkey, and of NATS where the bus is NATS.
 
 Every command may call `ensure_started`: the servers are started by whoever comes first, outlive the command, and
-are found by all others. `DATABASE_URL` and `VALKEY_URL` each replace one of them.
+are found by all others. `DATABASE_URL`, `VALKEY_URL` and `NATS_URL` each replace one of them.
 
     places      where everything is           files      private files and folders
     processes   start, recognise and stop     run_as     PostgreSQL under root
-    postgres    the one server                valkey     the other
+    postgres, valkey, nats   the servers
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psutil
@@ -27,6 +27,7 @@ from rustok import environment as environments
 from rustok.environment import Environment, EnvironmentInvalid, Profile
 from rustok.servers import files, processes, run_as
 from rustok.servers.errors import ServersError
+from rustok.servers.nats import Nats
 from rustok.servers.places import Places
 from rustok.servers.postgres import DATABASE, PORT, USER, Postgres
 from rustok.servers.valkey import Valkey
@@ -48,7 +49,7 @@ LOCK_TIMEOUT_SECONDS = 180.0
 ANSWER_TIMEOUT_SECONDS = 10.0
 WATCH_INTERVAL_SECONDS = 0.25
 
-Server = Postgres | Valkey
+Server = Postgres | Valkey | Nats
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class ConnectionFacts:
     database: DatabaseFacts
     valkey_url: str
     valkey_database: int
+    nats_url: str
 
     def valkey_url_of(self, database: int) -> str:
         """The URL of another database of the same Valkey, in redis-py's form."""
@@ -108,8 +110,12 @@ def connection_facts(environment: Environment | None = None) -> ConnectionFacts:
     number = environment.valkey_database
     if number is None:
         number = _database_in(url)
-    facts = ConnectionFacts(database, url, number)
-    return ConnectionFacts(database, facts.valkey_url_of(number), number)
+    # Its port is known only when it runs: like the password above, the address is read at each connect.
+    nats_url = f"file://{quote(str(places.nats_address))}"
+    if environment.nats_url is not None:
+        nats_url = environment.nats_url.get_secret_value()
+    facts = ConnectionFacts(database, url, number, nats_url)
+    return replace(facts, valkey_url=facts.valkey_url_of(number))
 
 
 def ensure_started(
@@ -134,7 +140,8 @@ def stop(environment: Environment | None = None) -> list[str]:
     if not environment.data_dir.exists():
         return []
     with _exclusive(environment):
-        return [server.name for server in reversed(_embedded(environment)) if server.stop()]
+        # All of them: one that is not needed any more may still run.
+        return [server.name for server in reversed(_all(environment)) if server.stop()]
 
 
 def remove(environment: Environment) -> None:
@@ -159,6 +166,8 @@ def status(environment: Environment | None = None) -> dict[str, dict[str, object
         report["postgres"] = {"state": "external", "set_by": "DATABASE_URL"}
     if environment.valkey_url is not None:
         report["valkey"] = {"state": "external", "set_by": "VALKEY_URL"}
+    if environment.nats_url is not None:
+        report["nats"] = {"state": "external", "set_by": "NATS_URL"}
     for server in _embedded(environment):
         process = server.find()
         problem = server.problem() if process else None
@@ -204,14 +213,20 @@ def find_watcher(environment: Environment | None = None) -> psutil.Process | Non
 
 
 def _embedded(environment: Environment, say: Callable[[str], None] | None = None) -> list[Server]:
+    """The servers this environment needs and brings along."""
+    is_needed = {
+        "postgres": environment.database_url is None,
+        "valkey": environment.valkey_url is None,
+        "nats": environment.nats_url is None and environment.events_transport == "nats",
+    }
+    return [server for server in _all(environment, say) if is_needed[server.name]]
+
+
+def _all(environment: Environment, say: Callable[[str], None] | None = None) -> list[Server]:
     say = say or (lambda message: print(message, file=sys.stderr))
     places = Places(environment.data_dir)
-    servers: list[Server] = []
-    if environment.database_url is None:
-        servers.append(Postgres(places, durable=environment.profile is not Profile.TEST, say=say))
-    if environment.valkey_url is None:
-        servers.append(Valkey(places, say=say))
-    return servers
+    durable = environment.profile is not Profile.TEST
+    return [Postgres(places, durable=durable, say=say), Valkey(places, say=say), Nats(places, say=say)]
 
 
 def _ensure(server: Server) -> None:

@@ -45,6 +45,15 @@ class Places:
         return self.valkey_sockets / "valkey.sock"
 
     @property
+    def nats_data(self) -> Path:
+        return self.data_dir / "nats"
+
+    @property
+    def nats_address(self) -> Path:
+        """The URL of the running server, with its token, in one line."""
+        return self.data_dir / "nats.url"
+
+    @property
     def logs(self) -> Path:
         return self.data_dir / "logs"
 

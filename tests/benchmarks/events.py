@@ -15,7 +15,7 @@ from dataclasses import asdict
 
 from tests.benchmarks.installation import CHECKOUT, Ratio, own_installation
 
-PARTS = ("writing", "latency", "reading")
+PARTS = ("writing", "latency", "reading", "publishing")
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     ratios: list[Ratio] = []
     with own_installation():
         from tests import factories
-        from tests.benchmarks import reading, writing
+        from tests.benchmarks import publishing, reading, writing
 
         tenant_id = factories.make_tenant().id
         if "writing" in parts:
@@ -40,6 +40,8 @@ def main() -> None:
         if "reading" in parts:
             ratios += reading.live_projection(tenant_id, nodes=options.nodes // 4)
             ratios += reading.rebuilding()
+        if "publishing" in parts:
+            ratios += publishing.publishing(tenant_id, nodes=options.nodes // 4)
     if options.json:
         print(json.dumps([asdict(ratio) | {"value": ratio.value, "is_met": ratio.is_met} for ratio in ratios]))
     else:

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from apps.consumers import folding, generations, models, projections, rebuild, runner, writing
 from apps.content import events as content_events
+from apps.events import envelope
 from apps.outbox import append, sequencer
 from tests.benchmarks import filling
 from tests.benchmarks.installation import Ratio
@@ -166,7 +167,8 @@ def _event_at_a_time(content: projections.Projection, *, events: int = 2000) -> 
 def latency(tenant_id: uuid.UUID, *, seconds: float, foreign_seconds: float) -> list[Ratio]:
     """Milliseconds from a commit until its document can be read, p99 at half of what the pipeline can take.
 
-    The second figure has a transaction of somebody else open, with an id of its own, all the time.
+    The second figure has a transaction of somebody else open, with an id of its own, all the time; the third an
+    aggregate that cannot be applied.
     """
     saturated = _saturation(tenant_id, seconds=min(seconds, 15))
     rate = saturated / 2
@@ -174,10 +176,13 @@ def latency(tenant_id: uuid.UUID, *, seconds: float, foreign_seconds: float) -> 
     with _foreign_transaction():
         time.sleep(1)
         beside = _percentile(_delays(tenant_id, rate=rate, seconds=foreign_seconds), 0.99) * 1000
+    with _poison_aggregate(tenant_id):
+        poisoned = _percentile(_delays(tenant_id, rate=rate, seconds=seconds), 0.99) * 1000
     print(f"latency: the pipeline takes {saturated:,.0f} commits/s, measured at {rate:,.0f}; p99 {alone:.0f} ms")
     return [
         Ratio("commit until readable, p99 / 250 ms", alone, 250, 1.0, "ms", at_most=True),
         Ratio("the same beside an open foreign transaction / without", beside, alone, 1.5, "ms", at_most=True),
+        Ratio("the same beside a poison aggregate / without", poisoned, alone, 1.5, "ms", at_most=True),
     ]
 
 
@@ -262,6 +267,33 @@ def _foreign_transaction() -> Iterator[None]:
         other.rollback()
     finally:
         other.close()
+
+
+@contextmanager
+def _poison_aggregate(tenant_id: uuid.UUID) -> Iterator[None]:
+    """A node that cannot be folded from its first event on, and gets another event ten times a second."""
+    node_id, over = uuid.uuid4(), threading.Event()
+    row = {
+        "tenant_id": tenant_id, "aggregate_type": content_events.NODE, "aggregate_id": node_id,
+        "lane": envelope.lane_of(tenant_id, node_id), "type": "content.node.created", "schema_version": 1,
+        "occurred_at": None, "data": "{}", "actor": "system", "correlation_id": None, "causation_id": None,
+    }  # fmt: skip
+
+    def write() -> None:
+        with connection.cursor() as cursor:
+            while not over.wait(0.1):
+                cursor.execute(append.APPEND_ONE, row)
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
+    if not models.Parked.objects.filter(aggregate_id=node_id).exists():
+        raise RuntimeError("the poison aggregate is not parked: it was not measured beside one")
 
 
 def _positions_of(node_ids: list[uuid.UUID]) -> dict[uuid.UUID, int]:

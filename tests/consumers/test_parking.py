@@ -13,8 +13,10 @@ from django.utils import timezone
 from apps.consumers import generations, models, operations, projections, rebuild, replay, runner, status, tasks
 from apps.content import events as content_events
 from apps.events import envelope
+from apps.outbox import append as appending
 from apps.outbox import sequencer
 from tests.consumers import test_projections as scenes
+from tests.faults import invariants
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -51,6 +53,35 @@ def test_what_came_before_the_poison_is_shown(tenant_id: uuid.UUID, poisoned: An
 
     assert scenes.titles(tenant_id) == ["Sick"]
     assert models.Parked.objects.count() == 2
+
+
+def test_one_poison_aggregate_of_a_thousand_holds_up_none_of_the_others(
+    tenant_id: uuid.UUID, poisoned: pytest.MonkeyPatch, settings: Any
+) -> None:
+    sick, *healthy = [uuid.uuid4() for _ in range(1000)]
+    with appending.unit_of_work():
+        for node_id in [*healthy[:500], sick, *healthy[500:]]:
+            scenes.record(tenant_id, node_id, scenes.created("Sick" if node_id == sick else "Well"), scenes.published())
+    with appending.unit_of_work():
+        for node_id in [*healthy[:500], sick, *healthy[500:]]:
+            scenes.record(tenant_id, node_id, scenes.retitled("Poison" if node_id == sick else "Better"))
+    settings.EVENTS_BATCH_SIZE = 300
+    sequencer.assign_positions()
+    run = runner.Run("content", generations.live_number(CONTENT), 0)
+
+    while runner.advance_window(run):
+        # Whatever lies behind the checkpoint is applied, but for what is parked.
+        assert not [line for line in invariants.broken(is_drained=False) if "not where their checkpoint" in line]
+
+    assert runner.position_of(run) == sequencer.head()
+    assert sorted(set(scenes.titles(tenant_id))) == ["Better", "Sick"]
+    assert scenes.titles(tenant_id).count("Better") == 999
+    assert [row.aggregate_id for row in models.Parked.objects.all()] == [sick]
+    poisoned.undo()
+    assert operations.retry(consumer="content", aggregate_id=sick, reason="mended").released == 1
+    assert scenes.titles(tenant_id).count("Poison") == 1
+    tasks.drain()
+    assert status.verify() == []
 
 
 def test_a_rebuild_keeps_a_parked_aggregate_as_far_as_it_goes(tenant_id: uuid.UUID, poisoned: Any) -> None:

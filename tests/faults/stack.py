@@ -25,11 +25,12 @@ CHECKOUT = Path(__file__).parents[2]
 class Stack:
     """`manage.py dev` in a data directory of its own, with the commands and addresses a user has."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **variables: str) -> None:
         # Everything that names the servers of the test run itself must not leak into this installation.
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("RUSTOK_", "DJANGO_"))}
         inherited = {key: value for key, value in inherited.items() if key not in {"DATABASE_URL", "VALKEY_URL"}}
         self.environment = inherited | {"RUSTOK_DATA_DIR": str(data_dir), "COVERAGE_CORE": "", "PYTHONUNBUFFERED": "1"}
+        self.environment |= variables
         self.output = (data_dir.parent / "dev.log").open("w")
         self.process = self.start("dev", stdout=self.output, stderr=subprocess.STDOUT)
         self.data_dir = data_dir
@@ -95,11 +96,11 @@ def eventually[Found](look: Callable[[], Found | None], *, seconds: float = 60) 
 
 
 @contextmanager
-def own_stack() -> Iterator[Stack]:
-    """A running stack; its processes and files are gone afterwards."""
+def own_stack(**variables: str) -> Iterator[Stack]:
+    """A running stack with these in its environment; its processes and files are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="rk-"))
     folder.chmod(0o755)
-    running = Stack(folder / "data")
+    running = Stack(folder / "data", **variables)
     try:
         yield running
     finally:

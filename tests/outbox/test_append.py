@@ -37,6 +37,16 @@ def test_append_outside_a_transaction_is_refused(committed_db: None) -> None:
         record(uuid.uuid4())
 
 
+def test_an_event_on_a_stream_of_another_kind_is_refused(db: None) -> None:
+    with pytest.raises(appending.WrongStream, match=r"content\.tag\.created belongs on a stream of content\.tag"):
+        append(
+            content_events.TagCreated(translations=[]),
+            tenant_id=TENANT,
+            aggregate_type=content_events.NODE,
+            aggregate_id=uuid.uuid4(),
+        )
+
+
 def test_events_are_written_when_the_unit_of_work_ends(db: None) -> None:
     aggregate_id = uuid.uuid4()
 

@@ -7,50 +7,16 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import psycopg
 import pytest
 from django.db import IntegrityError, connection
 
-from apps.consumers import status
 from apps.content import events as content_events
-from apps.outbox import append as appending
-from apps.outbox import sequencer
+from apps.outbox import sequencer, verifying
 from apps.outbox.append import append, unit_of_work
+from tests.outbox.conftest import TENANT, Connect, append_on, fetch
 
 pytestmark = pytest.mark.usefixtures("committed_db")
-
-TENANT = uuid.UUID(int=1)
-
-
-@pytest.fixture
-def open_connection() -> Iterator[Callable[[], psycopg.Connection[Any]]]:
-    """Makes connections of their own to the test database, to hold transactions open across each other."""
-    opened: list[psycopg.Connection[Any]] = []
-
-    def connect() -> psycopg.Connection[Any]:
-        parameters = connection.get_connection_params()
-        keywords = ("host", "port", "dbname", "user", "password", "passfile")
-        chosen = {name: parameters[name] for name in keywords if parameters.get(name)}
-        opened.append(psycopg.connect(**chosen))
-        return opened[-1]
-
-    yield connect
-    for each in opened:
-        each.close()
-
-
-def append_on(connected: psycopg.Connection[Any], aggregate_id: uuid.UUID) -> None:
-    """The append statement on a connection of ours, without committing."""
-    connected.execute(
-        appending.APPEND,
-        {
-            "tenant_id": [TENANT], "aggregate_type": [content_events.TAG], "aggregate_id": [aggregate_id],
-            "lane": [0], "type": ["content.tag.created"], "schema_version": [1], "occurred_at": [None],
-            "data": ['{"translations": []}'], "actor": "test", "correlation_id": None, "causation_id": None,
-        },
-    )  # fmt: skip
 
 
 def in_position_order() -> list[tuple[uuid.UUID, int]]:
@@ -62,7 +28,7 @@ def in_position_order() -> list[tuple[uuid.UUID, int]]:
 
 
 def test_an_event_committed_late_gets_the_next_position_though_its_id_is_lower(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     slow, quick = open_connection(), open_connection()
     slow_id, quick_id = uuid.uuid4(), uuid.uuid4()
@@ -78,7 +44,7 @@ def test_an_event_committed_late_gets_the_next_position_though_its_id_is_lower(
 
 
 def test_an_open_transaction_delays_only_its_own_events(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     foreign, writer = open_connection(), open_connection()
     foreign.execute("SELECT pg_current_xact_id()")
@@ -92,7 +58,7 @@ def test_an_open_transaction_delays_only_its_own_events(
 
 
 def test_aggregate_order_holds_when_the_older_transaction_writes_second(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     older, newer = open_connection(), open_connection()
     aggregate_id = uuid.uuid4()
@@ -108,7 +74,7 @@ def test_aggregate_order_holds_when_the_older_transaction_writes_second(
 
 
 def test_events_of_savepoints_are_positioned_and_rolled_back_ones_leave_no_hole(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     writer = open_connection()
     kept, undone, last = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
@@ -137,6 +103,33 @@ def test_ticks_without_events_are_not_written() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM outbox_tick")
         assert cursor.fetchone()[0] == before
+
+
+def test_while_transactions_are_open_a_second_does_not_pass_without_a_tick(open_connection: Connect) -> None:
+    ended, still_open = open_connection(), open_connection()
+    xids = [each.execute("SELECT pg_current_xact_id()::text").fetchone() for each in (ended, still_open)]
+    ended_xid, open_xid = [row[0] for row in xids if row]
+    append_on(writer := open_connection(), uuid.uuid4())
+    writer.commit()
+    sequencer.assign_positions()
+    ended.commit()
+
+    assert sequencer.assign_positions() == 0
+    within_the_second = open_in_the_last_tick()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE outbox_tick SET at = at - interval '1 second'")
+    assert sequencer.assign_positions() == 0
+
+    assert {ended_xid, open_xid} <= within_the_second
+    assert open_xid in open_in_the_last_tick()
+    assert ended_xid not in open_in_the_last_tick()
+
+
+def open_in_the_last_tick() -> set[str]:
+    rows = fetch(
+        "SELECT pg_snapshot_xip(snap)::text FROM (SELECT * FROM outbox_tick ORDER BY tick_id DESC LIMIT 1) newest"
+    )
+    return {row[0] for row in rows}
 
 
 @contextmanager
@@ -202,11 +195,11 @@ def test_many_writers_and_two_sequencers_keep_every_promise() -> None:
     sequencer.assign_positions()
 
     assert sequencer.head() == sum(committed) > 100
-    assert list(status._verify_log(sequencer.EVERY_ID)) == []
+    assert list(verifying.verify_log(sequencer.EVERY_ID)) == []
 
 
 def test_two_sequencers_cannot_extend_the_same_tick(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     writer, rival = open_connection(), open_connection()
     sequencer.assign_positions()
@@ -220,11 +213,11 @@ def test_two_sequencers_cannot_extend_the_same_tick(
 
     assert outcome == [0]
     assert sequencer.head() == 1
-    assert list(status._verify_log(sequencer.EVERY_ID)) == []
+    assert list(verifying.verify_log(sequencer.EVERY_ID)) == []
 
 
 def test_positions_no_tick_handed_out_are_an_error_not_a_silent_stop(
-    open_connection: Callable[[], psycopg.Connection[Any]],
+    open_connection: Connect,
 ) -> None:
     sequencer.assign_positions()
     with connection.cursor() as cursor:

@@ -21,7 +21,7 @@ SAFE_IN_PRODUCTION = {
 def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment without any of our variables."""
     for variable in list(os.environ):
-        if variable.startswith("RUSTOK_") or variable in ("DATABASE_URL", "VALKEY_URL"):
+        if variable.startswith("RUSTOK_") or variable in ("DATABASE_URL", "VALKEY_URL", "NATS_URL"):
             monkeypatch.delenv(variable)
     return monkeypatch
 
@@ -75,7 +75,8 @@ def test_an_unknown_variable_is_refused_and_the_right_name_suggested(clean):
     [
         ("RUSTOK_PORT", "80a", "valid integer"),
         ("RUSTOK_PORT", "70000", "less than or equal to 65535"),
-        ("RUSTOK_EVENTS_TRANSPORT", "kafka", "'valkey' or 'memory'"),
+        ("RUSTOK_EVENTS_TRANSPORT", "kafka", "'valkey', 'nats' or 'memory'"),
+        ("RUSTOK_EVENTS_RELAY_SHARDS", "0", "greater than or equal to 1"),
         ("RUSTOK_PROFILE", "staging", "'development', 'test' or 'production'"),
         ("RUSTOK_EVENTS_TIME_SLICE_SECONDS", "0", "greater than 0"),
     ],
@@ -110,6 +111,14 @@ def test_a_database_url_that_libpq_does_not_understand_is_told_without_its_passw
 
     assert "DATABASE_URL" in str(refusal.value)
     assert "s3cret" not in str(refusal.value)
+
+
+def test_production_with_nats_needs_a_nats_of_its_own(clean):
+    (problem,) = problems_of(clean, **SAFE_IN_PRODUCTION, RUSTOK_EVENTS_TRANSPORT="nats")
+    assert problem.startswith("NATS_URL is not set")
+
+    clean.setenv("NATS_URL", "tls://rustok:s3cret@nats.example:4222")
+    assert environment.load().events_transport == "nats"
 
 
 def test_production_refuses_every_unsafe_default_at_once(clean):
@@ -199,3 +208,16 @@ def test_a_command_with_a_wrong_variable_ends_with_a_message_and_not_a_traceback
     assert ended.returncode == 2
     assert "did you mean RUSTOK_PORT?" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_failpoints_are_for_tests_only_and_known_by_name(clean):
+    known = {"RUSTOK_FAILPOINT": "append.before_commit"}
+
+    assert "RUSTOK_FAILPOINT kills processes" in problems_of(clean, **known)[0]
+    assert len(problems_of(clean, **SAFE_IN_PRODUCTION, **known)) == 1
+    assert "did you mean append.before_commit?" in problems_of(clean, RUSTOK_FAILPOINT="append.before_comit")[0]
+    for variable in SAFE_IN_PRODUCTION:
+        clean.delenv(variable)
+    clean.setenv("RUSTOK_PROFILE", "test")
+    clean.setenv("RUSTOK_FAILPOINT", "append.before_commit")
+    assert environment.load().failpoint == "append.before_commit"

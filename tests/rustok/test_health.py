@@ -18,7 +18,7 @@ def test_ready_when_database_migrations_and_valkey_are(committed_db, client: Cli
     assert answer.status_code == 200
     body = answer.json()
     assert body["status"] == "ok"
-    assert set(body["checks"]) == {"database", "migrations", "valkey"}
+    assert set(body["checks"]) == {"database", "migrations", "events", "valkey"}
     assert all(check["status"] == "ok" and check["latency_ms"] >= 0 for check in body["checks"].values())
 
 

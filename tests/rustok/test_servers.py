@@ -14,6 +14,7 @@ import psutil
 import psycopg
 import pytest
 import redis
+from pydantic import SecretStr
 
 from rustok import servers
 from rustok.environment import CHECKOUT, Environment, Profile, current
@@ -148,6 +149,31 @@ def test_a_durable_start_keeps_fsync_on(make_environment):
     start(environment)
 
     assert query(environment, "SELECT current_setting('fsync')") == "on"
+
+
+def test_nats_runs_where_the_bus_is_nats_and_heals_like_the_others(environment):
+    with_nats = environment.model_copy(update={"events_transport": "nats"})
+    assert "nats" not in servers.status(environment)
+    killed = start(with_nats)["nats"]
+    address = servers.connection_facts(with_nats).nats_url.removeprefix("file://")
+    assert Path(address).stat().st_mode & 0o777 == 0o600
+
+    kill(killed)
+    assert servers.status(with_nats)["nats"]["state"] == "stopped"
+    healed = start(with_nats)["nats"]
+
+    assert healed != killed
+    assert Path(address).read_text().startswith("nats://")
+    # It is stopped also when it is not needed any more.
+    assert "nats" in servers.stop(environment)
+
+
+def test_a_nats_of_ones_own_replaces_the_embedded_one(environment):
+    url = SecretStr("nats://nats.example:4222")
+    with_own = environment.model_copy(update={"events_transport": "nats", "nats_url": url})
+
+    assert servers.status(with_own)["nats"] == {"state": "external", "set_by": "NATS_URL"}
+    assert servers.connection_facts(with_own).nats_url == "nats://nats.example:4222"
 
 
 def test_two_data_directories_do_not_meet(environment, fresh):

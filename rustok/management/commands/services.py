@@ -1,4 +1,4 @@
-"""`manage.py services start|stop|status|watch`: the embedded PostgreSQL and Valkey alone."""
+"""`manage.py services start|stop|status|watch`: the embedded servers alone."""
 
 import json
 from typing import Any
@@ -10,7 +10,8 @@ from rustok import dev_lock, environment, servers
 
 class Command(BaseCommand):
     help = (
-        "Start, stop, show or watch the embedded PostgreSQL and Valkey. DATABASE_URL and VALKEY_URL each replace one. "
+        "Start, stop, show or watch the embedded PostgreSQL and Valkey, and NATS where the bus is NATS. DATABASE_URL, "
+        "VALKEY_URL and NATS_URL each replace one. "
         "`status` exits with 1 when a server is not running, `stop` while something runs that would start them again."
     )
     requires_system_checks = []
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "action",
             choices=["start", "stop", "status", "watch"],
-            help="watch: stay in the foreground, restart what dies, stop both at SIGTERM or Ctrl-C.",
+            help="watch: stay in the foreground, restart what dies, stop all at SIGTERM or Ctrl-C.",
         )
         parser.add_argument("--json", action="store_true", help="status as one JSON object.")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from apps.consumers import runner, sending, tasks
+from apps.kernel import errors
+from apps.kernel.commands import readable_errors
 from apps.outbox import tasks as outbox_tasks
 
 log = structlog.get_logger(__name__)
@@ -18,10 +21,12 @@ log = structlog.get_logger(__name__)
 SHORTEST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 0.25
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
+TICK_SECONDS = 1.0
 
 
 def _follow() -> int:
-    return outbox_tasks.sequence() + runner.advance_all()
+    """A tick, then the consumers for a second at most: the list of open transactions a tick looks up stays short."""
+    return outbox_tasks.sequence() + runner.advance_all(deadline=time.monotonic() + TICK_SECONDS)
 
 
 # Each has a thread, a connection and failures of its own: a bus that hangs delays no projection.
@@ -36,7 +41,7 @@ class Command(BaseCommand):
     help = (
         "Run the sequencer and the consumers (follow), the relay and the sending of effects in one long-lived process, "
         "for the lowest lag; it may run beside the Celery workers and beside itself. Stops on SIGTERM or Ctrl-C. "
-        "Exit code 0."
+        "Exit codes: 0 stopped or caught up, 1 refused (--once)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -46,6 +51,7 @@ class Command(BaseCommand):
             help=f"some of the duties: {', '.join(sorted(DUTIES))} (default: all)",
         )  # fmt: skip
 
+    @readable_errors
     def handle(self, *args: Any, **options: Any) -> None:
         if options["once"]:
             covered = tasks.drain()
@@ -72,6 +78,9 @@ def _keep_doing(duty: str, stop: threading.Event) -> None:
         except (OperationalError, InterfaceError) as error:
             log.warning("events_run.database_unavailable", duty=duty, error=str(error))
             close_old_connections()
+            pause = PAUSE_AFTER_FAILURE_SECONDS
+        except errors.DomainError as error:
+            log.error("events_run.refused", duty=duty, reason=error.detail)  # noqa: TRY400 - the reason says it all
             pause = PAUSE_AFTER_FAILURE_SECONDS
         except Exception:
             # One broken consumer must not end the sequencer with it.

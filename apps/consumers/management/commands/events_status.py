@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from apps.consumers import status
+from apps.outbox import sequencer
 
 
 class Command(BaseCommand):
@@ -20,6 +21,11 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(found))
             return
+        if found["is_foreign"]:
+            self.stderr.write(sequencer.FOREIGN)
+        for table, count in found["strays"].items():
+            if count:
+                self.stderr.write(f"{table}: {count:,} ROWS WITHOUT A PARTITION; run events_partition ensure")
         self.stdout.write(f"head {found['head']:,}, {found['unpositioned']:,} committed events without a position")
         self.stdout.write(f"relay at {found['relay']['position']:,}, {found['relay']['lag_events']:,} behind")
         for consumer in found["consumers"]:

@@ -1,0 +1,37 @@
+"""Failpoints: places where a test has the process killed, as the kernel or an operator might. Off everywhere else."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from django.conf import settings
+
+# What has happened at the moment of the kill, and what has not.
+POINTS = {
+    "append.before_commit": "the events are written, the transaction is open",
+    "append.after_commit": "the events are committed, no nudge was sent",
+    "sequencer.before_commit": "positions and tick are written, the transaction is open",
+    "sequencer.after_commit": "the events have positions, nobody was told",
+    "relay.after_publish_before_move": "the bus has the messages, the cursor stands before them",
+    "runner.after_apply_before_move": "the rows are written, the checkpoint stands before them",
+    "runner.after_move_before_commit": "rows and checkpoint are written, the transaction is open",
+    "effects.after_write": "the effects are planned, the transaction is open",
+    "sending.after_claim": "tasks are claimed, none is performed",
+    "sending.after_perform_before_record": "the outside was told, the record says it was not",
+    "rebuild.after_begin": "an empty generation is there",
+    "rebuild.before_mark": "lanes are folded, the transaction with their mark is open",
+    "rebuild.after_lanes": "some lanes are folded and marked",
+    "rebuild.after_fold": "all lanes are folded",
+    "rebuild.after_index": "the indexes are there, the generation follows the log",
+    "rebuild.after_catch_up": "it is where the live one is",
+    "rebuild.after_verify": "it is ready",
+    "rebuild.before_swap_commit": "the views point at it, the transaction is open",
+    "rebuild.after_swap": "readers see it, old tables are not dropped",
+}
+
+
+def reach(name: str) -> None:
+    """Kill this process, without any goodbye, when RUSTOK_FAILPOINT names this place."""
+    if name == settings.FAILPOINT:
+        os.kill(os.getpid(), signal.SIGKILL)

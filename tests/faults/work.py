@@ -1,0 +1,59 @@
+"""A process that works on a database until it is done, or until a failpoint kills it.
+
+python -m tests.faults.work DATABASE (sell VARIANT TENANT | drain | rebuild)
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+
+import django
+from django.db import connection
+
+
+def start(what: str, *arguments: str, failpoint: str) -> int:
+    """Do `what` in a process of its own with the failpoint set; its exit code, negative when it was killed."""
+    command = [sys.executable, "-m", "tests.faults.work", str(connection.settings_dict["NAME"]), what, *arguments]
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.faults.settings", "RUSTOK_FAILPOINT": failpoint}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    if finished.returncode > 0:
+        raise RuntimeError(finished.stderr)
+    return finished.returncode
+
+
+def main(database: str, what: str, *arguments: str) -> None:
+    django.setup()
+    connection.settings_dict["NAME"] = database
+    {"sell": sell, "drain": drain, "rebuild": rebuild}[what](*arguments)
+
+
+def sell(variant_id: str, tenant_slug: str) -> None:
+    """Sell five."""
+    from apps.tenants import queries
+    from tests import factories
+    from tests.commerce import making
+
+    with factories.at_work(queries.get_tenant(slug_or_id=tenant_slug)):
+        making.adjust(uuid.UUID(variant_id), -5)
+
+
+def drain() -> None:
+    from apps.consumers import tasks
+
+    tasks.drain()
+
+
+def rebuild() -> None:
+    """A rebuild of many small steps."""
+    from apps.consumers import projections
+    from apps.consumers import rebuild as rebuilding
+
+    rebuilding.STEP_EVENTS = 1
+    rebuilding.rebuild(projections.get("products"))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
