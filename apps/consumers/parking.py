@@ -53,7 +53,9 @@ def park_all(consumer: str, generation: int, failures: Sequence[Failure], *, tou
 def park(consumer: str, generation: int, failure: Failure) -> None:
     """Park the events of one failure. Idempotent."""
     first = failure.events[0]
-    log.error(
+    # Followers are no news: the first one was, and the status counts them.
+    tell = log.debug if failure.error == FOLLOWS else log.error
+    tell(
         "consumers.parked",
         consumer=consumer,
         aggregate=f"{first.aggregate_type} {first.aggregate_id}",
