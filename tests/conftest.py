@@ -56,7 +56,8 @@ RESTART_COUNTERS = """
     UPDATE consumers_generation SET problem = '', source = 'log';
     DELETE FROM consumers_checkpoint c USING consumers_generation g
         WHERE g.projection = c.consumer AND g.number = c.generation AND g.state = 'retired';
-    UPDATE consumers_checkpoint SET position = 0;
+    DELETE FROM consumers_checkpoint WHERE shard > 0;
+    UPDATE consumers_checkpoint SET position = 0, lane_low = 0, lane_high = 255, next_lane = NULL;
     UPDATE consumers_consumer SET status = 'active', reason = '', effect_floor = 0;
 """
 Superuser = psycopg.Connection[tuple[Any, ...]]
@@ -106,7 +107,7 @@ def _throw_away(data_dir: Path) -> None:
 def committed_db(_emptied_at_once: None, transactional_db: None) -> None:
     """A database in which transactions really commit, emptied afterwards, with the Valkey databases of this worker.
 
-    The rows of KEPT_TABLES stay; consumers are active, with one live generation each, at position 0. Threads must close
+    The rows of KEPT_TABLES stay; consumers are active, with one live generation each, in one shard at position 0. Threads must close
     their own connections: one that is left inside a transaction on a row makes the emptying fail after five seconds.
     """
 

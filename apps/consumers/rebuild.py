@@ -13,6 +13,7 @@ Every step may be killed and taken up again: what a step leaves is committed wit
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -21,7 +22,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import batched
 
 from django.conf import settings
@@ -30,14 +30,13 @@ from django.db.models import QuerySet, Sum
 from psycopg.errors import LockNotAvailable
 
 from apps.consumers import comparing, folding, generations, models, parking, projections, runner, writing
-from apps.consumers.ahead import read_ahead
 from apps.events import envelope
 from apps.kernel import errors, failpoints
 from apps.outbox import log, sequencer
 
 CHUNK = 1000
 # One transaction of folding takes about so many events: a kill repeats no more.
-STEP_EVENTS = 50_000
+STEP_EVENTS = 200_000
 SWAP_ATTEMPTS = 60
 SWEEP_ATTEMPTS = 10
 PAUSE_SECONDS = 0.5
@@ -302,19 +301,17 @@ def fold_lanes(projection: projections.Projection, number: int, shard: int, *, l
                 on_states=count,
             )
         else:
-            built = read_ahead(
-                partial(
-                    folding.build_all,
-                    projection,
-                    until=generation.target_position,
-                    lanes=(row.next_lane, last),
-                    on_poison=lambda stream, error: poisoned.append(parking.Failure(stream, error)),
-                    on_events=count,
-                    ahead=True,
-                )
+            built = folding.build_all(
+                projection,
+                until=generation.target_position,
+                lanes=(row.next_lane, last),
+                on_poison=lambda stream, error: poisoned.append(parking.Failure(stream, error)),
+                on_events=count,
+                ahead=True,
             )
-        for chunk in batched(built, CHUNK):
-            refused |= writing.replace_each(projection, number, chunk, fresh=True)
+        with _without_cycle_collection():
+            for chunk in batched(built, CHUNK):
+                refused |= writing.replace_each(projection, number, chunk, fresh=True)
         for failure in poisoned:
             parking.park(projection.name, number, failure)
         _park_whole(projection, generation, refused)
@@ -323,6 +320,18 @@ def fold_lanes(projection: projections.Projection, number: int, shard: int, *, l
         failpoints.reach("rebuild.before_mark")
         row.save(update_fields=["next_lane", "folded"])
         return row.next_lane is not None
+
+
+@contextmanager
+def _without_cycle_collection() -> Iterator[None]:
+    """States and rows are trees: looking through millions of them for cycles costs a sixth of the fold."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _park_whole(

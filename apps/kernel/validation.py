@@ -185,4 +185,6 @@ def _shown(value: object) -> str:
 
 def to_text(moment: datetime) -> str:
     """RFC 3339 text in UTC with microseconds: the one way a moment is written into events and documents."""
+    if moment.tzinfo is UTC and moment.microsecond:  # most are; a rebuild writes millions
+        return orjson.dumps(moment, option=orjson.OPT_UTC_Z)[1:-1].decode()
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"

@@ -207,7 +207,7 @@ def _from_json(key: Sequence[Any], values: Sequence[Any]) -> envelope.Event:
     position, event_id, version, name, schema_version, data, actor, correlation, causation, occurred, recorded = values
     return envelope.Event(
         position,
-        uuid.UUID(event_id),
+        _made_uuid(event_id),
         key[0],
         key[1],
         key[2],
@@ -221,6 +221,14 @@ def _from_json(key: Sequence[Any], values: Sequence[Any]) -> envelope.Event:
         datetime.fromisoformat(occurred),
         datetime.fromisoformat(recorded),
     )
+
+
+def _made_uuid(text: str) -> uuid.UUID:
+    """A UUID from the text Postgres writes, in half the time its constructor takes to look at every other form."""
+    made = object.__new__(uuid.UUID)
+    object.__setattr__(made, "int", int(text.replace("-", ""), 16))
+    object.__setattr__(made, "is_safe", uuid.SafeUUID.unknown)
+    return made
 
 
 @lru_cache(maxsize=1024)

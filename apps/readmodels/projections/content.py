@@ -10,7 +10,7 @@ import orjson
 
 from apps.consumers import projections
 from apps.events import envelope
-from apps.kernel import text
+from apps.kernel import ids, text
 from apps.readmodels.projections import shared
 
 TYPES = (
@@ -53,7 +53,8 @@ def apply(state: projections.State | None, event: envelope.Event) -> projections
         return None
     else:
         state = state | _changed(state, verb, data)
-    return state | {"version": event.version, "updated_at": shared.at(event)}
+    state["version"], state["updated_at"] = event.version, shared.at(event)
+    return state
 
 
 def _changed(state: projections.State, verb: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _row(tenant_id: uuid.UUID, node_id: uuid.UUID, state: projections.State, loc
 def _document(node_id: uuid.UUID, state: projections.State, locale: str) -> dict[str, Any]:
     translation = state["translations"][locale]
     return {
-        "id": shared.typed("node", str(node_id)),
+        "id": ids.encode("node", node_id),
         "kind": state["kind"],
         "locale": locale,
         "locales": sorted(state["translations"]),

@@ -53,7 +53,8 @@ def apply(state: projections.State | None, event: envelope.Event) -> projections
         state = state | {"status": "draft" if verb == "product.unpublished" else "archived"}
     else:
         state = state | {"variants": _apply_to_variants(dict(state["variants"]), verb, data)}
-    return state | {"version": event.version, "updated_at": shared.at(event)}
+    state["version"], state["updated_at"] = event.version, shared.at(event)
+    return state
 
 
 def _apply_to_variants(variants: dict[str, Any], verb: str, data: dict[str, Any]) -> dict[str, Any]:
