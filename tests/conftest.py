@@ -107,8 +107,9 @@ def _throw_away(data_dir: Path) -> None:
 def committed_db(_emptied_at_once: None, transactional_db: None) -> None:
     """A database in which transactions really commit, emptied afterwards, with the Valkey databases of this worker.
 
-    The rows of KEPT_TABLES stay; consumers are active, with one live generation each, in one shard at position 0. Threads must close
-    their own connections: one that is left inside a transaction on a row makes the emptying fail after five seconds.
+    The rows of KEPT_TABLES stay; consumers are active, with one live generation each, in one shard at position 0.
+    Threads must close their own connections: one that is left inside a transaction on a row makes the emptying fail
+    after five seconds.
     """
 
 

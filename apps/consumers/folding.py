@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from apps.consumers import parking, projections, writing
 from apps.consumers.ahead import read_ahead
@@ -13,8 +13,7 @@ from apps.events import envelope, registry
 from apps.outbox import log
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """As much of a stream as can be applied: `taken` events of it give `rendered`, None when not even one can.
 
     `error` is empty when all were taken, else what stood in the way of the next. What can be applied but not rendered
@@ -33,19 +32,21 @@ def fold(
 
     Events it already has are passed over: delivered twice equals once. Raises registry.UnknownEventType.
     """
+    version, state = (before.version, before.state) if before else (0, None)
+    error, taken = "", 0
+    for event in events:
+        if event.version > version:
+            try:
+                state = projection.apply(state, upcast(event))
+            except registry.UnknownEventType:
+                raise
+            except Exception as raised:  # noqa: BLE001 - a fold is pure: its errors are the aggregate's own, kept with it
+                error = repr(raised)
+                break
+            version = event.version
+        taken += 1
     first = events[0]
-    current = before
-    for taken, event in enumerate(events):
-        if current and event.version <= current.version:
-            continue
-        try:
-            state = projection.apply(current.state if current else None, upcast(event))
-        except registry.UnknownEventType:
-            raise
-        except Exception as error:  # noqa: BLE001 - a fold is pure: its errors are the aggregate's own, and kept with it
-            return current, taken, repr(error)
-        current = writing.Folded(first.tenant_id, first.aggregate_id, event.version, state)
-    return current, len(events), ""
+    return writing.Folded(first.tenant_id, first.aggregate_id, version, state) if version else None, taken, error
 
 
 def upcast(event: envelope.Event) -> envelope.Event:

@@ -35,8 +35,9 @@ from apps.kernel import errors, failpoints
 from apps.outbox import log, sequencer
 
 CHUNK = 1000
-# One transaction of folding takes about so many events: a kill repeats no more.
-STEP_EVENTS = 200_000
+# One transaction of folding takes about so many events, some ten seconds of work: a kill repeats no more. Each step
+# looks through the log for its lanes, so short ones are dear.
+STEP_EVENTS = 400_000
 SWAP_ATTEMPTS = 60
 SWEEP_ATTEMPTS = 10
 PAUSE_SECONDS = 0.5

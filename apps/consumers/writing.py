@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.db import DataError, connection, transaction
@@ -17,8 +16,8 @@ from apps.consumers import projections
 LANE = sql.SQL("mod(crc32(uuid_send(tenant_id) || uuid_send(id)), 256)")
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+# Tuples, as `envelope.Event` is: a rebuild makes one of each for every aggregate.
+class Folded(NamedTuple):
     """An aggregate after its newest event; `state` None means it is gone and only its version is remembered."""
 
     tenant_id: uuid.UUID
@@ -27,8 +26,7 @@ class Folded:
     state: projections.State | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """An aggregate with the rows it gives, by template name; its state is one of them."""
 
     tenant_id: uuid.UUID
