@@ -5,6 +5,7 @@ worker has its own database and its own Valkey numbers on them. With DATABASE_UR
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,10 @@ RESTART_COUNTERS = """
     UPDATE consumers_consumer SET status = 'active', reason = '', effect_floor = 0;
 """
 Superuser = psycopg.Connection[tuple[Any, ...]]
+
+
+# Whoever starts the tests in the background may have had Ctrl-C ignored; tests press it all the same.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

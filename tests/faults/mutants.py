@@ -243,7 +243,7 @@ MUTANTS = [
         "no version guard",
         "an_old_event_is_delivered_again",
         "I7",
-        (Edit(folding, "fold", (("event.version <= current.version", "False"),)),),
+        (Edit(folding, "fold", (("event.version > version", "True"),)),),
     ),
     Mutant(
         "no effect floor",
