@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from apps.kernel import errors, validation
 
@@ -117,3 +119,13 @@ def test_a_suggested_field_is_one_of_the_object_it_is_missing_in(fields: Any, po
     only = refused.value.problems[0]
     assert only.pointer == pointer
     assert only.detail.endswith(hint)
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])))
+def test_a_moment_has_one_text_whatever_way_it_is_written(moment: datetime) -> None:
+    assume(datetime.min.replace(tzinfo=UTC) + timedelta(days=1) < moment)
+
+    text = validation.to_text(moment)
+
+    assert text == moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    assert datetime.fromisoformat(text) == moment

@@ -11,7 +11,7 @@ from apps.content import events as content_events
 from apps.events import registry
 from apps.kernel import context
 from apps.outbox import append as appending
-from apps.outbox import wake
+from apps.outbox import log, wake
 from apps.outbox.append import append, unit_of_work
 from apps.outbox.models import Log, Stream
 
@@ -180,3 +180,11 @@ def test_an_event_in_a_foreign_savepoint_is_refused(db: None) -> None:
 def test_a_unit_that_swallowed_an_inner_failure_says_so(db: None) -> None:
     with pytest.raises(appending.UnitBroken), unit_of_work(), suppress(ZeroDivisionError), unit_of_work():
         raise ZeroDivisionError
+
+
+def test_ids_read_from_json_are_those_that_were_written() -> None:
+    event_id = uuid.uuid4()
+
+    made = log._made_uuid(str(event_id))
+
+    assert (made, hash(made), str(made), made.is_safe) == (event_id, hash(event_id), str(event_id), event_id.is_safe)

@@ -74,6 +74,7 @@ class ValkeyBus:
     def read(self, after: int, *, limit: int = 500, block_milliseconds: int | None = None) -> list[Message]:
         starts = dict.fromkeys(self._streams, f"{after}-0")
         try:
+            # redis-py types the keys of this dict invariantly.
             answer: Any = self._client.xread(starts, count=limit, block=block_milliseconds)  # type: ignore[arg-type]
         except redis.RedisError as error:
             raise BusUnavailable(str(error)) from error
