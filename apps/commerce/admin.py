@@ -69,7 +69,6 @@ class CollectionProductInline(ReadOnlyInline):
 
 @admin.register(models.Product)
 class ProductAdmin(TranslatedReadOnlyAdmin):
-    translations = models.ProductTranslation
     shown = "title"
     list_display = ("words", "tenant", "status", "vendor", "product_type", "published_at", "updated_at")
     list_filter = ("status", "is_gift_card")
@@ -123,7 +122,8 @@ class InventoryMovementAdmin(TenantReadOnlyAdmin):
 
 def _names_of_a_movement() -> dict[str, Subquery]:
     def of(model: type[TenantModel], **found: Any) -> QuerySet[Any]:
-        return model.all_tenants(reason="names in the admin").filter(tenant=OuterRef("tenant_id"), **found)
+        rows: QuerySet[Any] = model.objects.filter(tenant=OuterRef("tenant_id"), **found)
+        return rows
 
     variant = of(models.Variant, id=OuterRef("variant_id"))
     title = of(
@@ -160,7 +160,6 @@ class StockLocationAdmin(TenantReadOnlyAdmin):
 
 @admin.register(models.Category)
 class CategoryAdmin(TranslatedReadOnlyAdmin):
-    translations = models.CategoryTranslation
     list_display = ("words", "tenant", "depth", "position", "is_active")
     list_filter = ("is_active", "depth")
     search_fields = ("translations__name", "translations__handle")
@@ -171,7 +170,6 @@ class CategoryAdmin(TranslatedReadOnlyAdmin):
 
 @admin.register(models.Collection)
 class CollectionAdmin(TranslatedReadOnlyAdmin):
-    translations = models.CollectionTranslation
     shown = "title"
     list_display = ("words", "tenant", "created_at", "updated_at")
     search_fields = ("translations__title", "translations__handle")

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apps.commerce import models, services
-from apps.kernel import context
+from apps.kernel import context, isolation
 from apps.tenants import queries, scope
 
 
@@ -14,10 +14,12 @@ from apps.tenants import queries, scope
 def expire_reservations() -> int:
     """Take back what was promised for a time that is over, in every tenant; returns how many reservations ended."""
     now = timezone.now()
-    due = models.Reservation.all_tenants(reason="expire reservations").filter(status="active", expires_at__lte=now)
+    with isolation.all_tenants(reason="expire reservations"):
+        due = models.Reservation.objects.filter(status="active", expires_at__lte=now)
+        tenant_ids = list(due.order_by("tenant_id").values_list("tenant_id", flat=True).distinct())
+        scopes = [queries.scope_of(queries.get_tenant(slug_or_id=str(tenant_id))) for tenant_id in tenant_ids]
     expired = 0
-    for tenant_id in due.order_by("tenant_id").values_list("tenant_id", flat=True).distinct():
-        tenant = queries.get_tenant(slug_or_id=str(tenant_id))
-        with scope.use(queries.scope_of(tenant)), context.use(actor="task:commerce.expire_reservations"):
+    for at_work in scopes:
+        with scope.use(at_work), context.use(actor="task:commerce.expire_reservations"):
             expired += services.expire_reservations(now=now)
     return expired

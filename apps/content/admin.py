@@ -35,7 +35,6 @@ class TagTranslationInline(ReadOnlyInline):
 
 @admin.register(models.Node)
 class NodeAdmin(TranslatedReadOnlyAdmin):
-    translations = models.NodeTranslation
     shown = "title"
     list_display = ("words", "tenant", "kind", "status", "author_name", "published_at", "updated_at")
     list_filter = ("kind", "status")
@@ -48,7 +47,6 @@ class NodeAdmin(TranslatedReadOnlyAdmin):
 
 @admin.register(models.Category)
 class CategoryAdmin(TranslatedReadOnlyAdmin):
-    translations = models.CategoryTranslation
     list_display = ("words", "tenant", "taxonomy", "depth", "position")
     list_filter = ("taxonomy",)
     search_fields = ("translations__name", "translations__slug")
@@ -58,7 +56,6 @@ class CategoryAdmin(TranslatedReadOnlyAdmin):
 
 @admin.register(models.Tag)
 class TagAdmin(TranslatedReadOnlyAdmin):
-    translations = models.TagTranslation
     list_display = ("words", "tenant", "created_at")
     search_fields = ("translations__name", "translations__slug")
     ordering = ("-id",)

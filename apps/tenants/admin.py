@@ -15,16 +15,9 @@ from apps.tenants import models, queries, scope
 
 
 class TenantReadOnlyAdmin(ReadOnlyAdmin):
-    """Rows of the tenant the host leads to; on a host of no tenant, the rows of all."""
+    """Rows of the tenant the host leads to; on a host of no tenant, the rows of all: see `PlatformAdminMiddleware`."""
 
     list_select_related: ClassVar[tuple[str, ...]] = ("tenant",)
-
-    def get_queryset(self, request: HttpRequest) -> django_models.QuerySet[Any]:
-        if scope.find() is not None:
-            return super().get_queryset(request)
-        queryset: django_models.QuerySet[Any] = self.model.all_tenants(reason="platform admin list")
-        ordering = self.get_ordering(request)
-        return queryset.order_by(*ordering) if ordering else queryset
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         own = super().get_list_filter(request)
@@ -60,16 +53,11 @@ class TenantReadOnlyAdmin(ReadOnlyAdmin):
 class TranslatedReadOnlyAdmin(TenantReadOnlyAdmin):
     """Lists show the words of every locale; they come with the page in one query."""
 
-    translations: type[models.TenantModel]
     shown = "name"
 
     def get_queryset(self, request: HttpRequest) -> django_models.QuerySet[Any]:
-        rows = (
-            self.translations.objects.all()
-            if scope.find() is not None
-            else self.translations.all_tenants(reason="platform admin list")
-        )
-        return super().get_queryset(request).prefetch_related(django_models.Prefetch("translations", queryset=rows))
+        rows: django_models.QuerySet[Any] = super().get_queryset(request).prefetch_related("translations")
+        return rows
 
     @admin.display(description="name")
     def words(self, row: Any) -> str:

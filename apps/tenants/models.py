@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-import structlog
 from django.db import models
 
-from apps.kernel import ids
+from apps.kernel import ids, isolation
 from apps.tenants import scope
-
-log = structlog.get_logger(__name__)
 
 
 class Tenant(models.Model):
@@ -67,12 +64,13 @@ class TenantLocale(models.Model):
 
 
 class TenantManager[M: models.Model](models.Manager[M]):
-    """Sees the rows of the tenant in scope; raises scope.NoTenantScope when there is none."""
+    """Sees the rows of the tenant in scope, or of all within `isolation.all_tenants`; else raises NoTenantScope."""
 
     use_in_migrations = False
 
     def get_queryset(self) -> models.QuerySet[M]:
-        return super().get_queryset().filter(tenant_id=scope.current_id())
+        rows = super().get_queryset()
+        return rows if isolation.shows_all() else rows.filter(tenant_id=scope.current_id())
 
 
 class TenantModel(models.Model):
@@ -92,12 +90,6 @@ class TenantModel(models.Model):
     class Meta:
         abstract = True
         base_manager_name = "objects"
-
-    @classmethod
-    def all_tenants(cls, *, reason: str) -> models.QuerySet[Self]:
-        """The one loud way out of the scope: every use is logged with its reason."""
-        log.info("tenants.all_tenants", model=cls._meta.label, reason=reason)
-        return models.QuerySet(cls)
 
 
 def loaded_words(row: models.Model, field: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from apps.kernel import errors
+from apps.kernel import errors, isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,17 @@ _scope: ContextVar[Scope | None] = ContextVar("rustok_tenant_scope", default=Non
 
 
 def find() -> Scope | None:
-    """The scope at work, or None."""
-    return _scope.get()
+    """The scope at work, or None; within `isolation.all_tenants` there is none."""
+    scope = _scope.get()
+    return scope if scope is not None and isolation.shown() == str(scope.tenant_id) else None
 
 
 def current() -> Scope:
     """The scope at work. Raises NoTenantScope."""
-    scope = _scope.get()
+    scope = find()
     if scope is None:
         raise NoTenantScope(
-            "no tenant is in scope: wrap the work in tenants.scope.use(...), or use Model.all_tenants(reason=...)"
+            "no tenant is in scope: wrap the work in tenants.scope.use(...), or in isolation.all_tenants(reason=...)"
         )
     return scope
 
@@ -68,7 +69,7 @@ def use(scope: Scope) -> Iterator[Scope]:
     """Work for this tenant within the block."""
     token = _scope.set(scope)
     try:
-        with structlog.contextvars.bound_contextvars(tenant=scope.slug):
+        with isolation.to_tenant(scope.tenant_id), structlog.contextvars.bound_contextvars(tenant=scope.slug):
             yield scope
     finally:
         _scope.reset(token)

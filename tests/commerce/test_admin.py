@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.commerce import models, services, snapshots
-from apps.kernel import ids
+from apps.kernel import ids, isolation
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
@@ -70,7 +70,8 @@ def test_movements_name_their_variant_and_location(
 ) -> None:
     host = {"host": f"{tenant.slug}.test"} if is_on_the_tenants_host else {}
     variant = product.variants[0].row
-    movement = models.InventoryMovement.all_tenants(reason="test").get()
+    with factories.at_work(tenant):
+        movement = models.InventoryMovement.objects.get()
     pages = ("/admin/commerce/inventorymovement/", f"/admin/commerce/inventorymovement/{movement.pk}/change/")
 
     for page in pages:
@@ -115,4 +116,5 @@ def test_a_tenants_host_shows_its_own_rows_only(browser: Client, product: snapsh
 def test_nothing_can_be_written(browser: Client, product: snapshots.Snapshot) -> None:
     assert browser.get("/admin/commerce/product/add/").status_code == 403
     assert browser.post(f"/admin/commerce/product/{product.id}/delete/", {"post": "yes"}).status_code == 403
-    assert models.Product.all_tenants(reason="test").filter(id=product.id).exists()
+    with isolation.all_tenants(reason="test"):
+        assert models.Product.objects.filter(id=product.id).exists()

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from apps.commerce import models
+from apps.kernel import isolation
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce.making import product_fields, sized_fields
@@ -214,4 +215,5 @@ def test_another_tenants_objects_are_not_there(api: Api) -> None:
         product_fields(category_ids=[str(uuid.uuid4())]),
         status=404,
     )
-    assert models.Product.all_tenants(reason="test").count() == 1
+    with isolation.all_tenants(reason="test"):
+        assert models.Product.objects.count() == 1

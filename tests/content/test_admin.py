@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from apps.content import models
+from apps.kernel import isolation
 from apps.tenants import models as tenants
 from tests import factories
 from tests.content import making
@@ -61,4 +62,5 @@ def test_a_tenants_host_shows_its_own_rows_only(browser: Client, node: models.No
 def test_nothing_can_be_written(browser: Client, node: models.Node) -> None:
     assert browser.get("/admin/content/node/add/").status_code == 403
     assert browser.post(f"/admin/content/node/{node.id}/delete/", {"post": "yes"}).status_code == 403
-    assert models.Node.all_tenants(reason="test").filter(id=node.id).exists()
+    with isolation.all_tenants(reason="test"):
+        assert models.Node.objects.filter(id=node.id).exists()

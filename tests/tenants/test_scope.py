@@ -6,6 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from apps.commerce.models import Product, Variant
+from apps.kernel import isolation
 from apps.tenants import scope
 from tests import factories
 
@@ -71,10 +72,23 @@ def test_all_tenants_is_loud(caplog: pytest.LogCaptureFixture) -> None:
     with factories.at_work(factories.make_tenant()):
         Product.objects.create()
 
-    with caplog.at_level("INFO"):
-        assert Product.all_tenants(reason="nightly count").count() == 1
+    counted = isolation.EXITS.labels(reason="nightly count")
+    before = counted._value.get()
+
+    with caplog.at_level("DEBUG"), isolation.all_tenants(reason="nightly count"):
+        assert Product.objects.count() == 1
 
     assert "nightly count" in caplog.text
+    assert counted._value.get() == before + 1
+
+
+def test_all_tenants_hides_the_scope_around_it() -> None:
+    with factories.at_work(factories.make_tenant()) as entered:
+        with isolation.all_tenants(reason="test"):
+            assert scope.find() is None
+            with pytest.raises(scope.NoTenantScope):
+                Product()
+        assert scope.current() == entered
 
 
 def test_the_scope_ends_with_its_block() -> None:
