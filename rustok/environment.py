@@ -140,8 +140,21 @@ class Environment(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None,
         validation_alias="DATABASE_URL",
-        description="`postgresql://user:password@host:port/name` of a PostgreSQL 18 in place of the embedded one.",
+        description="`postgresql://user:password@host:port/name` of a PostgreSQL 18 in place of the embedded one, with "
+        "the role of the application.",
         json_schema_extra={"default_text": "the embedded server; must be set in production"},
+    )
+    database_migrator_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="DATABASE_MIGRATOR_URL",
+        description="The same with the role that may change tables; only `manage.py migrate` needs it.",
+        json_schema_extra={"default_text": "the embedded server"},
+    )
+    database_superuser_url: SecretStr | None = Field(
+        default=None,
+        validation_alias="DATABASE_SUPERUSER_URL",
+        description="The same with a superuser; only `manage.py database_roles` and tests need it.",
+        json_schema_extra={"default_text": "the embedded server"},
     )
     database_pool_size: int = Field(
         default=8,
@@ -273,7 +286,7 @@ class Environment(BaseSettings):
             raise ValueError(f"there is no such place; did you mean {nearest}?")
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_migrator_url", "database_superuser_url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):

@@ -98,12 +98,14 @@ if ENVIRONMENT.process == "web":
 
 DATABASES = {
     "default": {
-        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "ENGINE": "apps.kernel.database",
         "HOST": CONNECTIONS.database.host,
         "PORT": CONNECTIONS.database.port,
         "NAME": CONNECTIONS.database.name,
         "USER": CONNECTIONS.database.user,
         "PASSWORD": CONNECTIONS.database.password,
+        "MIGRATOR": CONNECTIONS.migrator
+        and {"USER": CONNECTIONS.migrator.user, "PASSWORD": CONNECTIONS.migrator.password},
         "OPTIONS": _database_options,
         # The pool keeps connections itself; commands and Celery keep theirs for a minute.
         "CONN_MAX_AGE": 0 if ENVIRONMENT.process == "web" else 60,

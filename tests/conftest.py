@@ -4,8 +4,10 @@ Each run has servers of its own below the data directory, so that two runs in on
 worker has its own database and its own Valkey numbers on them. With DATABASE_URL and VALKEY_URL those are used.
 """
 
+import contextvars
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,8 +35,8 @@ from django.db import connection  # noqa: E402
 from django.test import TransactionTestCase  # noqa: E402
 from psycopg import sql  # noqa: E402
 
+from apps.kernel import isolation  # noqa: E402
 from rustok import environment, servers  # noqa: E402
-from rustok.servers import postgres  # noqa: E402
 from rustok.servers.nats import Nats  # noqa: E402
 from rustok.servers.places import Places  # noqa: E402
 
@@ -131,18 +133,26 @@ def _emptied_at_once(monkeypatch: pytest.MonkeyPatch, _superuser: Superuser) -> 
 
 @pytest.fixture(scope="session")
 def _superuser(django_db_setup: None) -> Iterator[Superuser]:
-    """A connection past all policies; the user of DATABASE_URL, if that is set, must be a superuser."""
-    facts = servers.connection_facts().database
-    with psycopg.connect(
-        host=facts.host,
-        port=facts.port,
-        dbname=connection.settings_dict["NAME"],
-        user=facts.user if environment.current().database_url else postgres.SUPERUSER,
-        password=facts.password,
-        autocommit=True,
-        **facts.options,
-    ) as superuser:
+    """A connection past all policies."""
+    facts = servers.connection_facts().superuser
+    assert facts is not None, "set DATABASE_SUPERUSER_URL as well"
+    with facts.connect(database=connection.settings_dict["NAME"]) as superuser:
         yield superuser
+
+
+@pytest.fixture
+def over_all_tenants(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work for all tenants, in threads too: for tests of what tasks and commands call, which say so themselves."""
+    start = threading.Thread.start
+
+    def start_in_this_context(thread: threading.Thread) -> None:
+        here, run = contextvars.copy_context(), thread.run
+        thread.run = lambda: here.run(run)  # type: ignore[method-assign]
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_in_this_context)
+    with isolation.all_tenants(reason="test"):
+        yield
 
 
 @pytest.fixture(scope="session")

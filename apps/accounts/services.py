@@ -13,7 +13,7 @@ from django.db import transaction
 from guardian.shortcuts import assign_perm, get_user_perms, remove_perm
 
 from apps.accounts import models
-from apps.kernel import errors, validation
+from apps.kernel import errors, isolation, validation
 from apps.tenants.models import Tenant
 
 ROLE_PERMISSIONS = {
@@ -50,7 +50,7 @@ def grant_role(*, user: models.User, tenant: Tenant, role: str) -> models.Member
         raise errors.ValidationFailed.for_field(
             "/role", "unknown_role", f'"{role}" is not one of {", ".join(ROLE_PERMISSIONS)}.'
         )
-    with transaction.atomic():
+    with isolation.to_tenant(tenant.id), transaction.atomic():
         membership, _ = models.Membership.objects.update_or_create(tenant=tenant, user=user, defaults={"role": role})
         wanted, held = ROLE_PERMISSIONS[role], set(get_user_perms(user, tenant))
         for permission in wanted - held:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from contextvars import copy_context
 from itertools import batched
 from queue import Empty, Full, Queue
 
@@ -43,7 +44,7 @@ def read_ahead[T](make: Callable[[], Iterable[T]]) -> Iterator[T]:
         finally:
             connection.close()
 
-    thread = threading.Thread(target=produce, name="read-ahead", daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=[produce], name="read-ahead", daemon=True)
     thread.start()
     try:
         while (batch := _next(queue, thread)) is not None:

@@ -14,10 +14,12 @@ from django.db import connection
 def main(shard: str, projection: str, generation: str, lanes: str, database: str) -> None:
     django.setup()
     from apps.consumers import projections, rebuild
+    from apps.kernel import isolation
 
     connection.settings_dict["NAME"] = database
-    while rebuild.fold_lanes(projections.get(projection), int(generation), int(shard), lanes=int(lanes)):
-        pass
+    with isolation.all_tenants(reason="fold a shard"):
+        while rebuild.fold_lanes(projections.get(projection), int(generation), int(shard), lanes=int(lanes)):
+            pass
 
 
 if __name__ == "__main__":

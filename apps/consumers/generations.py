@@ -3,7 +3,6 @@ point readers at the live ones."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,7 +11,6 @@ from itertools import pairwise
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
-from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
 from apps.consumers import models, projections
@@ -20,10 +18,6 @@ from apps.events import envelope
 from apps.kernel import errors
 
 UNFINISHED = ("building", "catching_up", "ready")
-INDEXES = """
-SELECT pg_get_indexdef(i.indexrelid), i.indisprimary
-FROM pg_index i WHERE i.indrelid = %s::regclass ORDER BY i.indexrelid
-"""
 
 
 class SwapRefused(errors.Conflict):
@@ -46,8 +40,8 @@ def ensure_live(projection: projections.Projection) -> None:
         if models.Generation.objects.filter(projection=projection.name, state="live").exists():
             return
         generation = create(projection, state="live", target_position=0)
-        add_indexes(projection, generation)
-        _point_views(projection, generation)
+        finish(projection, generation)
+        _in_database("show", projection, generation)
 
 
 def create(
@@ -65,15 +59,7 @@ def create(
     """
     newest = models.Generation.objects.filter(projection=projection.name).order_by("-number").first()
     number = newest.number + 1 if newest else 1
-    with connection.cursor() as cursor:
-        for relation in projection.all_relations:
-            # Debris of a flushed database: a table whose generation nobody knows.
-            cursor.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(relation.table(number))))
-            cursor.execute(
-                sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING INDEXES)").format(
-                    sql.Identifier(relation.table(number)), sql.Identifier(relation.template)
-                )
-            )
+    _in_database("make", projection, number)
     models.Generation.objects.create(
         projection=projection.name,
         number=number,
@@ -128,23 +114,12 @@ def lane_ranges(shards: int) -> list[tuple[int, int]]:
     return [(low, high - 1) for low, high in pairwise(edges)]
 
 
-def add_indexes(projection: projections.Projection, number: int) -> None:
-    """The indexes of the templates, on the full tables, and fresh statistics. In the caller's transaction."""
-    with connection.cursor() as cursor:
-        for relation in projection.all_relations:
-            table = sql.Identifier(relation.table(number))
-            cursor.execute(INDEXES, [relation.template])
-            for definition, is_primary in cursor.fetchall():
-                found = re.fullmatch(r"CREATE (UNIQUE )?INDEX \S+ ON \S+ (USING .*)", definition, re.DOTALL)
-                if found is None:
-                    raise RuntimeError(f"an index of {relation.template} has a form nobody foresaw: {definition}")
-                unique, body = found[1] or "", found[2]
-                if is_primary:
-                    columns = body[body.index("(") :]
-                    cursor.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ").format(table) + sql.SQL(columns))
-                else:
-                    cursor.execute(sql.SQL("CREATE {} INDEX ON {} ").format(sql.SQL(unique), table) + sql.SQL(body))
-            cursor.execute(sql.SQL("ANALYZE {}").format(table))
+def finish(projection: projections.Projection, number: int) -> None:
+    """The indexes of the templates, on the full tables, row policies and fresh statistics. In the caller's transaction.
+
+    Until then a generation can be written, by COPY, and not be read.
+    """
+    _in_database("finish", projection, number)
 
 
 def live_number(projection: projections.Projection) -> int:
@@ -182,7 +157,7 @@ def swap(projection: projections.Projection, *, to: int) -> None:
     rows.filter(number=old.number).update(state="standby", finished_at=now)
     rows.filter(number=to).update(state="live", finished_at=now, is_wanted=False)
     models.Consumer.objects.filter(name=projection.name).update(code_version=projection.version)
-    _point_views(projection, to)
+    _in_database("show", projection, to)
 
 
 def lock_checkpoints(projection: projections.Projection, numbers: Sequence[int]) -> list[models.Checkpoint]:
@@ -233,9 +208,7 @@ def sweep(projection: projections.Projection) -> bool:
             parked = models.Parked.objects.filter(consumer=projection.name, generation__in=numbers)
             parked.exclude(state="skipped").delete()
             for number in numbers:
-                for relation in projection.all_relations:
-                    table = sql.Identifier(relation.table(number))
-                    cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+                _in_database("drop", projection, number)
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             return False
@@ -243,12 +216,8 @@ def sweep(projection: projections.Projection) -> bool:
     return True
 
 
-def _point_views(projection: projections.Projection, number: int) -> None:
-    """Replaced, not altered: a later template may have other columns. Readers see the old or the new, never a mix."""
+def _in_database(step: str, projection: projections.Projection, number: int) -> None:
+    """Make, finish, show or drop the tables of a generation: they belong to a role nobody logs in as."""
     with connection.cursor() as cursor:
         for relation in projection.all_relations:
-            view, table = sql.Identifier(relation.live), sql.Identifier(relation.table(number))
-            cursor.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
-            cursor.execute(
-                sql.SQL("CREATE VIEW {} WITH (security_invoker = true) AS SELECT * FROM {}").format(view, table)
-            )
+            cursor.execute(f"SELECT consumers_{step}_generation(%s, %s)", [relation.template, number])

@@ -106,7 +106,7 @@ def _heal(
                 ),
             )
         )
-        writing.replace(projection, generation, built, fresh=True)
+        writing.replace(projection, generation, built, fresh=False)
         return len(built)
 
 

@@ -31,7 +31,7 @@ from psycopg.errors import LockNotAvailable
 
 from apps.consumers import comparing, folding, generations, models, parking, projections, runner, writing
 from apps.events import envelope
-from apps.kernel import errors, failpoints
+from apps.kernel import errors, failpoints, isolation
 from apps.outbox import log, sequencer
 
 CHUNK = 1000
@@ -87,6 +87,7 @@ class Forecast:
 type OnProgress = Callable[[str, int, int], None]
 
 
+@isolation.all_tenants(reason="rebuild")
 def forecast(projection: projections.Projection, *, source: str = "log") -> Forecast:
     """A dry run. Writes nothing."""
     live = generations.live_number(projection)
@@ -98,6 +99,7 @@ def forecast(projection: projections.Projection, *, source: str = "log") -> Fore
     return Forecast(projection.name, source, size, live, unfinished.number if unfinished else None, projection.version)
 
 
+@isolation.all_tenants(reason="rebuild")
 def rebuild(
     projection: projections.Projection,
     *,
@@ -141,6 +143,7 @@ def begin(projection: projections.Projection, *, source: str, is_wanted: bool) -
         return _begin(projection, source, 1, is_wanted=is_wanted)
 
 
+@isolation.all_tenants(reason="rebuild")
 def roll_back(projection: projections.Projection) -> int:
     """Make the generation that was live before live again; returns its number. Raises generations.SwapRefused."""
     with _one_at_a_time(projection):
@@ -352,7 +355,7 @@ def _park_whole(
 def _index(build: _Build) -> None:
     build.on_progress("index", 0, 1)
     with transaction.atomic():
-        generations.add_indexes(build.projection, build.number)
+        generations.finish(build.projection, build.number)
         generations.reshard(build.projection, build.number, settings.EVENTS_SHARDS)
         _set_state(build, "catching_up")
 

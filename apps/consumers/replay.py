@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from apps.consumers import effects, generations, healing, projections
-from apps.kernel import errors
+from apps.kernel import errors, isolation
 from apps.outbox import archived, log, sequencer
 
 # Through the ticks, whose times only grow; the times of events do not.
@@ -54,6 +54,7 @@ def check_range(first: int, last: int | None) -> tuple[int, int]:
     return first, last
 
 
+@isolation.all_tenants(reason="replay")
 def replay(
     consumer: projections.Projection | effects.Effect,
     *,

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from apps.consumers import effects, folding, models, parking, projections, writing
 from apps.events import envelope
-from apps.kernel import failpoints
+from apps.kernel import failpoints, isolation
 from apps.outbox import log as event_log
 from apps.outbox import sequencer
 
@@ -43,6 +43,7 @@ class Run:
     shard: int
 
 
+@isolation.all_tenants(reason="consume events")
 def advance_all(*, deadline: float | None = None) -> int:
     """Bring every active consumer up to the head of the log, or until `deadline` (time.monotonic).
 

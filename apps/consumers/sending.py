@@ -11,7 +11,7 @@ import structlog
 from django.db import connection
 
 from apps.consumers import effects
-from apps.kernel import failpoints
+from apps.kernel import failpoints, isolation
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ WHERE key = %(key)s AND state = 'pending' AND attempts = %(attempt)s
 """
 
 
+@isolation.all_tenants(reason="send effects")
 def send_pending(*, deadline: float | None = None) -> int:
     """Perform what is due until nothing is, or until `deadline` (time.monotonic); returns how many were attempted."""
     consumers = [effect.name for effect in effects.all_effects()]
@@ -67,7 +68,8 @@ def _claim(consumers: Sequence[str]) -> list[tuple[str, effects.Task]]:
 
 def _attempt(effect: effects.Effect, task: effects.Task) -> None:
     try:
-        response = effect.perform(task)
+        with isolation.to_tenant(task.tenant_id):
+            response = effect.perform(task)
         failpoints.reach("sending.after_perform_before_record")
     except effects.Undeliverable as error:
         log.warning("consumers.effect_undeliverable", effect=effect.name, key=task.key, error=str(error))

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.consumers import comparing, effects, generations, models, projections
 from apps.events import envelope
+from apps.kernel import isolation
 from apps.outbox import archive_files, archived, log, partitions, relay, sequencer, verifying
 
 BELOW_FLOOR = """
@@ -22,6 +23,7 @@ WHERE c.name = %s AND e.position <= c.effect_floor
 EFFECT_STATES = ("pending", "done", "failed")
 
 
+@isolation.all_tenants(reason="look after events")
 def status() -> dict[str, Any]:
     """Head, epoch, events without a position, rows without a partition, the relay; each consumer with its position, lag
     and parked events; each generation.
@@ -98,6 +100,7 @@ def _effects_of(consumer: models.Consumer) -> dict[str, Any]:
     return {"effect_floor": consumer.effect_floor, "effects": {s: by_state.get(s, 0) for s in EFFECT_STATES}}
 
 
+@isolation.all_tenants(reason="look after events")
 def verify(*, wait_seconds: float = 0, report: Callable[[str], None] = lambda line: None) -> list[str]:
     """Every broken promise found, empty when all hold; `report` is told what is being checked.
 

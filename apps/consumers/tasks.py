@@ -6,14 +6,14 @@ import time
 from datetime import timedelta
 
 import structlog
-from celery import shared_task
 from django.conf import settings
 from django.db.models import Min
 from django.utils import timezone
 
 from apps.consumers import generations, models, projections, rebuild, runner, sending
 from apps.events import bus
-from apps.kernel import errors, nudges
+from apps.kernel import errors, isolation, nudges
+from apps.kernel.tasks import platform_task
 from apps.outbox import readers, relay
 from apps.outbox import tasks as outbox_tasks
 
@@ -24,7 +24,7 @@ SEND = "consumers.send_effects"
 _TRIM_EVERY = 1000
 
 
-@shared_task(name=NUDGE, ignore_result=True)
+@platform_task(NUDGE)
 def advance() -> int:
     """Bring the projections up to the head of the log, or until the time slice ends."""
     nudges.taken(NUDGE)
@@ -35,14 +35,14 @@ def advance() -> int:
     return covered
 
 
-@shared_task(name=SEND, ignore_result=True)
+@platform_task(SEND)
 def send_effects() -> int:
     """Perform planned effects that are due, or until the time slice ends."""
     nudges.taken(SEND)
     return sending.send_pending(deadline=time.monotonic() + settings.EVENTS_TIME_SLICE_SECONDS)
 
 
-@shared_task(name="consumers.build", ignore_result=True)
+@platform_task("consumers.build")
 def build_generations() -> None:
     """Go on with the rebuilds operators started in the admin, a time slice each; they stop at `ready` for a swap."""
     for generation in models.Generation.objects.filter(is_wanted=True, state__in=["building", "catching_up"]):
@@ -60,7 +60,7 @@ def build_generations() -> None:
             rows.update(is_wanted=False, problem=error.detail)
 
 
-@shared_task(name="consumers.retire", ignore_result=True)
+@platform_task("consumers.retire")
 def retire_generations() -> None:
     """Drop generations whose time to be rolled back to is over."""
     for projection in projections.all_projections():
@@ -68,7 +68,7 @@ def retire_generations() -> None:
         generations.sweep(projection)
 
 
-@shared_task(name="consumers.forget_effects", ignore_result=True)
+@platform_task("consumers.forget_effects")
 def forget_effects() -> int:
     """Delete the records of effects done longer ago than RUSTOK_EVENTS_EFFECT_DAYS; returns how many.
 
@@ -84,6 +84,7 @@ def nudge() -> None:
     nudges.send(advance, NUDGE)
 
 
+@isolation.all_tenants(reason="drain the consumers")
 def drain() -> int:
     """Everything, now, in this process: positions, bus, consumers, effects. Returns the positions consumers covered."""
     covered = 0

@@ -1,9 +1,10 @@
-"""The one writer of read models: an aggregate's rows are replaced as a whole, a batch at a time, by DELETE and COPY."""
+"""The one writer of read models: an aggregate's rows are replaced as a whole, a batch at a time."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from itertools import batched
 from typing import Any, NamedTuple
 
 import orjson
@@ -14,6 +15,10 @@ from apps.consumers import projections
 
 # The lane of a row as envelope.lane_of has it.
 LANE = sql.SQL("mod(crc32(uuid_send(tenant_id) || uuid_send(id)), 256)")
+
+
+DELETE = "DELETE FROM {table} WHERE (tenant_id, id) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))"
+ROWS_PER_INSERT = 500
 
 
 # Tuples, as `envelope.Event` is: a rebuild makes one of each for every aggregate.
@@ -73,27 +78,32 @@ def render(projection: projections.Projection, folded: Folded) -> Rendered:
 
 
 def replace(projection: projections.Projection, generation: int, built: Sequence[Rendered], *, fresh: bool) -> None:
-    """Write the aggregates' rows in place of those stored; `fresh` promises that none of them is stored yet."""
+    """Write the aggregates' rows in place of those stored; `fresh` is for a generation that is not finished yet."""
     if not built:
         return
     keys = [(entry.tenant_id, entry.id) for entry in built]
     with connection.cursor() as cursor:
         for relation in projection.all_relations:
-            table = sql.Identifier(relation.table(generation))
-            if not fresh:
-                cursor.execute(
-                    sql.SQL(
-                        "DELETE FROM {} WHERE (tenant_id, id) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))"
-                    ).format(table),
-                    _columns(keys),
-                )
-            columns = sql.SQL(", ").join(sql.Identifier(name) for name in relation.columns)
-            statement = sql.SQL("COPY {} ({}) FROM STDIN").format(table, columns)
-            # Django translates the errors of execute() by itself, not those of copy().
-            with connection.wrap_database_errors, cursor.copy(statement) as copy:
-                for entry in built:
-                    for row in entry.rows.get(relation.template, ()):
+            rows = [row for entry in built for row in entry.rows.get(relation.template, ())]
+            names = {
+                "table": sql.Identifier(relation.table(generation)),
+                "columns": sql.SQL(", ").join(sql.Identifier(name) for name in relation.columns),
+            }
+            if fresh:
+                # Django translates the errors of execute() by itself, not those of copy().
+                with (
+                    connection.wrap_database_errors,
+                    cursor.copy(sql.SQL("COPY {table} ({columns}) FROM STDIN").format(**names)) as copy,
+                ):
+                    for row in rows:
                         copy.write_row(row)
+                continue
+            cursor.execute(sql.SQL(DELETE).format(**names), _columns(keys))
+            # Not by COPY, which PostgreSQL refuses where row policies are.
+            for part in batched(rows, ROWS_PER_INSERT):
+                values = ", ".join([f"({', '.join(['%s'] * len(relation.columns))})"] * len(part))
+                insert = sql.SQL("INSERT INTO {table} ({columns}) VALUES ").format(**names) + sql.SQL(values)
+                cursor.execute(insert, [value for row in part for value in row])
 
 
 def replace_each(

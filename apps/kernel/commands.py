@@ -10,7 +10,7 @@ from typing import Any, Concatenate
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError
 
-from apps.kernel import errors
+from apps.kernel import errors, isolation
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
@@ -20,13 +20,16 @@ def readable_errors[C: BaseCommand, **P](
 ) -> Callable[Concatenate[C, P], Any]:
     """Let `handle` raise domain errors; the terminal shows the message, the exit code is 1.
 
-    A database that is lost on the way is anticipated too: what was committed stays.
+    The command says in `tenancy` whose rows it works on: "platform" for those of all tenants, "tenant" for those of
+    one, whose scope it enters itself, "public" for nobody's. A database that is lost on the way is anticipated too:
+    what was committed stays.
     """
 
     @wraps(handle)
     def wrapped(self: C, /, *args: P.args, **options: P.kwargs) -> Any:
         try:
-            return handle(self, *args, **options)
+            with _shown_to(self):
+                return handle(self, *args, **options)
         except errors.DomainError as error:
             raise CommandError(error.detail) from error
         except (OperationalError, InterfaceError) as error:
@@ -35,6 +38,15 @@ def readable_errors[C: BaseCommand, **P](
             raise CommandError("interrupted; what was committed stays.", returncode=INTERRUPTED) from None
 
     return wrapped
+
+
+@contextmanager
+def _shown_to(command: BaseCommand) -> Iterator[None]:
+    if command.tenancy != "platform":  # type: ignore[attr-defined] # every command of ours says it, a test looks
+        yield
+        return
+    with isolation.all_tenants(reason=f"command {type(command).__module__.rpartition('.')[2]}"):
+        yield
 
 
 @contextmanager

@@ -30,6 +30,16 @@ def shows_all() -> bool:
     return _shown.get() == ALL
 
 
+class NotOverAllTenants(RuntimeError):
+    """Work that is right only with the rows of all tenants in view was begun without them."""
+
+
+def require_all() -> None:
+    """Raises NotOverAllTenants: a part of the rows, or none, would be taken for all of them."""
+    if not shows_all():
+        raise NotOverAllTenants("wrap the work in isolation.all_tenants(reason=...)")
+
+
 @contextmanager
 def to_tenant(tenant_id: uuid.UUID) -> Iterator[None]:
     """Show this tenant's rows, and no others, within the block."""

@@ -16,6 +16,7 @@ import orjson
 from django.db import connection, transaction
 
 from apps.events import envelope, registry
+from apps.kernel import isolation
 from apps.outbox import archived
 
 _COLUMNS = """p.position, l.event_id, l.tenant_id, l.aggregate_type, l.aggregate_id, l.version, l.type,
@@ -69,6 +70,7 @@ def read_window(
     *, after: int, until: int, types: Sequence[str], lane_low: int = 0, lane_high: int = envelope.LANES - 1
 ) -> list[envelope.Event]:
     """Events with after < position <= until in position order, as they were stored."""
+    isolation.require_all()
     types = registry.stored_names(types)
     with transaction.atomic(savepoint=False):
         cold = archived.cold_until()
@@ -95,6 +97,7 @@ def read_window(
 
 def find_at(position: int) -> envelope.Event | None:
     """The event at a position, of whatever type."""
+    isolation.require_all()
     with transaction.atomic(savepoint=False):
         if position <= archived.cold_until():
             return archived.find_at(position)
@@ -120,6 +123,7 @@ def read_by_aggregate(
     Of all tenants and aggregates in the lanes, or of those given. Memory is bounded by `chunk_size` streams, and by the
     budget of `archived` where part of the log is cold.
     """
+    isolation.require_all()
     types = registry.stored_names(types)
     parameters: dict[str, Any] = {
         "after": 0,
@@ -163,6 +167,7 @@ def _read_tables(part: archived.Part, parameters: dict[str, Any], chunk_size: in
 
 def count(*, until: int, types: Sequence[str]) -> int:
     """How many events of these types stand at or below a position."""
+    isolation.require_all()
     types = registry.stored_names(types)
     with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         cold = archived.cold_until()
@@ -173,6 +178,7 @@ def count(*, until: int, types: Sequence[str]) -> int:
 
 def newest_id() -> int:
     """The highest id of a committed event, 0 for an empty log."""
+    isolation.require_all()
     with connection.cursor() as cursor:
         cursor.execute("SELECT COALESCE(max(id), 0) FROM outbox_log")
         return int(cursor.fetchone()[0])

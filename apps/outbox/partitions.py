@@ -205,36 +205,13 @@ def _make(table: Partitioned, low: int, high: int, *, is_dry_run: bool) -> Made:
     Made apart and attached: to attach takes no lock that a writer of other partitions notices, to create in place would
     stop all of them. The lock on the default partition waits until no row of it is uncommitted.
     """
-    name = f"{table.name}_p{low:012d}"
-    names = {
-        "parent": sql.Identifier(table.name),
-        "default": sql.Identifier(table.default),
-        "leaf": sql.Identifier(name),
-        "key": sql.Identifier(table.key),
-        "low": sql.Literal(low),
-        "high": sql.Literal(high),
-    }
 
     def work() -> int:
         with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE").format(**names))
-            cursor.execute(
-                sql.SQL("CREATE TABLE {leaf} (LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY)").format(**names)
-            )
-            cursor.execute(
-                sql.SQL(
-                    "WITH stray AS (DELETE FROM {default} WHERE {key} >= {low} AND {key} < {high} RETURNING *) "
-                    "INSERT INTO {leaf} SELECT * FROM stray"
-                ).format(**names)
-            )
-            rescued = int(cursor.rowcount)
-            cursor.execute(
-                sql.SQL("ALTER TABLE {parent} ATTACH PARTITION {leaf} FOR VALUES FROM ({low}) TO ({high})").format(
-                    **names
-                )
-            )
-            return rescued
+            cursor.execute("SELECT outbox_make_partition(%s, %s, %s)", [table.name, low, high])
+            return int(cursor.fetchone()[0])
 
+    name = f"{table.name}_p{low:012d}"
     return Made(name, low, high, _count_strays(table, low, high) if is_dry_run else patiently(work))
 
 

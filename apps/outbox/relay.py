@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from apps.events import bus
-from apps.kernel import errors, failpoints
+from apps.kernel import errors, failpoints, isolation
 from apps.outbox import cursors, pages, readers, sequencer
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,7 @@ class AboveTheHead(errors.DomainError):
     code = "above_the_head"
 
 
+@isolation.all_tenants(reason="relay events")
 def publish_pending(transport: bus.Bus, *, deadline: float | None = None) -> int:
     """Publish until the bus has every positioned event or `deadline` (time.monotonic) passes; returns how many.
 

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import LockNotAvailable
 
-from apps.kernel import errors
+from apps.kernel import errors, isolation
 from apps.outbox import sequencer
 
 LOCK_TIMEOUT = "5s"
@@ -70,6 +70,7 @@ class Resealed:
     id_floor: int
 
 
+@isolation.all_tenants(reason="look after events")
 def reseal() -> Resealed:
     """Begin a new epoch in this cluster, in one transaction; does nothing where the last tick is of this cluster.
 

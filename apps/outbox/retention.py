@@ -187,11 +187,11 @@ def _drop_log(leaf: Leaf, cold: int) -> bool:
 
     def work() -> bool:
         with connection.cursor() as cursor:
-            _detach(LOG, leaf)
+            cursor.execute("SELECT outbox_detach_partition(%s)", [leaf.name])
             cursor.execute(sql.SQL(ADDED_SINCE).format(leaf=sql.Identifier(leaf.name)), {"seen": seen})
             if cursor.fetchone()[0]:
                 raise _Changed
-            cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(leaf.name)))
+            cursor.execute("SELECT outbox_drop_detached(%s)", [leaf.name])
         return True
 
     try:
@@ -209,18 +209,12 @@ def _drop_positions(leaf: Leaf, cold: int) -> bool:
             return False
 
     def work() -> bool:
-        _detach(POSITION, leaf)
         with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(leaf.name)))
+            cursor.execute("SELECT outbox_detach_partition(%s)", [leaf.name])
+            cursor.execute("SELECT outbox_drop_detached(%s)", [leaf.name])
         return True
 
     return partitions.patiently(work)
-
-
-def _detach(table: partitions.Partitioned, leaf: Leaf) -> None:
-    names = sql.Identifier(table.name), sql.Identifier(leaf.name)
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(*names))
 
 
 class _Changed(Exception):

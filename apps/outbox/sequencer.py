@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from django.db import IntegrityError, connection, transaction
 
-from apps.kernel import errors, failpoints
+from apps.kernel import errors, failpoints, isolation
 
 # Which cluster's transactions a snapshot speaks of, and on which timeline: a restored dump has another cluster, a
 # physical fail-over another timeline.
@@ -82,6 +82,7 @@ class ForeignCluster(errors.Conflict):
     code = "foreign_cluster"
 
 
+@isolation.all_tenants(reason="sequence events")
 def assign_positions() -> int:
     """Position every committed event that has none; returns how many. Any number of callers may run at once.
 
@@ -146,6 +147,7 @@ def head() -> int:
     return int(row[0]) if row else 0
 
 
+@isolation.all_tenants(reason="sequence events")
 def count_waiting() -> int:
     """Committed events that the next tick will take; cheap, because it looks where the tick would look."""
     with connection.cursor() as cursor:
@@ -157,6 +159,7 @@ def count_waiting() -> int:
         return int(cursor.fetchone()[0])
 
 
+@isolation.all_tenants(reason="sequence events")
 def count_without_position(*, until_id: int = EVERY_ID) -> int:
     """Committed events up to a log id without a position, found by comparing the whole log; for verification."""
     with connection.cursor() as cursor:

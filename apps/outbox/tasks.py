@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 import structlog
-from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 from prometheus_client import Gauge
 
 from apps.events import bus
-from apps.kernel import errors, nudges
+from apps.kernel import errors, isolation, nudges
+from apps.kernel.tasks import platform_task
 from apps.outbox import partitions, relay, retention, sequencer, wake
 
 log = structlog.get_logger(__name__)
@@ -25,14 +25,14 @@ STRAYS = Gauge(
 )
 
 
-@shared_task(name=NUDGE, ignore_result=True)
+@platform_task(NUDGE)
 def advance() -> int:
     """Give positions to committed events and publish them, until there are none or the time slice ends."""
     nudges.taken(NUDGE)
     return drain(deadline=_end_of_slice())
 
 
-@shared_task(name="outbox.ensure_partitions", ignore_result=True)
+@platform_task("outbox.ensure_partitions")
 def ensure_partitions() -> None:
     """Make the partitions of the coming time; rows that had to do without one are told loudly."""
     strays = partitions.count_strays()
@@ -47,7 +47,7 @@ def ensure_partitions() -> None:
         log.warning("outbox.partitions_not_made", reason=error.detail)
 
 
-@shared_task(name="outbox.keep", ignore_result=True)
+@platform_task("outbox.keep")
 def keep() -> None:
     """Archive and drop what is older than RUSTOK_EVENTS_HOT_DAYS; who is in the way is told and waited for."""
     try:
@@ -59,6 +59,7 @@ def keep() -> None:
             log.info("outbox.dropped", cold_until=done.cold_until, partitions=done.partitions, bytes=done.freed_bytes)
 
 
+@isolation.all_tenants(reason="drain the outbox")
 def drain(*, deadline: float | None = None) -> int:
     """The same work for tests and commands; returns how many events got a position."""
     positioned = 0

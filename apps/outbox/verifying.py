@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection
 
+from apps.kernel import isolation
 from apps.outbox import archive_files, archived, archiving, log, models, partitions, sequencer
 
 DENSE = """
@@ -50,6 +51,7 @@ CREATE TEMPORARY TABLE archived_runs (
 COPY_RUNS = "COPY archived_runs FROM STDIN"
 
 
+@isolation.all_tenants(reason="look after events")
 def verify_log(newest_id: int, *, report: Callable[[str], None] = lambda line: None) -> list[str]:
     """Every broken promise of the log, empty when all hold; events above `newest_id` may still lack a position.
 

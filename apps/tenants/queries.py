@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from django.db.models import Q
 
-from apps.kernel import errors, validation
+from apps.kernel import errors, isolation, validation
 from apps.tenants import models, scope
 
 _SHOWN_TENANTS = 10
@@ -38,6 +38,7 @@ class TenantMismatch(errors.DomainError):
     code = "tenant_mismatch"
 
 
+@isolation.all_tenants(reason="find tenant")
 def get_tenant(*, slug_or_id: str) -> models.Tenant:
     """Raises TenantNotFound, which suggests the nearest slug."""
     condition = Q(slug=slug_or_id)
@@ -49,6 +50,7 @@ def get_tenant(*, slug_or_id: str) -> models.Tenant:
     return tenant
 
 
+@isolation.all_tenants(reason="find tenant")
 def find_by_host(*, host: str) -> models.Tenant | None:
     """The tenant a host name leads to, or None."""
     domain = models.Domain.objects.filter(host=host).select_related("tenant").first()
@@ -57,16 +59,13 @@ def find_by_host(*, host: str) -> models.Tenant | None:
 
 def scope_of(tenant: models.Tenant) -> scope.Scope:
     """The scope to work in for this tenant."""
-    locales = models.TenantLocale.objects.filter(tenant=tenant, is_enabled=True).order_by("locale")
-    return scope.Scope(
-        tenant.id,
-        tenant.slug,
-        tenant.default_locale,
-        tenant.currency,
-        tuple(locales.values_list("locale", flat=True)),
-    )
+    with isolation.to_tenant(tenant.id):
+        enabled = models.TenantLocale.objects.filter(tenant=tenant, is_enabled=True).order_by("locale")
+        locales = tuple(enabled.values_list("locale", flat=True))
+    return scope.Scope(tenant.id, tenant.slug, tenant.default_locale, tenant.currency, locales)
 
 
+@isolation.all_tenants(reason="find tenant")
 def scope_for_command(*, slug_or_id: str) -> scope.Scope:
     """The scope of an existing tenant for a command. Raises TenantNotFound naming the known ones."""
     try:

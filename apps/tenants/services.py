@@ -9,7 +9,7 @@ from django.db import IntegrityError
 from pydantic import Field
 
 from apps.events import registry
-from apps.kernel import errors, validation
+from apps.kernel import errors, isolation, validation
 from apps.outbox.append import append, unit_of_work
 from apps.tenants import events, models
 
@@ -59,6 +59,7 @@ class LocaleChoice(validation.Input):
     name: validation.ShortText = ""
 
 
+@isolation.all_tenants(reason="create tenant")
 def create_tenant(*, new: NewTenant) -> models.Tenant:
     """A tenant with its domains and locales. Raises SlugTaken, DomainTaken, ValidationFailed."""
     hosts = dict.fromkeys(check_host(host) for host in new.domains)
@@ -83,7 +84,7 @@ def create_tenant(*, new: NewTenant) -> models.Tenant:
 def update_tenant(*, tenant: models.Tenant, changes: TenantChanges) -> models.Tenant:
     """Change a tenant's own data; nothing is written and no event recorded when nothing differs."""
     wanted = changes.model_dump(exclude_unset=True, exclude_none=True)
-    with unit_of_work():
+    with isolation.to_tenant(tenant.id), unit_of_work():
         tenant = models.Tenant.objects.select_for_update().get(pk=tenant.pk)
         different = {name: value for name, value in wanted.items() if getattr(tenant, name) != value}
         if not different:
@@ -97,6 +98,7 @@ def update_tenant(*, tenant: models.Tenant, changes: TenantChanges) -> models.Te
     return tenant
 
 
+@isolation.all_tenants(reason="add domain")
 def add_domain(*, tenant: models.Tenant, host: str) -> models.Domain:
     """Lead a host name to the tenant. Raises DomainTaken, ValidationFailed."""
     host = check_host(host)
@@ -114,7 +116,7 @@ def add_domain(*, tenant: models.Tenant, host: str) -> models.Domain:
 
 def remove_domain(*, tenant: models.Tenant, host: str) -> None:
     """Raises NotFound when the host does not lead to this tenant."""
-    with unit_of_work():
+    with isolation.to_tenant(tenant.id), unit_of_work():
         deleted, _ = models.Domain.objects.filter(host=host.lower(), tenant=tenant).delete()
         if not deleted:
             raise errors.NotFound(f'The domain "{host}" does not lead to the tenant "{tenant.slug}".')
@@ -124,7 +126,7 @@ def remove_domain(*, tenant: models.Tenant, host: str) -> None:
 def enable_locale(*, tenant: models.Tenant, locale: str, name: str = "") -> models.TenantLocale:
     """Publish in a language; enabling one that is enabled changes nothing. Raises ValidationFailed."""
     validation.parse(LocaleChoice, {"locale": locale, "name": name})
-    with unit_of_work():
+    with isolation.to_tenant(tenant.id), unit_of_work():
         row, created = models.TenantLocale.objects.get_or_create(tenant=tenant, locale=locale, defaults={"name": name})
         if created or not row.is_enabled:
             row.is_enabled = True
@@ -135,7 +137,7 @@ def enable_locale(*, tenant: models.Tenant, locale: str, name: str = "") -> mode
 
 def disable_locale(*, tenant: models.Tenant, locale: str) -> None:
     """Stop publishing in a language. Raises LocaleInUse for the default one, NotFound for one not enabled."""
-    with unit_of_work():
+    with isolation.to_tenant(tenant.id), unit_of_work():
         if locale == tenant.default_locale:
             raise LocaleInUse(f'"{locale}" is the default locale of "{tenant.slug}"; set another default first.')
         changed = models.TenantLocale.objects.filter(tenant=tenant, locale=locale, is_enabled=True).update(

@@ -18,18 +18,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psutil
+import psycopg
 from psycopg import ProgrammingError, conninfo
+from pydantic import SecretStr
 
+from apps.kernel.database import roles
 from rustok import environment as environments
 from rustok.environment import Environment, EnvironmentInvalid, Profile
 from rustok.servers import files, processes, run_as
 from rustok.servers.errors import ServersError
 from rustok.servers.nats import Nats
 from rustok.servers.places import Places
-from rustok.servers.postgres import DATABASE, PORT, USER, Postgres
+from rustok.servers.postgres import DATABASE, PORT, SUPERUSER, Postgres
 from rustok.servers.valkey import Valkey
 
 __all__ = [
@@ -63,12 +67,19 @@ class DatabaseFacts:
     password: str
     options: dict[str, str]
 
+    def connect(self, *, database: str | None = None) -> psycopg.Connection[tuple[Any, ...]]:
+        """An autocommitting connection, past Django. Raises psycopg.OperationalError."""
+        parts = {"host": self.host, "port": self.port, "user": self.user, "password": self.password} | self.options
+        return psycopg.connect(conninfo.make_conninfo(dbname=database or self.name, **parts), autocommit=True)
+
 
 @dataclass(frozen=True)
 class ConnectionFacts:
     """Where the servers are, whether they run or not."""
 
     database: DatabaseFacts
+    migrator: DatabaseFacts | None
+    superuser: DatabaseFacts | None
     valkey_url: str
     valkey_database: int
     nats_url: str
@@ -98,11 +109,18 @@ def connection_facts(environment: Environment | None = None) -> ConnectionFacts:
     places = Places(environment.data_dir)
 
     if environment.database_url is not None:
-        database = _facts_of_url(environment.database_url.get_secret_value())
+        database = _facts_of_url(environment.database_url, "DATABASE_URL")
+        migrator, superuser = (
+            _facts_of_url(url, environments.variable_of(name)) if (url := getattr(environment, name)) else None
+            for name in ("database_migrator_url", "database_superuser_url")
+        )
     else:
         # The password stays in libpq's password file: it need not exist yet, and is read at each connect.
         options = {"passfile": str(places.passwords)}
-        database = DatabaseFacts(str(places.postgres_sockets), str(PORT), DATABASE, USER, "", options)
+        database, migrator, superuser = (
+            DatabaseFacts(str(places.postgres_sockets), str(PORT), DATABASE, user, "", options)
+            for user in (roles.APP, roles.MIGRATOR, SUPERUSER)
+        )
 
     url = f"unix://{quote(str(places.valkey_socket))}"
     if environment.valkey_url is not None:
@@ -114,7 +132,7 @@ def connection_facts(environment: Environment | None = None) -> ConnectionFacts:
     nats_url = f"file://{quote(str(places.nats_address))}"
     if environment.nats_url is not None:
         nats_url = environment.nats_url.get_secret_value()
-    facts = ConnectionFacts(database, url, number, nats_url)
+    facts = ConnectionFacts(database, migrator, superuser, url, number, nats_url)
     return replace(facts, valkey_url=facts.valkey_url_of(number))
 
 
@@ -262,15 +280,15 @@ def _exclusive(environment: Environment) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _facts_of_url(url: str) -> DatabaseFacts:
+def _facts_of_url(url: SecretStr, variable: str) -> DatabaseFacts:
     try:
-        parts = {name: str(value) for name, value in conninfo.conninfo_to_dict(url).items()}
+        parts = {name: str(value) for name, value in conninfo.conninfo_to_dict(url.get_secret_value()).items()}
     except ProgrammingError as error:
         # libpq's message names the mistake without repeating the password.
-        raise EnvironmentInvalid([f"DATABASE_URL: {str(error).strip()}. Correct or unset it."]) from None
+        raise EnvironmentInvalid([f"{variable}: {str(error).strip()}. Correct or unset it."]) from None
     taken = {name: parts.pop(name, "") for name in ("host", "port", "dbname", "user", "password")}
     if not taken["dbname"]:
-        raise EnvironmentInvalid(["DATABASE_URL names no database: end it with /name."])
+        raise EnvironmentInvalid([f"{variable} names no database: end it with /name."])
     return DatabaseFacts(taken["host"], taken["port"], taken["dbname"], taken["user"], taken["password"], parts)
 
 

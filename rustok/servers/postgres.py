@@ -11,15 +11,14 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from psycopg import sql
 
+from apps.kernel.database import roles
 from rustok.servers import files, processes, run_as
 from rustok.servers.errors import ServersError
 from rustok.servers.places import Places
 
 NAME = "postgres"
 DATABASE = "rustok"
-USER = "rustok"
 SUPERUSER = "postgres"
 PORT = 5432  # only the name of the socket file: the server listens on no network address
 NOT_READY = re.compile(r"starting up|shutting down|not yet accepting|recovery")
@@ -124,9 +123,9 @@ class Postgres:
         partial = way.data.with_name(f"{way.data.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700, parents=True)
-        passwords = {SUPERUSER: secrets.token_urlsafe(24), USER: secrets.token_urlsafe(24)}
+        password = secrets.token_urlsafe(24)
         password_file = partial.with_name("initdb.password")
-        files.write_private(password_file, passwords[SUPERUSER] + "\n")
+        files.write_private(password_file, password + "\n")
         try:
             way.own(partial)
             way.own(password_file)
@@ -148,8 +147,7 @@ class Postgres:
             password_file.unlink(missing_ok=True)
         if made.returncode != 0:
             raise ServersError(f"PostgreSQL's initdb failed in {partial}:\n{made.stderr.strip()}")
-        lines = [f"*:*:*:{user}:{password}" for user, password in passwords.items()]
-        files.write_private(self.places.passwords, "\n".join(lines) + "\n")
+        files.write_private(self.places.passwords, f"*:*:*:{SUPERUSER}:{password}\n")
         partial.rename(way.data)
 
     def _check_version(self, data: Path) -> None:
@@ -197,24 +195,24 @@ class Postgres:
             time.sleep(0.02)
 
     def _prepare(self) -> None:
-        """Role, database and extension, each only if it is missing: a killed first start is completed here."""
-        password = self._password(USER)
+        """Roles, database and extension, each only if it is missing: a killed first start is completed here."""
+        migrator, app = ((name, self._password(name)) for name in (roles.MIGRATOR, roles.APP))
         with self._connect() as connection:
-            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [USER]).fetchone():
-                # Not a superuser, because row-level security does not hold superusers.
-                role = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {} IN ROLE pg_monitor")
-                connection.execute(role.format(sql.Identifier(USER), sql.Literal(password)))
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-                database = sql.SQL("CREATE DATABASE {} OWNER {}")
-                connection.execute(database.format(sql.Identifier(DATABASE), sql.Identifier(USER)))
+            roles.ensure(connection, migrator=migrator, app=app, may_create_databases=True)
+            roles.ensure_database(connection, name=DATABASE)
         with self._connect(database=DATABASE) as connection:
+            roles.own(connection)
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 
     def _password(self, user: str) -> str:
-        found = re.search(rf"^\*:\*:\*:{user}:(.*)$", self.places.passwords.read_text(), re.MULTILINE)
-        if found is None:
-            raise ServersError(f"{self.places.passwords} has no line for the user {user}: restore the file.")
-        return found[1]
+        """The password of the file; one that is missing is made and written down."""
+        known = self.places.passwords.read_text()
+        found = re.search(rf"^\*:\*:\*:{user}:(.*)$", known, re.MULTILINE)
+        if found is not None:
+            return found[1]
+        password = secrets.token_urlsafe(24)
+        files.write_private(self.places.passwords, f"{known}*:*:*:{user}:{password}\n")
+        return password
 
     def _connect(
         self, *, database: str = "postgres", timeout_seconds: int = 10

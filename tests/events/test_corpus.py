@@ -160,7 +160,7 @@ def test_the_first_log_is_whole_streams_of_version_1_only() -> None:
 
 
 @pytest.fixture
-def replayed(committed_db: None) -> None:
+def replayed(committed_db: None, over_all_tenants: None) -> None:
     """The first log in today's database, read by everybody who reads it."""
     tenants.Tenant.objects.create(
         id=TENANT_ID, slug="harbour", name="Harbour Goods", default_locale="en", currency="EUR",
@@ -257,7 +257,7 @@ def test_a_replayed_stream_goes_on_where_it_ended() -> None:
     assert status.verify() == []
 
 
-@pytest.mark.usefixtures("committed_db")
+@pytest.mark.usefixtures("committed_db", "over_all_tenants")
 def test_events_recorded_under_a_former_name_reach_the_projections(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("content.node.created", "content.node.published"):
         found, former = registry.get(name), f"{name}_once"

@@ -18,6 +18,8 @@ from apps.kernel.commands import readable_errors
 
 def ending_in(work: Callable[[], Any], *, code: int = 1) -> str:
     class Command(BaseCommand):
+        tenancy = "public"
+
         @readable_errors
         def handle(self, *args: Any, **options: Any) -> None:
             work()

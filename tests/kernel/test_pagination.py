@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from apps.kernel import errors, pagination
 from apps.tenants.models import Tenant
 
-pytestmark = pytest.mark.usefixtures("db")
+pytestmark = pytest.mark.usefixtures("db", "over_all_tenants")
 
 
 def page(**parameters: Any) -> pagination.Page[Tenant]:

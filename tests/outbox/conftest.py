@@ -12,28 +12,33 @@ import psycopg
 import pytest
 from django.db import connection
 from django.test import override_settings
-from psycopg import sql
 
 from apps.content import events as content_events
 from apps.outbox import append as appending
 from apps.outbox import partitions
 from apps.outbox.append import append, unit_of_work
+from rustok import servers
 
 TENANT = uuid.UUID(int=1)
 
 type Connect = Callable[[], psycopg.Connection[Any]]
 
 
+@pytest.fixture(autouse=True)
+def _over_all_tenants(over_all_tenants: None) -> None:
+    """What moves events works for all of them."""
+
+
 @pytest.fixture
 def open_connection() -> Iterator[Connect]:
-    """Makes connections of their own to the test database, to hold transactions open across each other."""
+    """Makes connections of their own, past all policies, to hold transactions open across each other."""
     opened: list[psycopg.Connection[Any]] = []
 
     def connect() -> psycopg.Connection[Any]:
-        parameters = connection.get_connection_params()
-        keywords = ("host", "port", "dbname", "user", "password", "passfile")
-        chosen = {name: parameters[name] for name in keywords if parameters.get(name)}
-        opened.append(psycopg.connect(**chosen))
+        facts = servers.connection_facts().superuser
+        assert facts is not None
+        opened.append(facts.connect(database=connection.settings_dict["NAME"]))
+        opened[-1].autocommit = False
         return opened[-1]
 
     yield connect
@@ -65,16 +70,10 @@ def _arrange(wanted: dict[partitions.Partitioned, list[tuple[int, int]]]) -> Non
     with connection.cursor() as cursor:
         for table, ranges in wanted.items():
             for leaf in partitions.leaves(table):
-                cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(leaf.name)))
+                cursor.execute("SELECT outbox_detach_partition(%s)", [leaf.name])
+                cursor.execute("SELECT outbox_drop_detached(%s)", [leaf.name])
             for low, high in ranges:
-                cursor.execute(
-                    sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES FROM ({}) TO ({})").format(
-                        sql.Identifier(f"{table.name}_p{low:012d}"),
-                        sql.Identifier(table.name),
-                        sql.SQL("MINVALUE") if low == 0 else sql.Literal(low),
-                        sql.Literal(high),
-                    )
-                )
+                cursor.execute("SELECT outbox_make_partition(%s, %s, %s)", [table.name, low, high])
 
 
 def append_on(connected: psycopg.Connection[Any], aggregate_id: uuid.UUID) -> None:

@@ -21,6 +21,7 @@ from django.db import connection
 from pydantic import SecretStr
 
 from apps.consumers import status, tasks
+from apps.kernel.database import roles
 from apps.outbox import resealing, sequencer, verifying
 from rustok import environment, health, servers
 from rustok.servers import postgres
@@ -88,7 +89,7 @@ def transfer(target: Cluster, file: Path) -> None:
         assert done.returncode == 0, done.stderr
 
     run("pg_dump", source["host"], source["passfile"], "--format=custom", f"--file={file}", source["dbname"])
-    restore = ["--exit-on-error", "--clean", "--if-exists", "--no-owner", f"--role={postgres.USER}"]
+    restore = ["--exit-on-error", "--clean", "--if-exists", "--no-owner", f"--role={roles.OWNER}"]
     run("pg_restore", target.facts.host, target.facts.options["passfile"], *restore, "--dbname=rustok", str(file))
 
 

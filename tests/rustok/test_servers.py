@@ -73,10 +73,9 @@ def pids(environment: Environment) -> dict[str, int]:
 
 
 def query(environment: Environment, statement: str) -> object:
-    facts = servers.connection_facts(environment).database
-    with psycopg.connect(
-        host=facts.host, port=facts.port, dbname=facts.name, user=facts.user, **facts.options
-    ) as connection:
+    facts = servers.connection_facts(environment).superuser
+    assert facts is not None
+    with facts.connect() as connection:
         row = connection.execute(statement).fetchone() if statement.startswith("SELECT") else None
         connection.execute(statement) if row is None else None
         return row and row[0]

@@ -64,7 +64,12 @@ def test_the_database_refuses_it_under_raw_sql_as_well() -> None:
         foreign = Product.objects.create()
         variant = Variant.objects.create(product=foreign, position=0)
 
-    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        isolation.all_tenants(reason="test"),
+        pytest.raises(IntegrityError),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute("UPDATE commerce_variant SET tenant_id = %s WHERE id = %s", [ours.id, variant.id])
 
 

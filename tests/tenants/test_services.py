@@ -11,7 +11,7 @@ from apps.outbox.models import Log
 from apps.tenants import models, queries, services
 from tests import factories
 
-pytestmark = pytest.mark.usefixtures("db")
+pytestmark = pytest.mark.usefixtures("db", "over_all_tenants")
 
 
 def event_types(tenant: models.Tenant) -> list[str]:

@@ -24,6 +24,7 @@ COLOURS = {"web": "36", "worker": "35", "beat": "34", "services": "32", "supervi
 
 
 class Command(BaseCommand):
+    tenancy = "public"
     help = (
         "Start PostgreSQL, Valkey, web server, Celery worker and beat, with two demo tenants; Ctrl-C stops all of it. "
         "Exits with 1 when it already runs in this checkout, with 2 when something cannot be started."

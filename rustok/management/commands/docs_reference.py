@@ -55,6 +55,7 @@ A type is published by the module it begins with. [How to change one](../how-to/
 
 
 class Command(BaseCommand):
+    tenancy = "public"
     help = "Write the generated pages of docs/reference, or with --check exit with 1 when one is out of date."
     requires_system_checks = []
 

@@ -31,6 +31,7 @@ TENANTS = [
 
 
 class Command(BaseCommand):
+    tenancy = "tenant"
     help = (
         "Make the two demo tenants and the demo administrator where they are missing; for development. "
         "Exit codes: 0 they are there, 1 refused in production."

@@ -9,6 +9,7 @@ from rustok import dev_lock, environment, servers
 
 
 class Command(BaseCommand):
+    tenancy = "public"
     help = (
         "Start, stop, show or watch the embedded PostgreSQL and Valkey, and NATS where the bus is NATS. DATABASE_URL, "
         "VALKEY_URL and NATS_URL each replace one. "

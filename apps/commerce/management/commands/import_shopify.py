@@ -19,6 +19,7 @@ from apps.tenants import queries, scope
 
 
 class Command(BaseCommand):
+    tenancy = "tenant"
     help = (
         "Import products from a Shopify product CSV (.csv, .csv.gz; UTF-8). Products are found again by their handle: "
         "importing a file again changes only what differs. Images are not fetched; cost prices are not taken. "

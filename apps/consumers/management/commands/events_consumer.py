@@ -17,6 +17,7 @@ CHANGES = {
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Pause a consumer, retire one that nothing should wait for any more, or start one that was paused, retired or "
         "stopped itself; each is recorded. Exit codes: 0 done, 1 refused."

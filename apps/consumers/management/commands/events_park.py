@@ -13,6 +13,7 @@ from apps.kernel.commands import readable_errors
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Show, retry or skip events that could not be applied. An aggregate waits from its first such event on; all "
         "others go on. Every retry and skip is recorded. Exit codes: 0 done, 1 refused, 3 something is still parked."

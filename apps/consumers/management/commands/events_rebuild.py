@@ -14,6 +14,7 @@ from apps.kernel.progress import Progress
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Rebuild projections beside the live ones, then swap; readers never notice and nothing is told to the outside. "
         "May be stopped at any moment and taken up with --resume; the former generation stays for --rollback. "

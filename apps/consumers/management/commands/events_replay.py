@@ -15,6 +15,7 @@ from apps.kernel.progress import Progress
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Send a range of the log through consumers once more. Projections build every aggregate the range touches "
         "anew; effects stay silent and tell how much they would have done. "

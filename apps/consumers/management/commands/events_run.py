@@ -5,6 +5,7 @@ import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 import structlog
@@ -38,6 +39,7 @@ DUTIES: dict[str, Callable[[], int]] = {
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Run the sequencer and the consumers (follow), the relay and the sending of effects in one long-lived process, "
         "for the lowest lag; it may run beside the Celery workers and beside itself. Stops on SIGTERM or Ctrl-C. "
@@ -60,7 +62,10 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        threads = [threading.Thread(target=_keep_doing, args=(duty, stop), name=duty) for duty in options["only"]]
+        threads = [
+            threading.Thread(target=copy_context().run, args=(_keep_doing, duty, stop), name=duty)
+            for duty in options["only"]
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -7,15 +7,18 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from apps.consumers import status
+from apps.kernel.commands import readable_errors
 from apps.outbox import sequencer
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = "Show the head of the log and how far each consumer is. Exit code 0."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="machine-readable output")
 
+    @readable_errors
     def handle(self, *args: Any, **options: Any) -> None:
         found = status.status()
         if options["json"]:

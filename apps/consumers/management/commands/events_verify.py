@@ -9,9 +9,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.consumers import status
+from apps.kernel.commands import readable_errors
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Prove the log and the read models: positions are 1..N, every committed event has one, versions are in order, "
         "documents equal the fold of the log. Exit codes: 0 all promises hold, 1 some are broken (each is named)."
@@ -27,6 +29,7 @@ class Command(BaseCommand):
             help="how long running workers may take for what was committed before (default: 30; 0: not at all)",
         )
 
+    @readable_errors
     def handle(self, *args: Any, **options: Any) -> None:
         if not 0 <= options["wait"] < math.inf:
             raise CommandError(f"--wait {options['wait']:g}: give 0 or more seconds.")

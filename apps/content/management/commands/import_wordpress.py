@@ -34,6 +34,7 @@ def _batch_size(value: str) -> int:
 
 
 class Command(BaseCommand):
+    tenancy = "tenant"
     help = HELP
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> Any:

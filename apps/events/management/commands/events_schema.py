@@ -12,6 +12,7 @@ from apps.events import checking, corpus, registry, schemas
 
 
 class Command(BaseCommand):
+    tenancy = "public"
     help = (
         "Compare the event types with the lock of their schemas and with the corpus of stored events (check), or write "
         "new versions into the lock (export). What is released is never altered: that takes a new version and an "

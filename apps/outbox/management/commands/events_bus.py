@@ -12,6 +12,7 @@ from apps.outbox import cursors, models, readers, relay, sequencer
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Show the bus, fill it again from the log, or let go of a reader. The bus is transport: emptying it loses "
         "nothing. Exit codes: 0 done, 1 refused or the bus can't be reached."

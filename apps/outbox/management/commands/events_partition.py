@@ -18,6 +18,7 @@ STRAYS = 3
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Look after the partitions of the log. list: what there is; ensure: make those of the coming time and bring "
         "home rows that had to do without one; archive: copy full ones to verified files; drop: have readers use the "

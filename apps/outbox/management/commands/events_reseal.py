@@ -12,6 +12,7 @@ from apps.outbox import resealing
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Begin a new epoch of the log after the database was restored from a dump or upgraded with pg_upgrade: every "
         "event gets its position, and positions go on. Does nothing when there is no need. Exit codes: 0 the log is in "

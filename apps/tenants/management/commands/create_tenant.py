@@ -14,6 +14,7 @@ OPTIONS = {"slug": "slug", "name": "name", "default_locale": "locale", "currency
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = "Create a tenant with its domains, default locale and currency. Exit codes: 0 created, 1 refused."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from apps.tenants import queries, services
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Let a tenant publish in a language; one that is enabled already stays as it is. "
         "Exit codes: 0 it is enabled, 1 refused."
