@@ -187,7 +187,7 @@ def _drop_log(leaf: Leaf, cold: int) -> bool:
 
     def work() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT outbox_detach_partition(%s)", [leaf.name])
+            _detach(leaf)
             cursor.execute(sql.SQL(ADDED_SINCE).format(leaf=sql.Identifier(leaf.name)), {"seen": seen})
             if cursor.fetchone()[0]:
                 raise _Changed
@@ -209,12 +209,17 @@ def _drop_positions(leaf: Leaf, cold: int) -> bool:
             return False
 
     def work() -> bool:
+        _detach(leaf)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT outbox_detach_partition(%s)", [leaf.name])
             cursor.execute("SELECT outbox_drop_detached(%s)", [leaf.name])
         return True
 
     return partitions.patiently(work)
+
+
+def _detach(leaf: Leaf) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT outbox_detach_partition(%s)", [leaf.name])
 
 
 class _Changed(Exception):

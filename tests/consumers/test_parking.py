@@ -180,7 +180,7 @@ def test_a_slow_stream_of_failures_trips_by_the_minute(tenant_id: uuid.UUID, poi
 
 def test_a_broken_new_generation_stops_alone(tenant_id: uuid.UUID, poisoned: pytest.MonkeyPatch) -> None:
     number = generations.create(CONTENT, state="catching_up", target_position=0)
-    generations.add_indexes(CONTENT, number)
+    generations.finish(CONTENT, number)
     for _ in range(8):
         scenes.record(tenant_id, uuid.uuid4(), scenes.created("Sick"), scenes.retitled("Poison"))
     sequencer.assign_positions()

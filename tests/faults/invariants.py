@@ -27,6 +27,7 @@ from django.db import connection
 
 from apps.consumers import effects, generations, projections, status
 from apps.events import bus
+from apps.kernel import isolation
 
 # What `events_verify` says, by the promise it is about.
 VERIFIED = {
@@ -109,6 +110,7 @@ WHERE (r.id IS NULL) <> COALESCE(s.is_gone, false) OR s.id IS NULL
 AGGREGATES = {"content_node": "content.node", "commerce_product": "commerce.product"}
 
 
+@isolation.all_tenants(reason="test")
 def broken(*, is_drained: bool = True) -> list[str]:
     """Every broken promise of I2, I4, I6–I8, I11 and I13 as "I2: what is wrong"; empty when all hold.
 
@@ -121,6 +123,7 @@ def broken(*, is_drained: bool = True) -> list[str]:
     return found
 
 
+@isolation.all_tenants(reason="test")
 def verified() -> list[str]:
     """What `events_verify` finds; it reads archives too, which the other checks do not."""
     return [f"{_promise_of(line)}: {line}" for line in status.verify()]
@@ -131,6 +134,7 @@ def numbers(complaints: Iterable[str]) -> set[str]:
     return {line.split(":")[0] for line in complaints}
 
 
+@isolation.all_tenants(reason="test")
 def rows_without_events() -> list[str]:
     """I1 for tables written by services only: each row has its stream, each living stream its row."""
     return [
@@ -140,6 +144,7 @@ def rows_without_events() -> list[str]:
     ]
 
 
+@isolation.all_tenants(reason="test")
 def out_of_journal(journals: Sequence[Sequence[uuid.UUID]]) -> list[str]:
     """I1, I2 and I5 for writers that noted the events of each commit, in order, after it: all are there, in order."""
     found = []
@@ -154,6 +159,7 @@ def out_of_journal(journals: Sequence[Sequence[uuid.UUID]]) -> list[str]:
     return found
 
 
+@isolation.all_tenants(reason="test")
 def positions(after: int = 0) -> list[tuple[int, str]]:
     """(position, event id) in position order."""
     with connection.cursor() as cursor:
@@ -161,6 +167,7 @@ def positions(after: int = 0) -> list[tuple[int, str]]:
         return cast(list[tuple[int, str]], cursor.fetchall())
 
 
+@isolation.all_tenants(reason="test")
 def on_the_bus(transport: bus.Bus) -> list[str]:
     """I10: what the bus holds stands in the log at that position. It may hold less, never something else."""
     place = dict(positions())
@@ -169,6 +176,7 @@ def on_the_bus(transport: bus.Bus) -> list[str]:
     return [f"I10: {len(wrong)} messages on the bus are not what the log has, e.g. at {wrong[0]}"] if wrong else []
 
 
+@isolation.all_tenants(reason="test")
 def changes() -> int:
     """Updates and deletes of log, positions and ticks since the server started; I12 says that they do not grow."""
     with connection.cursor() as cursor:

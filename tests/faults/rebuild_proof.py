@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from apps.kernel import isolation
 from tests.benchmarks import installation
 
 EVENTS_EACH = 5
@@ -177,7 +178,8 @@ def main() -> int:
     os.environ |= {"RUSTOK_PROFILE": "test", "DJANGO_SETTINGS_MODULE": "tests.faults.settings"}
     with installation.own_installation() as data_dir:
         kill_at = options.kill_at or places(options.events)
-        report = prove(events=options.events, kill_at=kill_at, reads_to=data_dir.parent / "reads")
+        with isolation.all_tenants(reason="test"):
+            report = prove(events=options.events, kill_at=kill_at, reads_to=data_dir.parent / "reads")
     print("\n".join(f"{name.replace('_', ' '):<30} {value}" for name, value in vars(report).items()))
     if options.json:
         options.json.write_text(json.dumps(vars(report), indent=2))

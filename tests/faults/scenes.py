@@ -25,6 +25,7 @@ from apps.consumers import generations, models, projections, rebuild, replay, ru
 from apps.content import events as content
 from apps.events import bus, envelope
 from apps.events.bus import memory
+from apps.kernel import isolation
 from apps.outbox import append, archiving, partitions, readers, relay, retention, sequencer
 from apps.tenants import models as tenants
 from tests import factories
@@ -62,7 +63,9 @@ class Stage:
         keywords = ("host", "port", "dbname", "user", "password", "passfile")
         chosen = {name: parameters[name] for name in keywords if parameters.get(name)}
         chosen |= {"dbname": database} if database else {}
-        self._opened.append(psycopg.connect(**chosen, options="-c statement_timeout=10s"))
+        self._opened.append(
+            psycopg.connect(**chosen, options=f"-c statement_timeout=10s -c app.tenant_id={isolation.ALL}")
+        )
         return self._opened[-1]
 
     def write(self, node_id: uuid.UUID, *titles: str) -> None:

@@ -14,10 +14,10 @@ from django.db import connection
 from django.test import override_settings
 
 from apps.content import events as content_events
+from apps.kernel import isolation
 from apps.outbox import append as appending
 from apps.outbox import partitions
 from apps.outbox.append import append, unit_of_work
-from rustok import servers
 
 TENANT = uuid.UUID(int=1)
 
@@ -31,19 +31,24 @@ def _over_all_tenants(over_all_tenants: None) -> None:
 
 @pytest.fixture
 def open_connection() -> Iterator[Connect]:
-    """Makes connections of their own, past all policies, to hold transactions open across each other."""
+    """Makes connections of their own to the test database, to hold transactions open across each other."""
     opened: list[psycopg.Connection[Any]] = []
 
     def connect() -> psycopg.Connection[Any]:
-        facts = servers.connection_facts().superuser
-        assert facts is not None
-        opened.append(facts.connect(database=connection.settings_dict["NAME"]))
-        opened[-1].autocommit = False
+        opened.append(psycopg.connect(**beside_django()))
         return opened[-1]
 
     yield connect
     for each in opened:
         each.close()
+
+
+def beside_django() -> dict[str, Any]:
+    """What psycopg needs to connect to the test database as Django does, and see the rows of all tenants."""
+    parameters = connection.get_connection_params()
+    keywords = ("host", "port", "dbname", "user", "password", "passfile")
+    chosen = {name: parameters[name] for name in keywords if parameters.get(name)}
+    return chosen | {"options": f"-c app.tenant_id={isolation.ALL}"}
 
 
 @pytest.fixture

@@ -86,7 +86,8 @@ def test_rows_without_a_partition_are_told_and_brought_home() -> None:
 def test_a_row_below_all_partitions_finds_a_home_too() -> None:
     partitions.ensure()
     with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE outbox_log_p000000000000")
+        cursor.execute("SELECT outbox_detach_partition('outbox_log_p000000000000')")
+        cursor.execute("SELECT outbox_drop_detached('outbox_log_p000000000000')")
     record(uuid.uuid4())
 
     partitions.ensure()

@@ -21,12 +21,13 @@ from django.db import connection
 from pydantic import SecretStr
 
 from apps.consumers import status, tasks
+from apps.kernel import isolation
 from apps.kernel.database import roles
 from apps.outbox import resealing, sequencer, verifying
 from rustok import environment, health, servers
 from rustok.servers import postgres
 from rustok.servers.places import Places
-from tests.outbox.conftest import Connect, append_on, fetch, record
+from tests.outbox.conftest import Connect, append_on, beside_django, fetch, record
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -94,7 +95,8 @@ def transfer(target: Cluster, file: Path) -> None:
 
 
 def use_up_transaction_ids(count: int) -> None:
-    with connection.cursor() as cursor:
+    # It commits by itself, and so must be alone in its message.
+    with isolation.to_nobody(), connection.cursor() as cursor:
         cursor.execute(f"DO $$ BEGIN FOR i IN 1..{count} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$")
 
 
@@ -145,11 +147,10 @@ def test_what_was_committed_survives_a_server_that_stops_at_once(other_cluster: 
     resealing.reseal()
     committed: list[uuid.UUID] = []
     enough = threading.Event()
-    parameters = connection.get_connection_params()
+    parameters = beside_django()
 
     def write() -> None:
-        keywords = ("host", "port", "dbname", "user", "passfile")
-        with psycopg.connect(**{name: parameters[name] for name in keywords}) as writer:
+        with psycopg.connect(**parameters) as writer:
             try:
                 while True:
                     append_on(writer, aggregate_id := uuid.uuid4())

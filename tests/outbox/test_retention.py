@@ -433,7 +433,7 @@ def test_an_event_that_comes_while_its_partition_is_dropped_is_found_under_the_l
     detach = retention._detach
     came: list[int] = []
 
-    def comes(table: partitions.Partitioned, leaf: partitions.Leaf) -> None:
+    def comes(leaf: partitions.Leaf) -> None:
         if not came:
             came.append(1)
             writer = open_connection()
@@ -442,7 +442,7 @@ def test_an_event_that_comes_while_its_partition_is_dropped_is_found_under_the_l
             append_on(writer, uuid.uuid4())
             writer.execute("SELECT setval(pg_get_serial_sequence('outbox_log', 'id'), 1000)")
             writer.commit()
-        detach(table, leaf)
+        detach(leaf)
 
     monkeypatch.setattr(retention, "_detach", comes)
     dropped = retention.drop()

@@ -117,7 +117,8 @@ def test_what_the_embedded_servers_are(environment):
     assert query(environment, "SELECT current_setting('listen_addresses')") == ""
     assert query(environment, "SELECT current_setting('fsync')") == "off"
     assert query(environment, "SELECT datlocale FROM pg_database WHERE datname = 'rustok'") == "C.UTF-8"
-    assert query(environment, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
+    powers = "SELECT rolsuper OR rolbypassrls OR rolcreatedb FROM pg_roles WHERE rolname = 'rustok_app'"
+    assert query(environment, powers) is False
     assert query(environment, "SELECT count(*) >= 0 FROM pg_stat_statements") is True
     settings = valkey_of(environment).config_get("*")
     assert (settings["port"], settings["appendonly"], settings["appendfsync"]) == ("0", "yes", "everysec")

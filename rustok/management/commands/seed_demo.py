@@ -11,7 +11,7 @@ from apps.accounts import models as accounts
 from apps.commerce.models import Product
 from apps.consumers import tasks
 from apps.content.models import Node
-from apps.kernel import context
+from apps.kernel import context, isolation
 from apps.tenants import models, queries, scope, services
 
 DEMO = Path(__file__).parents[2] / "demo"
@@ -40,10 +40,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.IS_PRODUCTION:
             raise CommandError("The demo administrator has a known password; seed_demo is not for production.")
-        missing = [new for new in TENANTS if not models.Tenant.objects.filter(slug=new.slug).exists()]
+        with isolation.all_tenants(reason="seed the demo"):
+            present = set(models.Tenant.objects.values_list("slug", flat=True))
         with context.use(actor="command:seed_demo"):
-            for new in missing:
-                services.create_tenant(new=new)
+            for new in TENANTS:
+                if new.slug not in present:
+                    services.create_tenant(new=new)
         if not accounts.User.objects.filter(email=ADMIN_EMAIL).exists():
             accounts.User.objects.create_superuser(ADMIN_EMAIL, ADMIN_PASSWORD, name="Demo administrator")
         # Asked of the data, not of the tenants: an interrupted first start fills them on the second.
