@@ -1,0 +1,44 @@
+"""Celery's share of the audit log: sealing and dropping what is old enough."""
+
+from __future__ import annotations
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+from prometheus_client import Gauge
+
+from apps.audit import checkpoints, queries, retention, sealing
+
+log = structlog.get_logger(__name__)
+
+SEAL_AGE = Gauge(
+    "rustok_audit_seal_age_seconds",
+    "Age of the oldest entry without a seal; 0 when all have one.",
+    multiprocess_mode="mostrecent",
+)
+UNSEALED = Gauge("rustok_audit_unsealed_entries", "Entries without a seal.", multiprocess_mode="mostrecent")
+
+
+@shared_task(name="audit.seal", ignore_result=True)
+def seal() -> int:
+    """Seal what is committed, write the checkpoint, tell what is left. Right if it runs zero, one or many times."""
+    try:
+        sealed = sealing.drain(now=timezone.now)
+        for found in checkpoints.export():
+            log.error("audit.behind_its_checkpoint", chain=str(found.chain), number=found.number)
+    finally:
+        count, age_seconds = queries.measure_unsealed(now=timezone.now())
+        UNSEALED.set(count)
+        SEAL_AGE.set(age_seconds)
+    return sealed
+
+
+@shared_task(name="audit.prune", ignore_result=True)
+def prune() -> None:
+    """Drop sealed entries that are older than RUSTOK_AUDIT_KEEP_DAYS; nothing without it."""
+    if settings.AUDIT_KEEP_DAYS is None:
+        return
+    dropped = retention.prune(now=timezone.now(), keep_days=settings.AUDIT_KEEP_DAYS)
+    if dropped:
+        log.info("audit.pruned", entries=dropped, keep_days=settings.AUDIT_KEEP_DAYS)
