@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import structlog
 from celery import shared_task
 from django.conf import settings
@@ -9,6 +11,7 @@ from django.utils import timezone
 from prometheus_client import Gauge
 
 from apps.audit import checkpoints, queries, retention, sealing
+from apps.kernel import errors
 
 log = structlog.get_logger(__name__)
 
@@ -23,15 +26,23 @@ UNSEALED = Gauge("rustok_audit_unsealed_entries", "Entries without a seal.", mul
 @shared_task(name="audit.seal", ignore_result=True)
 def seal() -> int:
     """Seal what is committed, write the checkpoint, tell what is left. Right if it runs zero, one or many times."""
-    try:
-        sealed = sealing.drain(now=timezone.now)
-        for found in checkpoints.export():
-            log.error("audit.behind_its_checkpoint", chain=str(found.chain), number=found.number)
-    finally:
-        count, age_seconds = queries.measure_unsealed(now=timezone.now())
-        UNSEALED.set(count)
-        SEAL_AGE.set(age_seconds)
+    sealed = sealing.drain(now=timezone.now, deadline=time.monotonic() + settings.EVENTS_TIME_SLICE_SECONDS)
+    _write_checkpoint()
+    count, age_seconds = queries.measure_unsealed(now=timezone.now())
+    UNSEALED.set(count)
+    SEAL_AGE.set(age_seconds)
     return sealed
+
+
+def _write_checkpoint() -> None:
+    """What is sealed stays sealed when the file can't be written; the next run writes what this one could not."""
+    try:
+        behind = checkpoints.export()
+    except (OSError, errors.DomainError) as error:
+        log.error("audit.checkpoint_not_written", path=str(checkpoints.path()), reason=str(error))  # noqa: TRY400 - the reason says it all
+        return
+    for found in behind:
+        log.error("audit.behind_its_checkpoint", chain=str(found.chain), number=found.number)
 
 
 @shared_task(name="audit.prune", ignore_result=True)

@@ -248,6 +248,19 @@ def test_the_checkpoint_catches_up_by_itself() -> None:
     assert checkpoints.read(checkpoints.path()) == {tenant_id: checkpoints.of(newest)}
 
 
+def test_a_checkpoint_that_cannot_be_written_does_not_hold_up_sealing(tmp_path: Any, settings: Any) -> None:
+    tenant_id = uuid.uuid4()
+    (tmp_path / "file").touch()
+    settings.AUDIT_CHECKPOINT_DIR = tmp_path / "file"
+    writing.write(tenant_id, 1)
+
+    assert tasks.seal() == 1
+
+    settings.AUDIT_CHECKPOINT_DIR = tmp_path / "folder"
+    tasks.seal()
+    assert checkpoints.read(checkpoints.path())[tenant_id].last == 1
+
+
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Any) -> None:
     for content in (b"[]", b"{", b'{"ordinal": 1, "chains": [{"chain": "x"}]}'):
         (tmp_path / "file").write_bytes(content)
