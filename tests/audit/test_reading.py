@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from apps.audit import exporting, models, queries
+from apps.audit import admin, exporting, models, queries
 from apps.kernel import ids, isolation
 from apps.tenants import models as tenants
 from tests import factories
@@ -253,6 +253,16 @@ def test_searching_and_filtering(browser: Client, tenant: tenants.Tenant) -> Non
     sold = page(browser, "?module=commerce", host=tenant)
     assert "commerce.shelf.sold" in sold
     assert "shelf.dusted" not in sold
+
+
+def test_pages_of_the_admin_are_counted_to_a_limit(
+    browser: Client, tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin.CappedPaginator, "most", 3)
+    writing.write(tenant.id, 5)
+
+    assert "3 entries" in page(browser, "?module=&q=user:ann", host=tenant)
+    assert "3 entries" in page(browser)
 
 
 def test_looking_is_told_to_whom_it_concerns(browser: Client, tenant: tenants.Tenant) -> None:

@@ -205,6 +205,24 @@ def test_after_a_restore_into_another_cluster_everything_is_looked_at(_superuser
     assert verifying.verify().findings == []
 
 
+def test_entries_that_the_horizon_was_moved_past_are_found_and_sealed_without_it(
+    _superuser: tampering.Superuser,
+) -> None:
+    tenant_id = uuid.uuid4()
+    writing.write(tenant_id, 1)
+    writing.seal()
+    writing.write(tenant_id, 1)
+    _superuser.execute("UPDATE audit_horizon SET snap = pg_current_snapshot()")
+    assert writing.seal() == 0
+
+    [finding] = verifying.verify().findings
+
+    assert (finding.kind, finding.entry) == ("inserted", writing.entries_of(tenant_id)[-1].id)
+    _superuser.execute("DELETE FROM audit_horizon")
+    assert writing.seal() == 1
+    assert verifying.verify().findings == []
+
+
 def test_the_metrics_tell_how_far_sealing_is_behind() -> None:
     writing.write(uuid.uuid4(), 2)
 
