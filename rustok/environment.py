@@ -5,6 +5,7 @@ A setting is a field here and nowhere else: type, default, unit and meaning stan
 """
 
 import difflib
+import hmac
 import os
 from enum import StrEnum
 from functools import cache
@@ -256,6 +257,31 @@ class Environment(BaseSettings):
         json_schema_extra={"default_text": "`archive` in the data directory", **_unit("path")},
     )
 
+    # Audit log
+    audit_key: SecretStr | None = Field(
+        default=None,
+        description=f"Seals the audit log; keep it outside the database, {SHORTEST_SECRET_KEY} characters or more.",
+        json_schema_extra={"default_text": "derived from `RUSTOK_SECRET_KEY`"},
+    )
+    audit_old_keys: Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_commas)] = Field(
+        default_factory=list,
+        description="Keys that sealed before and are wanted to verify what they sealed. A secret key that was replaced "
+        "counts as one.",
+        json_schema_extra={"default_text": "none", **_unit("comma-separated")},
+    )
+    audit_checkpoint_dir: Path | None = Field(
+        default=None,
+        description="Where the newest seal of every tenant is written after sealing. Copy it to another machine: it "
+        "shows when the end of the log was cut off.",
+        json_schema_extra={"default_text": "`audit` in the data directory", **_unit("path")},
+    )
+    audit_keep_days: float | None = Field(
+        default=None,
+        ge=1,
+        description="Age at which sealed entries of the audit log are dropped.",
+        json_schema_extra={"default_text": "entries are kept for ever", **_unit("days")},
+    )
+
     # Faults
     failpoint: str | None = Field(
         default=None,
@@ -268,7 +294,7 @@ class Environment(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return CHECKOUT / value.expanduser()
 
-    @field_validator("events_archive_dir")
+    @field_validator("events_archive_dir", "audit_checkpoint_dir")
     @classmethod
     def _absolute_if_set(cls, value: Path | None) -> Path | None:
         return CHECKOUT / value.expanduser() if value else None
@@ -316,6 +342,18 @@ class Environment(BaseSettings):
     @property
     def chosen_archive_dir(self) -> Path:
         return self.events_archive_dir or self.data_dir / "archive"
+
+    @property
+    def chosen_audit_checkpoint_dir(self) -> Path:
+        return self.audit_checkpoint_dir or self.data_dir / "audit"
+
+    @property
+    def audit_keys(self) -> list[bytes]:
+        """The key that seals, then those that only verify; none is a secret used for something else."""
+        secret_keys = [self.secret_key, *self.audit_old_keys]
+        own = [key.get_secret_value().encode() for key in [self.audit_key, *self.audit_old_keys] if key is not None]
+        derived = [hmac.digest(key.get_secret_value().encode(), b"rustok audit log", "sha256") for key in secret_keys]
+        return own + derived if self.audit_key else derived + own
 
     @property
     def chosen_log_format(self) -> Literal["console", "json"]:
@@ -384,6 +422,8 @@ def _unsafe_in_production(environment: Environment) -> list[str]:
         problems.append("RUSTOK_SECRET_KEY is the known default: set a random value of your own.")
     elif len(secret_key) < SHORTEST_SECRET_KEY:
         problems.append(f"RUSTOK_SECRET_KEY is too short: use at least {SHORTEST_SECRET_KEY} random characters.")
+    if environment.audit_key and len(environment.audit_key.get_secret_value()) < SHORTEST_SECRET_KEY:
+        problems.append(f"RUSTOK_AUDIT_KEY is too short: use at least {SHORTEST_SECRET_KEY} random characters.")
     if not environment.allowed_hosts:
         problems.append("RUSTOK_ALLOWED_HOSTS is empty: list the host names this installation answers to.")
     if environment.database_url is None:

@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "apps.events",
     "apps.outbox",
     "apps.consumers",
+    "apps.audit",
     "apps.tenants",
     "apps.accounts",
     "apps.content",
@@ -217,6 +218,13 @@ EVENTS_HOT_DAYS = ENVIRONMENT.events_hot_days
 EVENTS_EFFECT_DAYS = ENVIRONMENT.events_effect_days
 EVENTS_ARCHIVE_DIR = ENVIRONMENT.chosen_archive_dir
 
+# --- Audit log ----------------------------------------------------------------------------------------------
+
+# The first seals; all of them verify.
+AUDIT_KEYS = ENVIRONMENT.audit_keys
+AUDIT_CHECKPOINT_DIR = ENVIRONMENT.chosen_audit_checkpoint_dir
+AUDIT_KEEP_DAYS = ENVIRONMENT.audit_keep_days
+
 FAILPOINT = ENVIRONMENT.failpoint
 
 # --- Celery -------------------------------------------------------------------------------------------------
@@ -252,6 +260,8 @@ CELERY_BEAT_SCHEDULE = {
         ("consumers.build", 5.0, 5.0),
         ("consumers.retire", 600.0, 600.0),
         ("consumers.forget_effects", 900.0, 900.0),
+        ("audit.seal", 60.0, 60.0),
+        ("audit.prune", 3600.0, 3600.0),
         ("commerce.expire_reservations", 30.0, 30.0),
     )
 }

@@ -29,7 +29,7 @@ class TokenAuthentication(BaseAuthentication):
         )
         if row is None:
             raise exceptions.AuthenticationFailed("The token is unknown or has expired; log in again.")
-        context.set_actor(f"user:{row.user.pk}")
+        context.set_actor(f"user:{row.user.pk}", authority=services.authority_of(row))
         return row.user, token
 
     def authenticate_header(self, request: Request) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Protocol
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -30,6 +31,21 @@ class ReasonRequired(errors.ValidationFailed):
     """What changes the course of events is done for a reason that others can read later."""
 
     code = "reason_required"
+
+
+class Listener(Protocol):
+    """Somebody on a higher floor who writes down what operators do, in the transaction that does it."""
+
+    def __call__(self, *, action: str, consumer: str, subject: str, reason: str) -> None: ...
+
+
+_listeners: list[Listener] = []
+
+
+def on_action(listener: Listener) -> None:
+    """Have `listener` called with every action that is recorded."""
+    if listener not in _listeners:
+        _listeners.append(listener)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +190,12 @@ def _set_status(consumer: str, status: str, reason: str) -> None:
 
 
 def _record(action: str, consumer: str, *, subject: str = "", reason: str = "") -> None:
-    models.OperatorAction.objects.create(
-        actor=context.current().actor, action=action, consumer=consumer, subject=subject, reason=reason
-    )
+    with transaction.atomic():
+        models.OperatorAction.objects.create(
+            actor=context.current().actor, action=action, consumer=consumer, subject=subject, reason=reason
+        )
+        for listener in _listeners:
+            listener(action=action, consumer=consumer, subject=subject, reason=reason)
 
 
 def _keys(rows: QuerySet[models.Parked]) -> list[tuple[int, uuid.UUID, str, uuid.UUID]]:

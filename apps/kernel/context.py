@@ -13,11 +13,17 @@ from apps.kernel import ids
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`actor` is `user:<uuid>`, `command:<name>` or `system`; `causation_id` is the event that led here."""
+    """`actor` is `user:<uuid>`, `command:<name>` or `system`; `causation_id` is the event that led here.
+
+    `authority` is by what right beyond their own they act, `token:<id>` or `break_glass:<id>`; `client_address` where
+    the request came from. Both are empty where there is none.
+    """
 
     correlation_id: uuid.UUID | None = None
     actor: str = "system"
     causation_id: uuid.UUID | None = None
+    authority: str = ""
+    client_address: str = ""
 
 
 _context: ContextVar[Context] = ContextVar("rustok_context", default=Context())  # noqa: B039 - Context is frozen
@@ -29,7 +35,12 @@ def current() -> Context:
 
 @contextmanager
 def use(
-    *, actor: str | None = None, correlation_id: uuid.UUID | None = None, causation_id: uuid.UUID | None = None
+    *,
+    actor: str | None = None,
+    correlation_id: uuid.UUID | None = None,
+    causation_id: uuid.UUID | None = None,
+    authority: str | None = None,
+    client_address: str | None = None,
 ) -> Iterator[Context]:
     """Set the given parts for the block; a correlation id is drawn when none is known."""
     before = current()
@@ -38,6 +49,8 @@ def use(
         actor=actor or before.actor,
         correlation_id=correlation_id or before.correlation_id or ids.new_id(),
         causation_id=causation_id or before.causation_id,
+        authority=before.authority if authority is None else authority,
+        client_address=before.client_address if client_address is None else client_address,
     )
     token = _context.set(after)
     try:
@@ -46,6 +59,6 @@ def use(
         _context.reset(token)
 
 
-def set_actor(actor: str) -> None:
-    """Name who acts in the context already in use, once authentication knows it."""
-    _context.set(replace(current(), actor=actor))
+def set_actor(actor: str, *, authority: str = "") -> None:
+    """Name who acts in the context already in use, and by what right, once authentication knows it."""
+    _context.set(replace(current(), actor=actor, authority=authority))

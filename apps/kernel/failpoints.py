@@ -19,6 +19,8 @@ POINTS = {
     "effects.after_write": "the effects are planned, the transaction is open",
     "sending.after_claim": "tasks are claimed, none is performed",
     "sending.after_perform_before_record": "the outside was told, the record says it was not",
+    "audit.before_commit": "entries are sealed, the transaction is open",
+    "audit.after_commit": "entries are sealed, the checkpoint was not written",
     "rebuild.after_begin": "an empty generation is there",
     "rebuild.before_mark": "lanes are folded, the transaction with their mark is open",
     "rebuild.after_lanes": "some lanes are folded and marked",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
@@ -56,6 +56,7 @@ SELECT outbox_append_one(
 
 
 type Key = tuple[uuid.UUID, str, uuid.UUID]
+type Companion = Callable[[Sequence[Any]], None]
 
 
 class TransactionRequired(RuntimeError):
@@ -92,10 +93,11 @@ class _Pending:
 
 @dataclass(slots=True)
 class _Unit:
-    """The events of a unit of work, and the savepoints it stands on."""
+    """The events of a unit of work, what others write with them, and the savepoints it stands on."""
 
     pending: list[_Pending]
     savepoints: list[str]
+    companions: list[tuple[Companion, Any]] = field(default_factory=list)
 
 
 _unit: ContextVar[_Unit | None] = ContextVar("rustok_unit_of_work", default=None)
@@ -110,13 +112,14 @@ def unit_of_work(*, savepoint: bool = False) -> Iterator[None]:
     """
     outer = _unit.get()
     if outer is not None:
-        mark, savepoints = len(outer.pending), outer.savepoints
+        mark, beside, savepoints = len(outer.pending), len(outer.companions), outer.savepoints
         try:
             with transaction.atomic(savepoint=savepoint):
                 outer.savepoints = _savepoints()
                 yield
         except BaseException:
             del outer.pending[mark:]
+            del outer.companions[beside:]
             raise
         finally:
             outer.savepoints = savepoints
@@ -129,6 +132,7 @@ def unit_of_work(*, savepoint: bool = False) -> Iterator[None]:
             yield
             if transaction.get_rollback():
                 raise UnitBroken("an inner block failed and its error was swallowed: nothing of this unit is kept")
+            _flush_companions(own.companions)
             _flush(own.pending)
     finally:
         if token is not None:
@@ -167,9 +171,28 @@ def append(
         unit.pending.append(pending)
 
 
+def write_with(companion: Companion, item: Any) -> bool:
+    """Have `companion` write the items of this unit of work in one go just before its events; those of a failed inner
+    block are left out. False where no unit can take it: then the caller writes at once.
+    """
+    unit = _unit.get()
+    if unit is None or unit.savepoints != _savepoints():
+        return False
+    unit.companions.append((companion, item))
+    return True
+
+
 def _savepoints() -> list[str]:
     # Django keeps None for a nested atomic() without a savepoint.
     return [name for name in cast(list[str | None], connection.savepoint_ids) if name is not None]
+
+
+def _flush_companions(companions: Sequence[tuple[Companion, Any]]) -> None:
+    by_companion: dict[Companion, list[Any]] = {}
+    for companion, item in companions:
+        by_companion.setdefault(companion, []).append(item)
+    for companion, items in by_companion.items():
+        companion(items)
 
 
 def _flush(pending: Sequence[_Pending]) -> None:

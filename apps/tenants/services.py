@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from django.db import IntegrityError
 from pydantic import Field
 
+from apps.audit import recording as audit
 from apps.events import registry
 from apps.kernel import errors, isolation, validation
 from apps.outbox.append import append, unit_of_work
@@ -89,10 +90,11 @@ def update_tenant(*, tenant: models.Tenant, changes: TenantChanges) -> models.Te
         different = {name: value for name, value in wanted.items() if getattr(tenant, name) != value}
         if not different:
             return tenant
+        before = _state(tenant)
         for name, value in different.items():
             setattr(tenant, name, value)
         tenant.save()
-        _record(tenant, events.TenantUpdated(**_state(tenant)))
+        _record(tenant, events.TenantUpdated(**_state(tenant)), before=before)
         if "default_locale" in different:
             enable_locale(tenant=tenant, locale=tenant.default_locale)
     return tenant
@@ -120,7 +122,7 @@ def remove_domain(*, tenant: models.Tenant, host: str) -> None:
         deleted, _ = models.Domain.objects.filter(host=host.lower(), tenant=tenant).delete()
         if not deleted:
             raise errors.NotFound(f'The domain "{host}" does not lead to the tenant "{tenant.slug}".')
-        _record(tenant, events.DomainRemoved(host=host.lower()))
+        _record(tenant, events.DomainRemoved(host=host.lower()), before={"host": host.lower()}, after={})
 
 
 def enable_locale(*, tenant: models.Tenant, locale: str, name: str = "") -> models.TenantLocale:
@@ -145,7 +147,7 @@ def disable_locale(*, tenant: models.Tenant, locale: str) -> None:
         )
         if not changed:
             raise errors.NotFound(f'The locale "{locale}" is not enabled for "{tenant.slug}".')
-        _record(tenant, events.LocaleDisabled(locale=locale))
+        _record(tenant, events.LocaleDisabled(locale=locale), before={"locale": locale}, after={})
 
 
 def check_host(host: str) -> str:
@@ -162,5 +164,17 @@ def _state(tenant: models.Tenant) -> dict[str, Any]:
     return {name: getattr(tenant, name) for name in events.TenantState.model_fields}
 
 
-def _record(tenant: models.Tenant, payload: registry.Payload) -> None:
-    append(payload, tenant_id=tenant.id, aggregate_type=events.AGGREGATE, aggregate_id=tenant.id)
+def _record(
+    tenant: models.Tenant,
+    payload: registry.Payload,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    stream: dict[str, Any] = {
+        "tenant_id": tenant.id,
+        "aggregate_type": events.AGGREGATE,
+        "aggregate_id": tenant.id,
+    }
+    append(payload, **stream)
+    audit.record_event(payload, before=before, after=after, **stream)

@@ -14,12 +14,13 @@ FLOORS = {
     "events": 1,
     "outbox": 2,
     "consumers": 3,
-    "tenants": 4,
-    "accounts": 5,
-    "content": 6,
-    "commerce": 6,
-    "readmodels": 7,
-    "rustok": 8,
+    "audit": 4,
+    "tenants": 5,
+    "accounts": 6,
+    "content": 7,
+    "commerce": 7,
+    "readmodels": 8,
+    "rustok": 9,
 }
 
 

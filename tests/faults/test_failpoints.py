@@ -26,7 +26,7 @@ from tests.faults import invariants, mailbox, work
 pytestmark = pytest.mark.usefixtures("committed_db", "at_work")
 
 PRODUCTS = projections.get("products")
-WHEN_DRAINING = [name for name in failpoints.POINTS if not name.startswith(("append.", "rebuild."))]
+WHEN_DRAINING = [name for name in failpoints.POINTS if not name.startswith(("append.", "rebuild.", "audit."))]
 WHEN_REBUILDING = [name for name in failpoints.POINTS if name.startswith("rebuild.")]
 
 

@@ -1,6 +1,6 @@
 """A process that works on a database until it is done, or until a failpoint kills it.
 
-python -m tests.faults.work DATABASE (sell VARIANT TENANT | drain | rebuild)
+python -m tests.faults.work DATABASE (sell VARIANT TENANT | drain | rebuild | seal)
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def start(what: str, *arguments: str, failpoint: str) -> int:
 def main(database: str, what: str, *arguments: str) -> None:
     django.setup()
     connection.settings_dict["NAME"] = database
-    {"sell": sell, "drain": drain, "rebuild": rebuild}[what](*arguments)
+    {"sell": sell, "drain": drain, "rebuild": rebuild, "seal": seal}[what](*arguments)
 
 
 def sell(variant_id: str, tenant_slug: str) -> None:
@@ -53,6 +53,12 @@ def rebuild() -> None:
 
     rebuilding.STEP_EVENTS = 1
     rebuilding.rebuild(projections.get("products"))
+
+
+def seal() -> None:
+    from apps.audit import tasks
+
+    tasks.seal()
 
 
 if __name__ == "__main__":

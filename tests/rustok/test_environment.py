@@ -221,3 +221,31 @@ def test_failpoints_are_for_tests_only_and_known_by_name(clean):
     clean.setenv("RUSTOK_PROFILE", "test")
     clean.setenv("RUSTOK_FAILPOINT", "append.before_commit")
     assert environment.load().failpoint == "append.before_commit"
+
+
+def test_the_audit_log_is_sealed_with_its_own_key_and_verified_with_the_old_ones_too(clean):
+    derived = environment.load().audit_keys
+    clean.setenv("RUSTOK_AUDIT_KEY", "a" * 50)
+    clean.setenv("RUSTOK_AUDIT_OLD_KEYS", "b,c")
+
+    keys = environment.load().audit_keys
+
+    assert keys[:3] == [b"a" * 50, b"b", b"c"]
+    assert derived[0] in keys
+    assert environment.load().secret_key.get_secret_value().encode() not in keys
+
+
+def test_a_replaced_secret_key_still_verifies_what_was_sealed_with_it(clean):
+    clean.setenv("RUSTOK_SECRET_KEY", "old")
+    before = environment.load().audit_keys[0]
+    clean.setenv("RUSTOK_SECRET_KEY", "new")
+    clean.setenv("RUSTOK_AUDIT_OLD_KEYS", "old")
+
+    assert before != environment.load().audit_keys[0]
+    assert before in environment.load().audit_keys
+
+
+def test_a_short_audit_key_is_refused_in_production(clean):
+    (problem,) = problems_of(clean, **SAFE_IN_PRODUCTION, RUSTOK_AUDIT_KEY="short")
+
+    assert problem == "RUSTOK_AUDIT_KEY is too short: use at least 50 random characters."

@@ -58,7 +58,7 @@ def update_category(*, category_id: uuid.UUID, changes: inputs.CategoryChanges) 
         after = _state(category)
         if before != after:
             category.save()
-            _record(events.CategoryUpdated(**after), category)
+            _record(events.CategoryUpdated(**after), category, before=before)
     return category
 
 
@@ -69,8 +69,9 @@ def delete_category(*, category_id: uuid.UUID) -> None:
         category = _get(category_id)
         if category.children.exists():
             raise errors.CategoryHasChildren("Categories lie below this one; move or delete them first.")
+        before = _state(category)
         category.delete()
-        record_on(events.CATEGORY, category_id, events.CategoryDeleted())
+        record_on(events.CATEGORY, category_id, events.CategoryDeleted(), before=before)
 
 
 def find_or_create_path(*, names: Sequence[str], locale: str) -> uuid.UUID:
@@ -234,5 +235,5 @@ def _state(category: models.Category) -> dict[str, Any]:
     }
 
 
-def _record(payload: events.CategoryState, category: models.Category) -> None:
-    record_on(events.CATEGORY, category.id, payload)
+def _record(payload: events.CategoryState, category: models.Category, *, before: dict[str, Any] | None = None) -> None:
+    record_on(events.CATEGORY, category.id, payload, before=before)

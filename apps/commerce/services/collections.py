@@ -41,15 +41,17 @@ def update_collection(*, collection_id: uuid.UUID, changes: inputs.CollectionInp
         after = _state(collection)
         if before != after:
             collection.save(update_fields=["updated_at"])
-            record_on(events.COLLECTION, collection.id, events.CollectionUpdated(**after))
+            record_on(events.COLLECTION, collection.id, events.CollectionUpdated(**after), before=before)
     return collection
 
 
 def delete_collection(*, collection_id: uuid.UUID) -> None:
     """Its products stay. Raises CollectionNotFound."""
     with writing():
-        _lock(collection_id).delete()
-        record_on(events.COLLECTION, collection_id, events.CollectionDeleted())
+        collection = _lock(collection_id)
+        before = _state(collection)
+        collection.delete()
+        record_on(events.COLLECTION, collection_id, events.CollectionDeleted(), before=before)
 
 
 def add_to_collection(*, collection_id: uuid.UUID, product_id: uuid.UUID, position: int | None = None) -> None:

@@ -59,20 +59,20 @@ def apply_prices(
         stored = variant.prices.get(price.currency)
         if stored is not None and (stored.amount, stored.compare_at) == (price.amount, price.compare_at):
             continue
-        old_amount = stored.amount if stored else None
+        before = {"amount": stored.amount, "compare_at": stored.compare_at} if stored else {}
         if stored is None:
             stored = variant.prices[price.currency] = build_price(variant.row, price)
             stored.save(force_insert=True)
         else:
             stored.amount, stored.compare_at = price.amount, price.compare_at
             stored.save(update_fields=["amount", "compare_at"])
-        _record(snapshot, variant, price.currency, old_amount, stored)
+        _record(snapshot, variant, price.currency, before, stored)
         changed = True
     if replace:
         for currency in sorted(variant.prices.keys() - {price.currency for price in prices}):
             removed = variant.prices.pop(currency)
             removed.delete()
-            _record(snapshot, variant, currency, removed.amount, None)
+            _record(snapshot, variant, currency, {"amount": removed.amount, "compare_at": removed.compare_at}, None)
             changed = True
     return changed
 
@@ -81,14 +81,17 @@ def _record(
     snapshot: snapshots.Snapshot,
     variant: snapshots.Variant,
     currency: str,
-    old_amount: int | None,
+    before: dict[str, int | None],
     price: models.Price | None,
 ) -> None:
     payload = events.PriceUpdated(
         variant_id=variant.row.id,
         currency=currency,
-        old_amount=old_amount,
+        old_amount=before.get("amount"),
         new_amount=price.amount if price else None,
         new_compare_at=price.compare_at if price else None,
     )
-    record(payload, snapshot.id)
+    after = {"variant_id": variant.row.id, "currency": currency}
+    if price:
+        after |= {"amount": price.amount, "compare_at": price.compare_at}
+    record(payload, snapshot.id, before=before, after=after)

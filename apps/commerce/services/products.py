@@ -12,7 +12,7 @@ from django.db import IntegrityError
 
 from apps.commerce import errors, events, models, snapshots
 from apps.commerce.services import bulk, handles, inputs, locations, parts, variants
-from apps.commerce.services.recording import named, record, writing
+from apps.commerce.services.recording import is_before_wanted, named, record, writing
 from apps.kernel.errors import DomainError, FieldProblem
 from apps.outbox.append import unit_of_work
 
@@ -97,16 +97,19 @@ def delete_product(*, product_id: uuid.UUID) -> None:
     Raises ProductNotFound, CannotDeletePublished.
     """
     with writing():
-        product = snapshots.get(product_id, lock=True).product
+        snapshot = snapshots.get(product_id, lock=True)
+        product = snapshot.product
         if product.status == models.Product.Status.PUBLISHED:
             raise errors.CannotDeletePublished("The product is published; unpublish or archive it first.")
+        before = snapshots.product_fields(snapshot) | {"status": product.status, "variants": len(snapshot.variants)}
         product.delete()
-        record(events.ProductDeleted(), product_id)
+        record(events.ProductDeleted(), product_id, before=before)
 
 
 def apply_product_changes(snapshot: snapshots.Snapshot, changes: inputs.ProductChanges) -> bool:
     """Write what differs on the locked product and record it; returns whether anything did."""
     product, given = snapshot.product, changes.model_fields_set
+    before = snapshots.product_fields(snapshot) if is_before_wanted() else None
     plain = [name for name in _PLAIN_FIELDS if name in given and getattr(changes, name) != getattr(product, name)]
     for name in plain:
         setattr(product, name, getattr(changes, name))
@@ -127,7 +130,7 @@ def apply_product_changes(snapshot: snapshots.Snapshot, changes: inputs.ProductC
     if not differs:
         return False
     product.save(update_fields=[*plain, "updated_at"])
-    record(events.ProductUpdated(**snapshots.product_fields(snapshot)), snapshot.id)
+    record(events.ProductUpdated(**snapshots.product_fields(snapshot)), snapshot.id, before=before)
     for variant in moved:
         variants.record_change(snapshot, variant)
     return True
@@ -138,10 +141,12 @@ def apply_status(snapshot: snapshots.Snapshot, status: str, now: datetime) -> bo
     product = snapshot.product
     if product.status == status:
         return False
+    before = {"status": product.status, "published_at": product.published_at}
     product.status = models.Product.Status(status)
     product.published_at = now if status == "published" else None
     product.save(update_fields=["status", "published_at", "updated_at"])
-    record(_status_event(status, now), snapshot.id)
+    after = {"status": product.status, "published_at": product.published_at}
+    record(_status_event(status, now), snapshot.id, before=before, after=after)
     return True
 
 

@@ -1,19 +1,23 @@
-"""One transaction for rows and events, with the races the database decides turned into the errors they are."""
+"""One transaction for rows, events and audit entries, with the races the database decides turned into errors."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import IntegrityError
 
+from apps.audit import recording as audit
 from apps.commerce import errors, events
 from apps.events import registry
 from apps.kernel.errors import DomainError
 from apps.outbox.append import append, unit_of_work
 from apps.tenants import scope
 
+# What customers and the clock do to stock; the ledger has it. The audit log is about those who manage.
+_NOBODYS_ACTS = (events.InventoryLow, events.InventoryReserved, events.InventoryReleased)
 _AGAIN = "A moment ago somebody else made a change that forbids this one; read the object again and repeat it."
 _NAMED: dict[str, type[DomainError]] = {
     "commerce_product_external_id_once": errors.DuplicateExternalId,
@@ -54,11 +58,36 @@ def writing(*, savepoint: bool = False) -> Iterator[None]:
         raise known from error
 
 
-def record(payload: registry.Payload, product_id: uuid.UUID) -> None:
-    """Append to the product's stream."""
-    append(payload, tenant_id=scope.current_id(), aggregate_type=events.PRODUCT, aggregate_id=product_id)
+def record(
+    payload: registry.Payload,
+    product_id: uuid.UUID,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Append to the product's stream, and tell the audit log; `after` is the payload where it is not given."""
+    record_on(events.PRODUCT, product_id, payload, before=before, after=after)
 
 
-def record_on(aggregate_type: str, aggregate_id: uuid.UUID, payload: registry.Payload) -> None:
-    """Append to another stream of commerce."""
-    append(payload, tenant_id=scope.current_id(), aggregate_type=aggregate_type, aggregate_id=aggregate_id)
+def record_on(
+    aggregate_type: str,
+    aggregate_id: uuid.UUID,
+    payload: registry.Payload,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """The same for another stream of commerce."""
+    stream: dict[str, Any] = {
+        "tenant_id": scope.current_id(),
+        "aggregate_type": aggregate_type,
+        "aggregate_id": aggregate_id,
+    }
+    append(payload, **stream)
+    if not isinstance(payload, _NOBODYS_ACTS):
+        audit.record_event(payload, before=before, after=after, **stream)
+
+
+def is_before_wanted() -> bool:
+    """Whether the audit log will ask for what was there before a change."""
+    return not audit.is_counted_only(scope.current_id())

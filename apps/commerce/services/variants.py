@@ -9,7 +9,7 @@ from typing import Any
 
 from apps.commerce import errors, events, models, snapshots
 from apps.commerce.services import bulk, inputs, inventory, locations, pricing
-from apps.commerce.services.recording import record, writing
+from apps.commerce.services.recording import is_before_wanted, record, writing
 from apps.kernel.errors import FieldProblem, ValidationFailed
 
 _PLAIN_FIELDS = (
@@ -144,6 +144,7 @@ def apply_variant_changes(
 ) -> bool:
     """Write what differs on the locked product and record it; returns whether anything did."""
     row, given = variant.row, changes.model_fields_set
+    before = snapshots.variant_fields(variant) if is_before_wanted() else None
     different: dict[str, Any] = {
         name: getattr(changes, name)
         for name in _PLAIN_FIELDS
@@ -171,7 +172,7 @@ def apply_variant_changes(
     if {"inventory_policy", "manage_inventory"} & different.keys():
         allowed = inventory.allows_backorder(row)
         models.InventoryLevel.objects.filter(variant=row).update(allow_backorder=allowed)
-    record_change(snapshot, variant)
+    record_change(snapshot, variant, before=before)
     return True
 
 
@@ -181,14 +182,19 @@ def apply_removal(snapshot: snapshots.Snapshot, variant: snapshots.Variant) -> N
         raise errors.LastVariant(
             f"{variant.row} is the only variant of its product; add another one first, or delete the product."
         )
-    variant_id = variant.row.id
+    variant_id, before = variant.row.id, snapshots.whole_variant(variant)
     variant.row.delete()
     snapshot.variants.remove(variant)
-    record(events.VariantDeleted(variant_id=variant_id), snapshot.id)
+    record(events.VariantDeleted(variant_id=variant_id), snapshot.id, before=before)
 
 
-def record_change(snapshot: snapshots.Snapshot, variant: snapshots.Variant) -> None:
-    record(events.VariantUpdated(**snapshots.variant_fields(variant)), snapshot.id)
+def record_change(
+    snapshot: snapshots.Snapshot, variant: snapshots.Variant, *, before: dict[str, Any] | None = None
+) -> None:
+    """`before` is for the audit log, which names the variant by its id beside the fields that differ."""
+    payload = events.VariantUpdated(**snapshots.variant_fields(variant))
+    others = {name: value for name, value in before.items() if name != "id"} if before else None
+    record(payload, snapshot.id, before=others)
 
 
 def find_values(snapshot: snapshots.Snapshot, names: Sequence[str], *, pointer: str) -> list[uuid.UUID]:

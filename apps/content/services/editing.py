@@ -56,6 +56,7 @@ def _change_fields(node: models.Node, changes: NodeChanges) -> bool:
     different = {name: value for name, value in wanted.items() if getattr(node, name) != value}
     if not different and category_ids == before:
         return False
+    fields_before = dict(records.node_fields(node, before))
     for name, value in different.items():
         setattr(node, name, value)
     if category_ids != before:
@@ -64,7 +65,7 @@ def _change_fields(node: models.Node, changes: NodeChanges) -> bool:
             models.NodeCategory(node=node, category_id=category_id, position=position)
             for position, category_id in enumerate(category_ids)
         )
-    records.of_node(node.id, records.node_fields(node, category_ids))
+    records.of_node(node.id, records.node_fields(node, category_ids), before=fields_before)
     return True
 
 
@@ -77,7 +78,7 @@ def _change_tags(node: models.Node, tag_ids: list[uuid.UUID] | None) -> bool:
     models.NodeTag.objects.filter(node=node, tag_id__in=detached).delete()
     models.NodeTag.objects.bulk_create(models.NodeTag(node=node, tag_id=tag_id) for tag_id in attached)
     for tag_id in detached:
-        records.of_node(node.id, events.TagDetached(tag_id=tag_id))
+        records.of_node(node.id, events.TagDetached(tag_id=tag_id), before={"tag_id": tag_id}, after={})
     for tag_id in attached:
         records.of_node(node.id, events.TagAttached(tag_id=tag_id))
     return bool(attached or detached)
@@ -119,14 +120,14 @@ def _change_translation(
     different = {name: value for name, value in wanted.items() if getattr(row, name) != value}
     if not different:
         return False
-    old_slug = row.slug
+    old_slug, before = row.slug, {"title": row.title, "slug": row.slug, "excerpt": row.excerpt}
     for name, value in different.items():
         setattr(row, name, value)
     if "slug" in different:
         space = SlugSpace(models.NodeTranslation, kind=node.kind, locale=row.locale)
         row.slug = space.claim(given=change.slug, title=row.title, prefix="node", owner=node.id, when_taken=when_taken)
     row.save()
-    records.of_node(node.id, records.translation(row))
+    records.of_node(node.id, records.translation(row), before=before)
     if row.slug != old_slug:
         redirects.give_up(kind=node.kind, locale=row.locale, slugs=[row.slug])
         redirects.add(node=node, locale=row.locale, slug=old_slug)
@@ -146,7 +147,7 @@ def _change_bodies(node: models.Node, changes: list[BodyInput]) -> bool:
         row.format, row.body = change.format.value, bodies.stored(change)
         if row._state.adding or before != (row.format, row.body):
             row.save()
-            records.of_node(node.id, records.body(row))
+            records.of_node(node.id, records.body(row), before=dict(zip(("format", "body"), before, strict=True)))
             is_different = True
     return is_different
 
@@ -169,9 +170,10 @@ def remove_translation(*, node_id: uuid.UUID, locale: str) -> models.Node:
             raise LastTranslation(
                 f'"{locale}" is the only translation of the node {node}; add another one first, or delete the node.'
             )
+        before = dict(records.translation(rows.get(locale=locale)))
         rows.filter(locale=locale).delete()
         models.Body.objects.filter(node=node, locale=locale).delete()
-        records.of_node(node.id, events.TranslationRemoved(locale=locale))
+        records.of_node(node.id, events.TranslationRemoved(locale=locale), before=before, after={})
         redirects.remove_of_translation(node=node, locale=locale)
         node.save()
     return node
@@ -187,9 +189,11 @@ def publish_node(*, node_id: uuid.UUID, now: datetime, published_at: datetime | 
         at = published_at or node.published_at or now
         if node.status == models.Status.PUBLISHED and node.published_at == at:
             return node
+        before = {"status": node.status, "published_at": node.published_at}
         node.status, node.published_at = models.Status.PUBLISHED, at
         node.save()
-        records.of_node(node.id, events.NodePublished(published_at=at))
+        after = {"status": node.status, "published_at": at}
+        records.of_node(node.id, events.NodePublished(published_at=at), before=before, after=after)
     return node
 
 
@@ -209,7 +213,8 @@ def _set_status(
     with unit_of_work():
         node = locked_node(node_id)
         if node.status != status:
+            before = {"status": node.status}
             node.status = status
             node.save()
-            records.of_node(node.id, payload)
+            records.of_node(node.id, payload, before=before, after={"status": status})
     return node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,7 +64,7 @@ def move_node(
         places: list[tuple[uuid.UUID, uuid.UUID | None, int, int]] = [
             (id, wanted_parent, at, depth) for id, at in positions.items()
         ]
-        _write([*places, *(_branch(node, depth - node.depth) if depth != node.depth else [])])
+        _write([*places, *(_branch(node, depth - node.depth) if depth != node.depth else [])], moved=node)
         node.parent_id, node.position, node.depth = wanted_parent, positions[node.id], depth
     return node
 
@@ -83,6 +83,9 @@ def reorder_children(*, parent_id: uuid.UUID | None, ids_in_order: Sequence[uuid
         in_order = [children[id] for id in ids_in_order]
         changed = [(position, node) for position, node in enumerate(in_order) if node.position != position]
         _write([(node.id, node.parent_id, position, node.depth) for position, node in changed])
+        if changed:
+            before = sorted(children.values(), key=lambda node: (node.position, node.id))
+            records.of_children(parent_id, before=[node.id for node in before], after=list(ids_in_order))
         for position, node in changed:
             node.position = position
     return in_order
@@ -95,8 +98,13 @@ def delete_node(*, node_id: uuid.UUID) -> None:
         node = locked_node(node_id)
         doomed = [node.id, *trees.descendants(models.Node, node.id)]
         rows = models.Node.objects.filter(id__in=doomed)
-        for id in rows.order_by("-depth", "position", "id").values_list("id", flat=True):
-            records.of_node(id, events.NodeDeleted())
+        titles: dict[uuid.UUID, dict[str, str]] = defaultdict(dict)
+        translations = models.NodeTranslation.objects.filter(node_id__in=doomed)
+        for id, locale, title in translations.values_list("node_id", "locale", "title"):
+            titles[id][locale] = title
+        for id, kind, status in rows.order_by("-depth", "position", "id").values_list("id", "kind", "status"):
+            before = {"kind": kind, "status": status, "titles": titles[id]}
+            records.of_node(id, events.NodeDeleted(), before=before)
         # Not the collecting delete(): the database removes what belongs to the nodes.
         rows._raw_delete(rows.db)
 
@@ -125,10 +133,16 @@ def _branch(node: models.Node, deeper: int) -> list[tuple[uuid.UUID, uuid.UUID |
     return [(id, parent_id, position, depth + deeper) for id, parent_id, position, depth in rows]
 
 
-def _write(places: list[tuple[uuid.UUID, uuid.UUID | None, int, int]]) -> None:
+def _write(places: list[tuple[uuid.UUID, uuid.UUID | None, int, int]], *, moved: models.Node | None = None) -> None:
+    """`moved` is the one that somebody moved, as it stood before; the others make room or come along."""
     trees.update_places(models.Node, places)
     for id, parent_id, position, depth in places:
-        records.of_node(id, events.NodeMoved(parent_id=parent_id, position=position, depth=depth))
+        payload = events.NodeMoved(parent_id=parent_id, position=position, depth=depth)
+        if moved is not None and id == moved.id:
+            before = {"parent_id": moved.parent_id, "position": moved.position, "depth": moved.depth}
+            records.of_node(id, payload, before=before)
+        else:
+            records.of_node(id, payload, follows=True)
 
 
 def _check_exactly(children: dict[uuid.UUID, Any], ids_in_order: Sequence[uuid.UUID]) -> None:

@@ -11,7 +11,7 @@ from apps.content.services import records
 def add(*, node: models.Node, locale: str, slug: str) -> None:
     """Lead an old slug of the node to it."""
     models.Redirect.objects.create(node=node, kind=node.kind, locale=locale, slug=slug)
-    records.of_node(node.id, events.RedirectAdded(locale=locale, slug=slug))
+    records.of_node(node.id, events.RedirectAdded(locale=locale, slug=slug), follows=True)
 
 
 def give_up(*, kind: str, locale: str, slugs: Iterable[str]) -> None:
@@ -30,4 +30,4 @@ def _remove(rows: list[models.Redirect]) -> None:
         return
     models.Redirect.objects.filter(id__in=[row.id for row in rows]).delete()
     for row in rows:
-        records.of_node(row.node_id, events.RedirectRemoved(locale=row.locale, slug=row.slug))
+        records.of_node(row.node_id, events.RedirectRemoved(locale=row.locale, slug=row.slug), follows=True)

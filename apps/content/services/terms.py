@@ -56,6 +56,7 @@ def update_category(
     with unit_of_work(), named_integrity_errors():
         lock_content()
         category = _locked_category(category_id)
+        before = _state(category)
         rows = {row.locale: row for row in models.CategoryTranslation.objects.filter(category=category)}
         is_different = False
         for change in changes.translations or []:
@@ -63,11 +64,11 @@ def update_category(
             is_different |= _change(row, change, when_taken)
         parent_id = changes.parent_id if "parent_id" in changes.model_fields_set else category.parent_id
         is_placed = parent_id == category.parent_id and changes.position is None
-        if not is_placed and _place(category, parent_id, changes.position):
+        if not is_placed and _place(category, parent_id, changes.position, before):
             return category  # its event carries the translations too
         if is_different:
             category.save()
-            records.of_category(category.id, events.CategoryUpdated(**_state(category)))
+            records.of_category(category.id, events.CategoryUpdated(**_state(category)), before=before)
     return category
 
 
@@ -76,6 +77,7 @@ def delete_category(*, category_id: uuid.UUID) -> None:
     with unit_of_work():
         lock_content()
         category = _locked_category(category_id)
+        before = _state(category)
         _take_out_nodes(category)
         children = list(models.Category.objects.filter(parent=category).order_by("position", "id"))
         position = trees.last_position(models.Category.objects.filter(**_place_of(category, category.parent_id)))
@@ -86,7 +88,7 @@ def delete_category(*, category_id: uuid.UUID) -> None:
         trees.update_places(models.Category, up.values())
         _record_updates(list(up))
         category.delete()
-        records.of_category(category_id, events.CategoryDeleted())
+        records.of_category(category_id, events.CategoryDeleted(), before=before)
 
 
 def create_tag(*, new: NewTag, when_taken: WhenTaken = WhenTaken.REFUSE) -> models.Tag:
@@ -110,6 +112,7 @@ def update_tag(*, tag_id: uuid.UUID, changes: TagChanges, when_taken: WhenTaken 
     with unit_of_work(), named_integrity_errors():
         lock_content()
         tag = _locked_tag(tag_id)
+        before = {"translations": _translations(tag.translations)}
         rows = {row.locale: row for row in models.TagTranslation.objects.filter(tag=tag)}
         is_different = False
         for change in changes.translations:
@@ -117,7 +120,8 @@ def update_tag(*, tag_id: uuid.UUID, changes: TagChanges, when_taken: WhenTaken 
             is_different |= _change(row, change, when_taken)
         if is_different:
             tag.save()
-            records.of_tag(tag.id, events.TagUpdated(translations=_translations(tag.translations)))
+            payload = events.TagUpdated(translations=_translations(tag.translations))
+            records.of_tag(tag.id, payload, before=before)
     return tag
 
 
@@ -126,12 +130,13 @@ def delete_tag(*, tag_id: uuid.UUID) -> None:
     with unit_of_work():
         lock_content()
         tag = _locked_tag(tag_id)
+        before = {"translations": _translations(tag.translations)}
         links = models.NodeTag.objects.filter(tag=tag)
         for node_id in links.order_by("node_id").values_list("node_id", flat=True):
-            records.of_node(node_id, events.TagDetached(tag_id=tag.id))
+            records.of_node(node_id, events.TagDetached(tag_id=tag.id), follows=True)
         links.delete()
         tag.delete()
-        records.of_tag(tag_id, events.TagDeleted())
+        records.of_tag(tag_id, events.TagDeleted(), before=before)
 
 
 def _locked_category(category_id: uuid.UUID) -> models.Category:
@@ -239,7 +244,12 @@ def _checked_depth(category: models.Category, parent_id: uuid.UUID | None) -> in
     return parent.depth + 1
 
 
-def _place(category: models.Category, parent_id: uuid.UUID | None, position: int | None) -> bool:
+def _place(
+    category: models.Category,
+    parent_id: uuid.UUID | None,
+    position: int | None,
+    before: dict[str, Any] | None = None,
+) -> bool:
     """Put the category there, with an event for each category whose place changes; whether it had to move."""
     depth = _checked_depth(category, parent_id)
     order = list(
@@ -260,13 +270,18 @@ def _place(category: models.Category, parent_id: uuid.UUID | None, position: int
         places += [(row.id, row.parent_id, row.position, row.depth + depth - category.depth) for row in below]
     trees.update_places(models.Category, places)
     category.parent_id, category.position, category.depth = parent_id, positions[category.id], depth
-    _record_updates([id for id, *_ in places])
+    _record_updates([id for id, *_ in places], moved=category.id, before=before)
     return True
 
 
-def _record_updates(category_ids: Sequence[uuid.UUID]) -> None:
+def _record_updates(
+    category_ids: Sequence[uuid.UUID], *, moved: uuid.UUID | None = None, before: dict[str, Any] | None = None
+) -> None:
+    """Of these only the one that was `moved` is told to the audit log, and that where it is no new one."""
     for category in models.Category.objects.filter(id__in=category_ids).order_by("id").prefetch_related("translations"):
-        records.of_category(category.id, events.CategoryUpdated(**_state(category)))
+        is_moved = category.id == moved and before is not None
+        payload = events.CategoryUpdated(**_state(category))
+        records.of_category(category.id, payload, before=before if is_moved else None, follows=not is_moved)
 
 
 def _take_out_nodes(category: models.Category) -> None:
@@ -276,7 +291,8 @@ def _take_out_nodes(category: models.Category) -> None:
     nodes = models.Node.objects.filter(id__in=node_ids).order_by("id").prefetch_related("category_links")
     for node in nodes:
         in_order = sorted(node.category_links.all(), key=lambda link: link.position)
-        records.of_node(node.id, records.node_fields(node, [link.category_id for link in in_order]))
+        fields = records.node_fields(node, [link.category_id for link in in_order])
+        records.of_node(node.id, fields, follows=True)
 
 
 def _named(category: models.Category) -> str:

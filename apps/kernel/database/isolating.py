@@ -7,13 +7,16 @@ tell of. A table that somebody forgets is covered all the same, and the catalogu
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from psycopg import sql
 
 from apps.kernel.database import roles
 
+# What may be done to rows. Partitions are written through their parent only.
+ALL = "SELECT, INSERT, UPDATE, DELETE"
+READ = "SELECT"
 GENERATION = "__g[0-9]+$"
 TABLES = """
 SELECT c.oid::regclass::text, c.relname, c.relispartition, EXISTS (
@@ -25,31 +28,22 @@ ORDER BY c.relname
 UNFINISHED = f"(c.relname ~ '{GENERATION}' AND NOT c.relhasindex)"
 
 
-def ensure(
-    cursor: Any, *, app: str, columns: Mapping[str, str], append_only: Collection[str], read_only: Collection[str]
-) -> None:
+def ensure(cursor: Any, *, app: str, columns: Mapping[str, str], rights: Mapping[str, str]) -> None:
     """Bring policies, owners and grants up to date; what is right is left alone. Idempotent.
 
     `app` is the application's role. `columns` names the column of tables whose tenant is not in `tenant_id`, such as
-    that of tenants; of `append_only` and `read_only` tables the application may not change, or not write, rows.
+    that of tenants; `rights` those of tables in which the application may not do everything to rows.
     """
     cursor.execute(sql.SQL("GRANT USAGE, CREATE ON SCHEMA public TO {}").format(sql.Identifier(roles.OWNER)))
     cursor.execute(TABLES.format(unfinished=UNFINISHED))
     for name, relation, is_partition, has_tenant in cursor.fetchall():
         if relation in columns or has_tenant:
             cursor.execute("SELECT rustok_isolate(%s::regclass, %s)", [name, columns.get(relation, "tenant_id")])
-        _grant(cursor, relation, app, _rights(relation, is_partition, append_only, read_only))
+        _grant(cursor, relation, app, READ if is_partition else rights.get(relation, ALL))
         if re.search(GENERATION, relation):
             _grant(cursor, relation, roles.SEARCHER, "SELECT")
     _grant_the_rest(cursor, app)
     roles.own(cursor)
-
-
-def _rights(relation: str, is_partition: bool, append_only: Collection[str], read_only: Collection[str]) -> str:
-    """Partitions are written through their parent only."""
-    if is_partition or relation in read_only:
-        return "SELECT"
-    return "SELECT, INSERT" if relation in append_only else "SELECT, INSERT, UPDATE, DELETE"
 
 
 def _grant(cursor: Any, relation: str, role: str, rights: str) -> None:

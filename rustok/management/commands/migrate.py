@@ -9,12 +9,17 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import connections, transaction
 
+from apps import audit
 from apps.kernel.database import isolating
 
 # Whose rows they are stands in another column than tenant_id.
 TENANT_COLUMNS = {"tenants_tenant": "id"}
-READ_ONLY = frozenset({"django_migrations"})
-APPEND_ONLY: frozenset[str] = frozenset()
+RIGHTS = (
+    {"django_migrations": isolating.READ}
+    | dict.fromkeys(audit.APPEND_ONLY_TABLES, "SELECT, INSERT")
+    | dict.fromkeys(audit.ERASABLE_TABLES, "SELECT, INSERT, DELETE")
+    | dict.fromkeys(audit.STATE_TABLES, "SELECT, INSERT, UPDATE")
+)
 
 
 class Command(migrate.Command):
@@ -28,9 +33,7 @@ class Command(migrate.Command):
                 answer: str | None = super().handle(*args, **options)
                 if not (options["plan"] or options["check_unapplied"]):
                     with transaction.atomic(using=options["database"]), connection.cursor() as cursor:
-                        isolating.ensure(
-                            cursor, app=app, columns=TENANT_COLUMNS, append_only=APPEND_ONLY, read_only=READ_ONLY
-                        )
+                        isolating.ensure(cursor, app=app, columns=TENANT_COLUMNS, rights=RIGHTS)
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         return answer

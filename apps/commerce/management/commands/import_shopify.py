@@ -3,12 +3,15 @@ from __future__ import annotations
 import resource
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from apps.audit import recording as audit
 from apps.commerce import services
 from apps.commerce.shopify.importing import Import
 from apps.commerce.shopify.mapping import Target
@@ -60,7 +63,7 @@ class Command(BaseCommand):
                 is_dry_run=options["dry_run"],
                 quiet=options["quiet"],
             )
-            with interruptible(run.so_far):
+            with interruptible(run.so_far), _told(run):
                 note = run.run()
         products = run.tally.as_dict()["products"]
         if not products["created"] + products["updated"] + products["unchanged"]:
@@ -95,6 +98,20 @@ class Command(BaseCommand):
         if note:
             self.stdout.write(note)
         self.stdout.write(f"{run.rate:,.0f} rows/s, peak memory {kibibytes / 1024:,.0f} MiB.")
+
+
+@contextmanager
+def _told(run: Import) -> Iterator[None]:
+    """The audit log has one account of the run, and not one for each product; nothing of a dry one."""
+    if run.is_dry_run:
+        yield
+        return
+    tenant_id = scope.current_id()
+    with audit.run(action="commerce.import", tenant_id=tenant_id, object_type="file", object_id=run.path.name) as told:
+        try:
+            yield
+        finally:
+            told.result |= run.tally.as_dict()
 
 
 def _examples(report: Report) -> str:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
+from apps.audit import recording as audit
 from apps.content.wordpress import importing, reading
 from apps.kernel import context, imports
 from apps.kernel.commands import interruptible, readable_errors
@@ -81,7 +82,7 @@ class Command(BaseCommand):
                         importer.run()
                         transaction.set_rollback(True)
                 else:
-                    importer.run()
+                    _run(importer)
         if not options["quiet"]:
             self._summarise(importer, locale, progress, report, is_dry_run=options["dry_run"])
         if importer.failed:
@@ -114,6 +115,18 @@ class Command(BaseCommand):
             self.stdout.write(f"  notes: {report.count:,}, in {_where(report)}. The first of them:")
             for problem in report.examples:
                 self.stdout.write(f"    row {problem.row}, {problem.column}, {problem.value}: {problem.problem}")
+
+
+def _run(importer: importing.Importer) -> None:
+    """The audit log has one account of the run, and not one for each object."""
+    tenant_id = scope.current_id()
+    with audit.run(
+        action="content.import", tenant_id=tenant_id, object_type="file", object_id=importer.path.name
+    ) as told:
+        try:
+            importer.run()
+        finally:
+            told.result |= importer.tally.as_dict()
 
 
 def _so_far(importer: importing.Importer, *, is_dry_run: bool) -> str:

@@ -1,0 +1,148 @@
+"""The audit log of the tenant: `/api/v1/admin/audit`. Reading it is written down in it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.http import StreamingHttpResponse
+from django.urls import path
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.audit import exporting, models, queries, recording
+from apps.kernel import api, errors, ids, isolation, pagination, validation
+
+PREFIX = "audit"
+_FILTERS = [
+    OpenApiParameter("actor", str, description="`user:<uuid>`, `command:<name>`, `system` and the like."),
+    OpenApiParameter("action", str, description="Whole, or a beginning that ends with a dot, such as `commerce.`."),
+    OpenApiParameter("object_type", str),
+    OpenApiParameter("object_id", str, description="The UUID, or the id as the other endpoints show it."),
+    OpenApiParameter("correlation_id", OpenApiTypes.UUID),
+    OpenApiParameter("since", OpenApiTypes.DATETIME, description="This moment or later."),
+    OpenApiParameter("until", OpenApiTypes.DATETIME, description="Before this moment."),
+]
+_PAGES = [OpenApiParameter(name, str) for name in ("limit", "cursor", "count")]
+
+
+class FilterInput(validation.Input):
+    """The parameters that narrow; what is absent does not."""
+
+    actor: validation.ShortText = ""
+    action: validation.ShortText = ""
+    object_type: validation.ShortText = ""
+    object_id: validation.ShortText = ""
+    correlation_id: uuid.UUID | None = None
+    since: validation.Moment | None = None
+    until: validation.Moment | None = None
+
+
+def read_filter(request: Request) -> queries.Filter:
+    """Raises ValidationFailed naming every wrong parameter."""
+    given = {name: request.GET[name] for name in FilterInput.model_fields if request.GET.get(name)}
+    found = validation.parse(FilterInput, given)
+    return queries.Filter(**found.__dict__ | {"object_id": _plain_id(found.object_id)})
+
+
+class AuditView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(
+        parameters=[*_FILTERS, *_PAGES], responses=OpenApiTypes.OBJECT, tags=["audit"], operation_id="audit_list"
+    )
+    def get(self, request: Request) -> Response:
+        """Entries, the newest first."""
+        wanted = read_filter(request)
+        with transaction.atomic():
+            page = pagination.paginate(queries.entries(wanted), order=("-occurred_at", "-id"), request=request)
+            personal = queries.personal_of(page.rows)
+            record_reading("audit.log.read", {**exporting.told(wanted), "entries": len(page.rows)})
+        return api.list_response(request, page, [exporting.shown(row, personal.get(row.id)) for row in page.rows])
+
+
+class EntryView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["audit"], operation_id="audit_get")
+    def get(self, request: Request, entry_id: str) -> Response:
+        """One entry with what changed, before and after."""
+        with transaction.atomic():
+            row = models.Entry.objects.filter(id=ids.decode(PREFIX, entry_id)).first()
+            if row is None:
+                raise errors.NotFound(f'There is no entry "{entry_id}".')
+            record_reading("audit.log.read", {"entry": row.id})
+        return Response(exporting.shown(row, queries.personal_of([row]).get(row.id)))
+
+
+class ExportView(APIView):
+    """A subclass for each format, so that each has its address and description."""
+
+    required_permission = "tenants.manage_settings"
+    format: exporting.Format
+
+    def respond(self, request: Request) -> StreamingHttpResponse:
+        wanted = read_filter(request)
+        with transaction.atomic():
+            record_reading("audit.log.exported", {**exporting.told(wanted), "format": self.format.name})
+        # The answer is written after the request's scope has ended; it keeps to the tenant by itself.
+        lines = exporting.stream(wanted, self.format, tenant_id=uuid.UUID(isolation.shown()))
+        disposition = f'attachment; filename="audit.{self.format.name}"'
+        return StreamingHttpResponse(
+            lines, content_type=self.format.content_type, headers={"Content-Disposition": disposition}
+        )
+
+
+class NdjsonView(ExportView):
+    format = exporting.NDJSON
+
+    @extend_schema(
+        parameters=_FILTERS,
+        responses={(200, "application/x-ndjson"): OpenApiTypes.STR},
+        tags=["audit"],
+        operation_id="audit_export_ndjson",
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """All entries that pass the filter, the oldest first, one JSON object a line."""
+        return self.respond(request)
+
+
+class CsvView(ExportView):
+    format = exporting.CSV
+
+    @extend_schema(
+        parameters=_FILTERS,
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+        tags=["audit"],
+        operation_id="audit_export_csv",
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """All entries that pass the filter, the oldest first, for spreadsheets: no cell is taken for a formula."""
+        return self.respond(request)
+
+
+def record_reading(action: str, what: dict[str, Any]) -> None:
+    """Write down that the log of whoever is shown was read."""
+    tenant_id = uuid.UUID(isolation.shown()) if isolation.shown() not in {"", isolation.ALL} else None
+    recording.record(action=action, tenant_id=tenant_id, object_type="audit", after=what)
+
+
+def _plain_id(text: str) -> str:
+    """The UUID behind an id with a prefix; any other text as it is."""
+    prefix, separator, _ = text.rpartition("_")
+    try:
+        return str(ids.decode(prefix, text)) if separator else text
+    except ids.InvalidId:
+        return text
+
+
+urlpatterns = [
+    path("audit", AuditView.as_view()),
+    path("audit/export.ndjson", NdjsonView.as_view()),
+    path("audit/export.csv", CsvView.as_view()),
+    path("audit/<str:entry_id>", EntryView.as_view()),
+]
