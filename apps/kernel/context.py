@@ -13,11 +13,15 @@ from apps.kernel import ids
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`actor` is `user:<uuid>`, `command:<name>` or `system`; `causation_id` is the event that led here."""
+    """`actor` is `user:<uuid>`, `command:<name>` or `system`; `causation_id` is the event that led here.
+
+    `break_glass_id` names the emergency access the actor works under, if any.
+    """
 
     correlation_id: uuid.UUID | None = None
     actor: str = "system"
     causation_id: uuid.UUID | None = None
+    break_glass_id: uuid.UUID | None = None
 
 
 _context: ContextVar[Context] = ContextVar("rustok_context", default=Context())  # noqa: B039 - Context is frozen
@@ -49,3 +53,8 @@ def use(
 def set_actor(actor: str) -> None:
     """Name who acts in the context already in use, once authentication knows it."""
     _context.set(replace(current(), actor=actor))
+
+
+def set_break_glass(break_glass_id: uuid.UUID) -> None:
+    """Name the emergency access the actor works under, once the check of a permission knows it."""
+    _context.set(replace(current(), break_glass_id=break_glass_id))
