@@ -29,7 +29,7 @@ class Caller:
         token = f"rtk_of_{self.user.pk}"
         models.AccessToken.objects.get_or_create(
             digest=services.digest(token),
-            defaults={"user": self.user, "expires_at": timezone.now() + timedelta(hours=1)},
+            defaults={"user": self.user, "expires_at": timezone.now() + timedelta(days=1)},
         )
         self.headers = {"X-Tenant": self.tenant.slug, "Authorization": f"Bearer {token}"}
 
