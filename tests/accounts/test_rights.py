@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from apps.accounts import authentication, models
 from apps.accounts.access import catalogue, engine, members, rights, roles
 from apps.content import services as content
+from apps.kernel import ids
 from apps.tenants import models as tenants
 from apps.tenants import scope
 from tests import factories
@@ -166,6 +167,22 @@ def test_what_was_rolled_back_is_never_kept(tenant: tenants.Tenant, at_work: sco
     assert seen_inside.roles == ("owner",)
     members.put_member(user=factories.make_user(), roles=["editor"], by=None)  # draws the version that was rolled back
     assert engine.rights_of(member, tenant.id, now=timezone.now()).roles == ("editor",)
+
+
+def test_who_brings_roles_along_has_them_in_one_tenant_and_costs_no_query(tenant: tenants.Tenant) -> None:
+    class Shopper:
+        pk = ids.new_id()
+        tenant_id = tenant.id
+        access_roles = ("customer",)
+
+    with CaptureQueriesContext(connection) as queries:
+        here = engine.rights_of(Shopper(), tenant.id, now=timezone.now())
+        elsewhere = engine.rights_of(Shopper(), ids.new_id(), now=timezone.now())
+
+    assert len(queries) == 0
+    assert here.allows("comments:create")
+    assert not here.allows("comments:import")
+    assert elsewhere == rights.NOTHING
 
 
 class ScopedToken(str):

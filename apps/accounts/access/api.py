@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts import models
-from apps.accounts.access import break_glass, engine, granting, matrix, members, rights, roles
+from apps.accounts.access import break_glass, engine, granting, limiting, matrix, members, rights, roles
 from apps.accounts.permissions import InTenant
 from apps.kernel import api, ids, pagination, validation
 from apps.tenants import scope
@@ -34,9 +34,10 @@ class MemberRoles(validation.Input):
 
 
 def granter(request: Request) -> granting.Granter:
-    """Who makes a change of rights, for the services."""
+    """Who makes a change of rights, for the services. Raises NotPermitted."""
     user = request.user
-    assert isinstance(user, models.User), "only users hold permissions on roles and members"  # noqa: S101 - for types
+    if not isinstance(user, models.User):
+        raise limiting.NotPermitted("Only accounts of people change who may do what.")
     return granting.Granter(user, getattr(request.auth, "scopes", None), timezone.now())
 
 

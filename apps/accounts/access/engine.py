@@ -46,7 +46,8 @@ type _Held = tuple[tuple[str, ...], dict[str, tuple[rights.Constraint, ...]]]
 
 
 class Principal(Protocol):
-    """Who asks. One that is no user names its system roles itself, as `access_roles`."""
+    """Who asks. One that is no user, such as a customer, names the system roles it has in its one tenant:
+    `access_roles` and `tenant_id`."""
 
     @property
     def pk(self) -> Any: ...
@@ -68,7 +69,8 @@ def rights_of(user: Principal, tenant_id: uuid.UUID, *, now: datetime, fresh: bo
     inside a transaction that changes rights itself.
     """
     if (named := getattr(user, "access_roles", None)) is not None:
-        return _rights(user.pk, system_held(named))
+        is_here = getattr(user, "tenant_id", None) == tenant_id
+        return _rights(user.pk, system_held(named)) if is_here else rights.NOTHING
     key = (tenant_id, user.pk)
     kept = None if fresh else _kept.get(key)
     found = _read(tenant_id=tenant_id, user_id=user.pk, known=kept.version if kept else None, now=now)

@@ -6,6 +6,10 @@ ROLES = """
 INSERT INTO accounts_membershiprole (tenant_id, membership_id, system_role)
 SELECT tenant_id, id, role FROM accounts_membership
 """
+BACK = """
+UPDATE accounts_membership m SET role = r.system_role FROM accounts_membershiprole r
+WHERE r.tenant_id = m.tenant_id AND r.membership_id = m.id AND r.system_role IN ('owner', 'editor', 'merchandiser')
+"""
 OLD = ("manage_content", "manage_commerce", "manage_settings")
 ROWS = """
 DELETE FROM {table} WHERE permission_id IN (
@@ -36,7 +40,9 @@ def forwards(apps, schema_editor):
 
 
 def backwards(apps, schema_editor):
+    """A member keeps the one of their roles that the column knew; those of other roles are editors."""
     with schema_editor.connection.cursor() as cursor:
+        cursor.execute(BACK)
         cursor.execute("DELETE FROM accounts_membershiprole")
 
 
