@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from apps.accounts import models
 from apps.accounts.access import matrix
-from apps.kernel import errors
+from apps.kernel import errors, isolation
 
 STOCK = ("inventory:update", "inventory:manage")
 
@@ -28,8 +28,9 @@ def get_user(*, email: str) -> models.User:
 
 
 def emails_of_stock_managers(*, tenant_id: uuid.UUID) -> list[str]:
-    """The addresses of the active members who look after a tenant's stock. Needs the tenant in scope."""
+    """The addresses of the active members who look after a tenant's stock."""
     by_system = Q(roles__system_role__in=matrix.granting(STOCK[0]))
     by_own = Q(roles__role__grants__permission__in=STOCK)
     rows = models.Membership.objects.filter(by_system | by_own, tenant_id=tenant_id, user__is_active=True)
-    return list(rows.order_by("user__email").values_list("user__email", flat=True).distinct())
+    with isolation.to_tenant(tenant_id):
+        return list(rows.order_by("user__email").values_list("user__email", flat=True).distinct())

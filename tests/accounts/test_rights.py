@@ -113,12 +113,21 @@ def other_process(committed_db: None) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def ask(process: subprocess.Popen[str], caller: calling.Caller, path: str) -> int:
+def ask_patiently(process: subprocess.Popen[str], caller: calling.Caller, path: str) -> int:
+    """The status another process answers with; the first time it has yet to load its URLs."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps([f"/api/v1/admin/{path}", caller.headers]) + "\n")
     process.stdin.flush()
     return int(process.stdout.readline())
+
+
+def ask(process: subprocess.Popen[str], caller: calling.Caller, path: str) -> int:
+    """The status another process answers with now, that is within a second."""
+    asked = time.monotonic()
+    status = ask_patiently(process, caller, path)
+    assert time.monotonic() - asked < 1
+    return status
 
 
 def test_a_change_is_in_force_in_another_process_at_once(other_process: subprocess.Popen[str]) -> None:
@@ -127,23 +136,24 @@ def test_a_change_is_in_force_in_another_process_at_once(other_process: subproce
     with factories.at_work(tenant):
         new = roles.NewRole(slug="reader", name="Reader", grants=[roles.GrantInput(permission="products:list")])
         roles.create_role(new=new, by=None)
-    assert ask(other_process, member, "nodes") == 200
-    assert ask(other_process, member, "products") == 403
+    other_process_is_warm = [ask_patiently(other_process, member, path) for path in ("nodes", "products")]
+    assert other_process_is_warm == [200, 403]
 
-    began = time.monotonic()
     with factories.at_work(tenant):
         members.set_roles(user_id=member.user.pk, roles=["reader"], by=None)
     assert ask(other_process, member, "nodes") == 403
     assert ask(other_process, member, "products") == 200
+
     with factories.at_work(tenant):
         roles.update_role(slug="reader", changes=roles.RoleChanges(grants=[]), by=None)
     assert ask(other_process, member, "products") == 403
+
     with factories.at_work(tenant):
         members.set_roles(user_id=member.user.pk, roles=["merchandiser"], by=None)
     assert ask(other_process, member, "products") == 200
+
     models.User.objects.filter(pk=member.user.pk).update(is_active=False)
     assert ask(other_process, member, "products") in {401, 403}
-    assert time.monotonic() - began < 1 + 5 * 0.5  # each of the five was asked right after its commit
 
 
 def test_an_inactive_user_has_no_rights_whatever_let_them_in(tenant: tenants.Tenant, at_work: scope.Scope) -> None:
