@@ -61,6 +61,11 @@ def check_new(*, kind: str, locales: Iterable[str]) -> None:
     limiting.check("nodes:create", facts, what=f"a new {kind} in {', '.join(sorted(facts.locales))}")
 
 
+def parents(node_ids: Iterable[uuid.UUID]) -> QuerySet[models.Node]:
+    """Those of the nodes that the request at work may see, and so may place others below. Raises NotPermitted."""
+    return limiting.visible(models.Node.objects.filter(id__in=list(node_ids)), "nodes:read", COLUMNS)
+
+
 def readable(rows: QuerySet[models.Node], node_id: uuid.UUID) -> tuple[QuerySet[models.Node], bool]:
     """The rows if the request at work may see the node, and whether only texts within its limits are to be shown.
 

@@ -166,6 +166,8 @@ def test_a_customer_reads_what_is_published_and_writes_comments_of_their_own(
     assert bob.call("PATCH", f"nodes/{comment}", {"author_name": "Bob"}).status_code == 404
     assert bob.call("DELETE", f"nodes/{comment}").status_code == 404
     assert ann.call("PATCH", f"nodes/{shown_id(post)}", {"author_name": "Ann"}).status_code == 403
+    below_a_draft = words | {"kind": "comment", "parent_id": shown_id(page)}
+    assert ann.call("POST", "nodes", below_a_draft).json()["errors"][0]["code"] == "unknown_id"
     assert ann.call("POST", "nodes", words | {"kind": "post"}).status_code == 403
 
 

@@ -15,7 +15,7 @@ from apps.accounts.access import catalogue, rights
 TABLE = Path(__file__).with_name("matrix.toml")
 _LINE = re.compile(r"(?P<resource>[a-z_]+): (?P<actions>[a-z, ]+?)(?: \((?P<constraints>[a-z, ]+)\))?")
 
-SUPER_ADMIN, OWNER, CUSTOMER = "super_admin", "owner", "customer"
+SUPER_ADMIN = "super_admin"
 SUPPORT_READER, SUPPORT_WRITER = "support_reader", "support_writer"
 
 
@@ -43,6 +43,11 @@ def system_roles() -> dict[str, SystemRole]:
 def assignable() -> list[str]:
     """The names of the roles a member can be given."""
     return [role.name for role in system_roles().values() if role.is_assignable]
+
+
+def protected() -> set[str]:
+    """The names of the roles of which each tenant keeps an active holder."""
+    return {role.name for role in system_roles().values() if role.is_protected}
 
 
 def granting(permission: str) -> list[str]:

@@ -119,11 +119,10 @@ def _rows(
 
 def _check_owner_stays(membership: models.Membership, before: set[str], after: set[str]) -> None:
     """Safe against others doing the same at once: each holds the tenant's lock."""
-    if matrix.OWNER not in before - after:
-        return
-    owners = models.MembershipRole.objects.filter(system_role=matrix.OWNER, membership__user__is_active=True)
-    if not owners.exclude(membership=membership).exists():
-        raise LastOwner(f"{membership.user} is the last active owner; make somebody else an owner first.")
+    for name in (before - after) & matrix.protected():
+        holders = models.MembershipRole.objects.filter(system_role=name, membership__user__is_active=True)
+        if not holders.exclude(membership=membership).exists():
+            raise LastOwner(f"{membership.user} is the last active {name}; make somebody else {name} first.")
 
 
 def _membership(user_id: uuid.UUID) -> models.Membership:

@@ -87,7 +87,7 @@ def _check_external_ids(batch: Sequence[BatchNode]) -> None:
 def _placed(batch: Sequence[BatchNode], now: datetime) -> list[models.Node]:
     """Unsaved nodes with their parent, position and depth."""
     parent_ids = {new.parent_id for new in batch if new.parent_id is not None}
-    depths = dict(models.Node.objects.filter(id__in=parent_ids).values_list("id", "depth"))
+    depths = dict(permitted.parents(parent_ids).values_list("id", "depth")) if parent_ids else {}
     last = _last_positions(parent_ids, with_roots=any(new.parent_id is None for new in batch))
     nodes = []
     for new in batch:

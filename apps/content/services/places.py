@@ -108,7 +108,7 @@ def _checked_depth(node: models.Node, parent_id: uuid.UUID | None) -> int:
     """The node's depth below this parent. Raises NodeNotFound, TreeCycle, TreeTooDeep."""
     if parent_id is None:
         return 0
-    parent = models.Node.objects.filter(id=parent_id).first()
+    parent = permitted.parents([parent_id]).first()
     if parent is None:
         raise NodeNotFound(f"There is no node {ids.encode('node', parent_id)} to place {_named(node)} below.")
     if parent.id == node.id:

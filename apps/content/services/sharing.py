@@ -55,7 +55,7 @@ def share_node(*, node_id: uuid.UUID, new: NewShare) -> models.NodeUserObjectPer
 def unshare_node(*, node_id: uuid.UUID, user_id: uuid.UUID) -> None:
     """Raises NodeNotFound, ShareNotFound."""
     with unit_of_work():
-        locked_node(node_id)
+        permitted.check("read", locked_node(node_id))
         deleted, _ = models.NodeUserObjectPermission.objects.filter(content_object_id=node_id, user_id=user_id).delete()
         if not deleted:
             raise ShareNotFound(f"The node is not shared with {ids.encode('user', user_id)}.")
