@@ -96,6 +96,10 @@ class Environment(BaseSettings):
         default=False,
         description="Believe `X-Forwarded-Proto` of the proxy in front. Only with a proxy that always sets it.",
     )
+    break_glass_needs_approval: bool = Field(
+        default=False,
+        description="Whether emergency access of platform staff to a tenant waits for somebody else's approval.",
+    )
     token_lifetime_hours: int = Field(
         default=24 * 14,
         ge=1,

@@ -26,7 +26,7 @@ WSGI_APPLICATION = "rustok.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "apps.accounts.access.site_config.AccessAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Before the session is read: an unknown host costs no query of ours.
     "apps.tenants.middleware.TenantMiddleware",
+    "apps.accounts.middleware.AccessMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -133,8 +134,7 @@ CACHES = {
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "guardian.backends.ObjectPermissionBackend",
+    "apps.accounts.access.backend.AccessBackend",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -149,6 +149,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Guardian would create an anonymous user by itself; anonymous visitors have no object permissions here.
 ANONYMOUS_USER_NAME = None
+BREAK_GLASS_NEEDS_APPROVAL = ENVIRONMENT.break_glass_needs_approval
 TOKEN_LIFETIME_HOURS = ENVIRONMENT.token_lifetime_hours
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_PRODUCTION
@@ -158,6 +159,8 @@ if ENVIRONMENT.trust_proxy:
 SILENCED_SYSTEM_CHECKS = [
     # django-ratelimit knows a fixed list of shared caches, and Django's own Redis cache is not on it.
     "django_ratelimit.W001",
+    # Guardian's own backend would ask its tables at every has_perm; what is shared is asked for one object only.
+    "guardian.W001",
 ]
 
 # --- API ----------------------------------------------------------------------------------------------------

@@ -14,8 +14,6 @@ def no_icon(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204, headers={"Cache-Control": "public, max-age=2592000"})
 
 
-admin.site.site_header = admin.site.site_title = "RusToK"
-
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="home"),
     path("favicon.ico", no_icon, name="favicon"),
@@ -29,6 +27,7 @@ urlpatterns = [
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
     path("api/v1/admin/", include("apps.audit.api")),
+    path("api/v1/admin/", include("apps.accounts.access.api")),
     path("api/v1/auth/", include("apps.accounts.api")),
     path("", include("apps.events.api")),
     path("", include("apps.consumers.catalogue")),

@@ -24,6 +24,7 @@ LOGIN_RATE = "10/m"
 class TokenView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    public = "whoever logs in has no rights yet"
 
     @extend_schema(request=services.Credentials, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="login")
     def post(self, request: Request) -> Response:
@@ -37,6 +38,7 @@ class TokenView(APIView):
 
 class LogoutView(APIView):
     permission_classes = (LoggedIn,)
+    public = "whoever holds a token may give it back"
 
     @extend_schema(request=None, responses={204: None}, tags=["auth"], operation_id="logout")
     def post(self, request: Request) -> Response:

@@ -1,15 +1,16 @@
-"""Default deny: a view of the management API names the permission on the tenant it needs."""
+"""Default deny: a view declares for each method the one permission it needs, and this checks it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from apps.accounts.access import declaring, engine
 from apps.tenants import scope
-from apps.tenants.models import Tenant
 
 
 class LoggedIn(BasePermission):
@@ -23,15 +24,35 @@ class LoggedIn(BasePermission):
         return True
 
 
-class TenantPermission(LoggedIn):
-    """Grants when the user holds the view's `required_permission` on the tenant in scope."""
+class InTenant(LoggedIn):
+    """Any account, with its rights in the tenant the request is for; what it asks for is about itself."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        super().has_permission(request, view)
+        at_work = scope.find()
+        if at_work is None:
+            return False
+        held = engine.rights_of(request.user, at_work.tenant_id, now=timezone.now())
+        # A key or token may be limited to scopes: then the grant is needed, and the scope.
+        engine.act(held.limited_to(getattr(request.auth, "scopes", None)))
+        return True
+
+
+class TenantPermission(InTenant):
+    """Grants when the account holds what the view declares in `permissions`, in the tenant in scope.
+
+    Where a view is `shareable`, a member without the permission may have been given this one object: `is_shared`.
+    """
 
     message = "Your account may not do this in this tenant."
 
     def has_permission(self, request: Request, view: Any) -> bool:
         super().has_permission(request, view)
-        required = getattr(view, "required_permission", None)
-        at_work = scope.find()
-        if required is None or at_work is None:
+        permission, acting = declaring.permission_of(view, request.method or ""), engine.acting()
+        if permission is None or acting is None:
             return False
-        return bool(request.user.has_perm(required, Tenant(id=at_work.tenant_id)))
+        if acting.allows(permission):
+            return True
+        self.message = f'{TenantPermission.message} It needs "{permission}".'
+        shared = declaring.shared_action(view, request.method or "")
+        return acting.is_member and shared is not None and bool(view.is_shared(shared))

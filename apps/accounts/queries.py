@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import uuid
 
-from apps.accounts import models
-from apps.kernel import isolation
+from django.db.models import Q
 
-STOCK_ROLES = ("owner", "merchandiser")
+from apps.accounts import models
+from apps.accounts.access import matrix
+from apps.kernel import errors, isolation
+
+STOCK = ("inventory:update", "inventory:manage")
+
+
+class UserNotFound(errors.NotFound):
+    """No account has this e-mail address."""
+
+    code = "user_not_found"
+
+
+def get_user(*, email: str) -> models.User:
+    """Raises UserNotFound."""
+    user = models.User.objects.filter(email=email.strip().lower()).first()
+    if user is None:
+        raise UserNotFound(f'There is no account with the e-mail address "{email}".')
+    return user
 
 
 def emails_of_stock_managers(*, tenant_id: uuid.UUID) -> list[str]:
     """The addresses of the active members who look after a tenant's stock."""
+    by_system = Q(roles__system_role__in=matrix.granting(STOCK[0]))
+    by_own = Q(roles__role__grants__permission__in=STOCK)
+    rows = models.Membership.objects.filter(by_system | by_own, tenant_id=tenant_id, user__is_active=True)
     with isolation.to_tenant(tenant_id):
-        rows = models.Membership.objects.filter(tenant_id=tenant_id, role__in=STOCK_ROLES, user__is_active=True)
-        return list(rows.order_by("user__email").values_list("user__email", flat=True))
+        return list(rows.order_by("user__email").values_list("user__email", flat=True).distinct())

@@ -1,4 +1,4 @@
-"""Writes about people: users, roles in a tenant, access tokens."""
+"""Writes about people: their access tokens. Roles and members: `apps.accounts.access`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import transaction
-from guardian.shortcuts import assign_perm, get_user_perms, remove_perm
 
 from apps.accounts import models
+from apps.accounts.access.members import grant_role  # noqa: F401 - part of this door
 from apps.audit import recording as audit
-from apps.kernel import errors, isolation, validation
-from apps.tenants.models import Tenant
-
-ROLE_PERMISSIONS = {
-    "owner": {"manage_content", "manage_commerce", "manage_settings"},
-    "editor": {"manage_content"},
-    "merchandiser": {"manage_commerce"},
-}
+from apps.kernel import errors, validation
 
 
 class WrongCredentials(errors.DomainError):
@@ -43,32 +36,6 @@ class IssuedToken:
 
     token: str
     expires_at: datetime
-
-
-def grant_role(*, user: models.User, tenant: Tenant, role: str) -> models.Membership:
-    """Make the user a member with this role, replacing an earlier one. Raises ValidationFailed for an unknown role."""
-    if role not in ROLE_PERMISSIONS:
-        raise errors.ValidationFailed.for_field(
-            "/role", "unknown_role", f'"{role}" is not one of {", ".join(ROLE_PERMISSIONS)}.'
-        )
-    with isolation.to_tenant(tenant.id), transaction.atomic():
-        memberships = models.Membership.objects.filter(tenant=tenant, user=user)
-        before = memberships.values_list("role", flat=True).first()
-        membership, _ = memberships.update_or_create(tenant=tenant, user=user, defaults={"role": role})
-        audit.record(
-            action="accounts.role.granted",
-            tenant_id=tenant.id,
-            object_type="user",
-            object_id=user.pk,
-            before={"role": before},
-            after={"role": role},
-        )
-        wanted, held = ROLE_PERMISSIONS[role], set(get_user_perms(user, tenant))
-        for permission in wanted - held:
-            assign_perm(permission, user, tenant)
-        for permission in held - wanted:
-            remove_perm(permission, user, tenant)
-    return membership
 
 
 def issue_token(*, credentials: Credentials, now: datetime) -> IssuedToken:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import transaction
 from django.http import StreamingHttpResponse
@@ -50,7 +50,7 @@ def read_filter(request: Request) -> queries.Filter:
 
 
 class AuditView(APIView):
-    required_permission = "tenants.manage_settings"
+    permissions: ClassVar = {"GET": "audit:list"}
 
     @extend_schema(
         parameters=[*_FILTERS, *_PAGES], responses=OpenApiTypes.OBJECT, tags=["audit"], operation_id="audit_list"
@@ -66,7 +66,7 @@ class AuditView(APIView):
 
 
 class EntryView(APIView):
-    required_permission = "tenants.manage_settings"
+    permissions: ClassVar = {"GET": "audit:read"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["audit"], operation_id="audit_get")
     def get(self, request: Request, entry_id: str) -> Response:
@@ -82,7 +82,7 @@ class EntryView(APIView):
 class ExportView(APIView):
     """A subclass for each format, so that each has its address and description."""
 
-    required_permission = "tenants.manage_settings"
+    permissions: ClassVar = {"GET": "audit:export"}
     format: exporting.Format
 
     def respond(self, request: Request) -> StreamingHttpResponse:

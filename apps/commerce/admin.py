@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from apps.commerce import models
+from apps.accounts.access.site import LimitedAdmin
+from apps.commerce import models, permitted
 from apps.kernel import ids, money
 from apps.tenants.admin import ReadOnlyInline, TenantReadOnlyAdmin, TranslatedReadOnlyAdmin
 from apps.tenants.models import TenantModel
@@ -68,7 +69,9 @@ class CollectionProductInline(ReadOnlyInline):
 
 
 @admin.register(models.Product)
-class ProductAdmin(TranslatedReadOnlyAdmin):
+class ProductAdmin(LimitedAdmin, TranslatedReadOnlyAdmin):
+    resource = "products"
+    columns = permitted.COLUMNS
     shown = "title"
     list_display = ("words", "tenant", "status", "vendor", "product_type", "published_at", "updated_at")
     list_filter = ("status", "is_gift_card")
@@ -79,7 +82,9 @@ class ProductAdmin(TranslatedReadOnlyAdmin):
 
 
 @admin.register(models.Variant)
-class VariantAdmin(TenantReadOnlyAdmin):
+class VariantAdmin(LimitedAdmin, TenantReadOnlyAdmin):
+    resource = "products"
+    columns = permitted.COLUMNS.below("product")
     list_display = ("sku", "tenant", "id", "barcode", "inventory_policy", "manage_inventory")
     list_filter = ("inventory_policy", "manage_inventory")
     search_fields = ("sku", "barcode")
@@ -93,6 +98,7 @@ class VariantAdmin(TenantReadOnlyAdmin):
 class InventoryMovementAdmin(TenantReadOnlyAdmin):
     """The ledger outlives what it is about: names come by subquery where there still are any."""
 
+    resource = "inventory"
     list_display = ("at", "tenant", "variant", "location", "delta", "quantity_after", "reason")
     fields = ("at", "variant", "location", "delta", "quantity_after", "reason", "reservation_id")
     readonly_fields = ("variant", "location")
@@ -142,6 +148,7 @@ def _names_of_a_movement() -> dict[str, Subquery]:
 
 @admin.register(models.Reservation)
 class ReservationAdmin(TenantReadOnlyAdmin):
+    resource = "inventory"
     list_display = ("id", "tenant", "variant", "quantity", "status", "expires_at", "reference")
     list_select_related = ("tenant", "variant")
     list_filter = ("status",)
@@ -153,6 +160,7 @@ class ReservationAdmin(TenantReadOnlyAdmin):
 
 @admin.register(models.StockLocation)
 class StockLocationAdmin(TenantReadOnlyAdmin):
+    resource = "inventory"
     list_display = ("code", "tenant", "name")
     search_fields = ("code", "name")
     ordering = ("code",)
@@ -160,6 +168,7 @@ class StockLocationAdmin(TenantReadOnlyAdmin):
 
 @admin.register(models.Category)
 class CategoryAdmin(TranslatedReadOnlyAdmin):
+    resource = "categories"
     list_display = ("words", "tenant", "depth", "position", "is_active")
     list_filter = ("is_active", "depth")
     search_fields = ("translations__name", "translations__handle")
@@ -170,6 +179,7 @@ class CategoryAdmin(TranslatedReadOnlyAdmin):
 
 @admin.register(models.Collection)
 class CollectionAdmin(TranslatedReadOnlyAdmin):
+    resource = "collections"
     shown = "title"
     list_display = ("words", "tenant", "created_at", "updated_at")
     search_fields = ("translations__title", "translations__handle")

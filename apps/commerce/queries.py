@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from django.db.models import QuerySet
 
-from apps.commerce import errors, models, snapshots
+from apps.accounts.access import limiting
+from apps.commerce import errors, models, permitted, snapshots
 from apps.kernel import ids
 from apps.kernel.errors import ValidationFailed, did_you_mean
 
@@ -15,18 +16,25 @@ PRODUCT_FILTERS = ("status", "vendor", "product_type", "handle", "sku")
 
 
 def get_product(*, product_id: uuid.UUID) -> snapshots.Snapshot:
-    """Raises ProductNotFound."""
-    return snapshots.get(product_id)
+    """Raises ProductNotFound, NotPermitted."""
+    snapshot = snapshots.get(product_id)
+    permitted.check_readable(snapshot, errors.ProductNotFound(f"There is no product {ids.encode('prod', product_id)}."))
+    return snapshot
 
 
 def get_variant(*, variant_id: uuid.UUID) -> tuple[snapshots.Snapshot, snapshots.Variant]:
-    """The variant with its product. Raises VariantNotFound."""
-    return snapshots.get_by_variant(variant_id)
+    """The variant with its product. Raises VariantNotFound, NotPermitted."""
+    snapshot, variant = snapshots.get_by_variant(variant_id)
+    permitted.check_readable(snapshot, errors.VariantNotFound(f"There is no variant {ids.encode('var', variant_id)}."))
+    return snapshot, variant
 
 
 def list_products(*, filters: Mapping[str, str]) -> QuerySet[models.Product, models.Product]:
-    """The products that fit every given filter of PRODUCT_FILTERS. Raises ValidationFailed for an unknown status."""
-    products = models.Product.objects.all()
+    """The products that fit every given filter of PRODUCT_FILTERS.
+
+    Raises ValidationFailed for an unknown status, NotPermitted.
+    """
+    products = limiting.visible(models.Product.objects.all(), "products:list", permitted.COLUMNS)
     if status := filters.get("status"):
         if status not in models.Product.Status.values:
             hint = did_you_mean(status, models.Product.Status.values)

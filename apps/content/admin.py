@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from apps.content import models
+from apps.accounts.access.site import LimitedAdmin
+from apps.content import models, permitted
 from apps.tenants.admin import ReadOnlyInline, TenantReadOnlyAdmin, TranslatedReadOnlyAdmin
 
 
@@ -34,7 +35,9 @@ class TagTranslationInline(ReadOnlyInline):
 
 
 @admin.register(models.Node)
-class NodeAdmin(TranslatedReadOnlyAdmin):
+class NodeAdmin(LimitedAdmin, TranslatedReadOnlyAdmin):
+    resource = "nodes"
+    columns = permitted.COLUMNS
     shown = "title"
     list_display = ("words", "tenant", "kind", "status", "author_name", "published_at", "updated_at")
     list_filter = ("kind", "status")
@@ -47,6 +50,7 @@ class NodeAdmin(TranslatedReadOnlyAdmin):
 
 @admin.register(models.Category)
 class CategoryAdmin(TranslatedReadOnlyAdmin):
+    resource = "content_categories"
     list_display = ("words", "tenant", "taxonomy", "depth", "position")
     list_filter = ("taxonomy",)
     search_fields = ("translations__name", "translations__slug")
@@ -56,6 +60,7 @@ class CategoryAdmin(TranslatedReadOnlyAdmin):
 
 @admin.register(models.Tag)
 class TagAdmin(TranslatedReadOnlyAdmin):
+    resource = "tags"
     list_display = ("words", "tenant", "created_at")
     search_fields = ("translations__name", "translations__slug")
     ordering = ("-id",)
@@ -63,7 +68,9 @@ class TagAdmin(TranslatedReadOnlyAdmin):
 
 
 @admin.register(models.Redirect)
-class RedirectAdmin(TenantReadOnlyAdmin):
+class RedirectAdmin(LimitedAdmin, TenantReadOnlyAdmin):
+    resource = "nodes"
+    columns = permitted.COLUMNS.below("node")
     list_display = ("slug", "tenant", "kind", "locale", "node_id", "created_at")
     list_filter = ("kind", "locale")
     search_fields = ("slug",)

@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.content import kinds, models, queries, services
+from apps.accounts.access import limiting
+from apps.content import kinds, models, permitted, queries, services
 from apps.kernel import api, ids, pagination, validation
 
-PERMISSION = "tenants.manage_content"
 NODES, CATEGORIES, TAGS = "content nodes", "content categories", "content tags"
 PAGE = [
     OpenApiParameter("limit", int, description="1 to 100 rows, 20 by default"),
@@ -96,16 +96,29 @@ def shown_tag(tag: models.Tag) -> dict[str, Any]:
     }
 
 
+def shown_share(share: models.NodeUserObjectPermission) -> dict[str, Any]:
+    return {
+        "user_id": ids.encode("user", share.user_id),
+        "email": share.user.email,
+        "action": services.action_of(share.permission),
+    }
+
+
 def _shown_term(row: models.CategoryTranslation | models.TagTranslation) -> dict[str, Any]:
     return {"locale": row.locale, "name": row.name, "slug": row.slug, "description": row.description}
 
 
 def _node(node: models.Node, *, status: int = 200) -> Response:
-    return Response(shown_whole_node(queries.get_node(node_id=node.id)), status=status)
+    """What was written, as far as whoever wrote it may read it."""
+    try:
+        shown = shown_whole_node(queries.get_node(node_id=node.id))
+    except (limiting.NotPermitted, services.NodeNotFound):
+        shown = {"id": ids.encode("node", node.id)}
+    return Response(shown, status=status)
 
 
 class NodesView(APIView):
-    required_permission = PERMISSION
+    permissions = {"GET": "nodes:list", "POST": "nodes:create"}
 
     @extend_schema(
         parameters=[*NODE_FILTERS, *PAGE], responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_list"
@@ -133,7 +146,12 @@ class NodesView(APIView):
 
 
 class NodeView(APIView):
-    required_permission = PERMISSION
+    permissions = {"GET": "nodes:read", "PATCH": "nodes:update", "DELETE": "nodes:delete"}
+    shareable = {"GET": "read", "PATCH": "update"}
+
+    def is_shared(self, action: str) -> bool:
+        """Whether this one node is shared with whoever asks."""
+        return permitted.is_shared(ids.decode("node", self.kwargs["node_id"]), action)
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_get")
     def get(self, request: Request, node_id: str) -> Response:
@@ -156,7 +174,7 @@ class NodeView(APIView):
 
 
 class NodePublishView(APIView):
-    required_permission = PERMISSION
+    permissions = {"POST": "nodes:update"}
 
     @extend_schema(request=Publication, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_publish")
     def post(self, request: Request, node_id: str) -> Response:
@@ -169,7 +187,7 @@ class NodePublishView(APIView):
 
 
 class NodeUnpublishView(APIView):
-    required_permission = PERMISSION
+    permissions = {"POST": "nodes:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_unpublish")
     def post(self, request: Request, node_id: str) -> Response:
@@ -178,7 +196,7 @@ class NodeUnpublishView(APIView):
 
 
 class NodeArchiveView(APIView):
-    required_permission = PERMISSION
+    permissions = {"POST": "nodes:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_archive")
     def post(self, request: Request, node_id: str) -> Response:
@@ -187,7 +205,7 @@ class NodeArchiveView(APIView):
 
 
 class NodeMoveView(APIView):
-    required_permission = PERMISSION
+    permissions = {"POST": "nodes:update"}
 
     @extend_schema(request=Move, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_move")
     def post(self, request: Request, node_id: str) -> Response:
@@ -202,7 +220,7 @@ class NodeMoveView(APIView):
 
 
 class NodeChildrenView(APIView):
-    required_permission = PERMISSION
+    permissions = {"POST": "nodes:update"}
 
     @extend_schema(
         request=ChildOrder, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_reorder_children"
@@ -216,7 +234,7 @@ class NodeChildrenView(APIView):
 
 
 class NodeTranslationView(APIView):
-    required_permission = PERMISSION
+    permissions = {"DELETE": "nodes:update"}
 
     @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_translation_remove")
     def delete(self, request: Request, node_id: str, locale: str) -> Response:
@@ -225,8 +243,38 @@ class NodeTranslationView(APIView):
         return Response(status=204)
 
 
+class NodeSharesView(APIView):
+    permissions = {"GET": "shares:list", "POST": "shares:create"}
+
+    @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_share_list")
+    def get(self, request: Request, node_id: str) -> Response:
+        """Whom the node is shared with, beside what roles give."""
+        shares = queries.list_shares(node_id=ids.decode("node", node_id))
+        page = pagination.paginate(shares, order=("id",), request=request)
+        return api.list_response(request, page, [shown_share(share) for share in page.rows])
+
+    @extend_schema(
+        request=services.NewShare, responses={201: OpenApiTypes.OBJECT}, tags=[NODES], operation_id="node_share"
+    )
+    def post(self, request: Request, node_id: str) -> Response:
+        """Let one member read or update this node; what you may not do yourself can't be shared."""
+        new = api.read_input(request, services.NewShare)
+        share = services.share_node(node_id=ids.decode("node", node_id), new=new)
+        return Response(shown_share(share), status=201)
+
+
+class NodeShareView(APIView):
+    permissions = {"DELETE": "shares:delete"}
+
+    @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_unshare")
+    def delete(self, request: Request, node_id: str, user_id: str) -> Response:
+        """Share the node with this user no longer."""
+        services.unshare_node(node_id=ids.decode("node", node_id), user_id=ids.decode("user", user_id))
+        return Response(status=204)
+
+
 class NodeKindsView(APIView):
-    required_permission = PERMISSION
+    permissions = {"GET": "nodes:list"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_kind_list")
     def get(self, request: Request) -> Response:
@@ -235,7 +283,7 @@ class NodeKindsView(APIView):
 
 
 class CategoriesView(APIView):
-    required_permission = PERMISSION
+    permissions = {"GET": "content_categories:list", "POST": "content_categories:create"}
 
     @extend_schema(
         parameters=[OpenApiParameter("taxonomy", str, description="such as category"), *PAGE],
@@ -262,7 +310,11 @@ class CategoriesView(APIView):
 
 
 class CategoryView(APIView):
-    required_permission = PERMISSION
+    permissions = {
+        "GET": "content_categories:read",
+        "PATCH": "content_categories:update",
+        "DELETE": "content_categories:delete",
+    }
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="content_category_get")
     def get(self, request: Request, category_id: str) -> Response:
@@ -289,7 +341,7 @@ class CategoryView(APIView):
 
 
 class TagsView(APIView):
-    required_permission = PERMISSION
+    permissions = {"GET": "tags:list", "POST": "tags:create"}
 
     @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_list")
     def get(self, request: Request) -> Response:
@@ -307,7 +359,7 @@ class TagsView(APIView):
 
 
 class TagView(APIView):
-    required_permission = PERMISSION
+    permissions = {"GET": "tags:read", "PATCH": "tags:update", "DELETE": "tags:delete"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_get")
     def get(self, request: Request, tag_id: str) -> Response:
@@ -337,6 +389,8 @@ urlpatterns = [
     path("nodes/<str:node_id>/move", NodeMoveView.as_view()),
     path("nodes/<str:node_id>/reorder-children", NodeChildrenView.as_view()),
     path("nodes/<str:node_id>/translations/<str:locale>", NodeTranslationView.as_view()),
+    path("nodes/<str:node_id>/shares", NodeSharesView.as_view()),
+    path("nodes/<str:node_id>/shares/<str:user_id>", NodeShareView.as_view()),
     path("node-kinds", NodeKindsView.as_view()),
     path("content-categories", CategoriesView.as_view()),
     path("content-categories/<str:category_id>", CategoryView.as_view()),

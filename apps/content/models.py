@@ -5,12 +5,16 @@ Translations repeat the kind (or taxonomy) of what they translate, so that the d
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Deferrable, Q
+from guardian.managers import UserObjectPermissionManager
+from guardian.models import UserObjectPermissionBase
 
 from apps.kernel import ids
 from apps.tenants.constraints import SameTenant, tenant_key
-from apps.tenants.models import InTenantForeignKey, TenantModel, loaded_words
+from apps.tenants.models import InTenantForeignKey, TenantManager, TenantModel, loaded_words
 
 MAXIMUM_DEPTH = 100
 
@@ -48,6 +52,7 @@ class Node(TenantModel):
         max_length=255, null=True, blank=True, help_text="Where it came from, such as wordpress:example.com:42."
     )
     published_at = models.DateTimeField(null=True, blank=True, help_text="First publication; kept when unpublished.")
+    created_by = models.UUIDField(null=True, editable=False, help_text="The account that made it; null for imports.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -82,6 +87,9 @@ class Node(TenantModel):
         ]
         indexes = [
             models.Index(fields=["tenant", "kind", "status", "id"], name="content_node_list"),
+            models.Index(
+                fields=["tenant", "created_by", "id"], name="content_node_own", condition=Q(created_by__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -278,3 +286,26 @@ class Redirect(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.slug} ({self.locale})"
+
+
+class _ShareManager(TenantManager["NodeUserObjectPermission"], UserObjectPermissionManager):
+    """Of the tenant in scope, with what guardian asks of its tables."""
+
+
+class NodeUserObjectPermission(TenantModel, UserObjectPermissionBase):
+    """A node shared with one user: guardian's table, with real keys to the node and the tenant.
+
+    Asked for one object only, never for a list.
+    """
+
+    content_object = InTenantForeignKey(Node, related_name="shares")
+
+    objects: ClassVar[_ShareManager] = _ShareManager()
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            SameTenant(field="content_object", name="content_nodeshare_node_same_tenant"),
+            models.UniqueConstraint(
+                fields=["tenant", "content_object", "user", "permission"], name="content_nodeshare_once"
+            ),
+        ]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from django.db.models import Prefetch, QuerySet
 
-from apps.content import kinds, models
+from apps.accounts.access import limiting
+from apps.content import kinds, models, permitted
 from apps.content.services.errors import CategoryNotFound, NodeNotFound, TagNotFound
 from apps.kernel import errors, ids
 
@@ -24,19 +25,19 @@ class NodeFilter:
 
 
 def get_node(*, node_id: uuid.UUID) -> models.Node:
-    """The node with its translations, bodies and terms. Raises NodeNotFound."""
-    node = _whole(models.Node.objects.filter(id=node_id)).first()
+    """The node with its translations, bodies and terms. Raises NodeNotFound, NotPermitted."""
+    rows, is_limited = permitted.readable(models.Node.objects.filter(id=node_id), node_id)
+    node = _whole(rows, is_limited=is_limited).first()
     if node is None:
-        raise NodeNotFound(f"There is no node {ids.encode('node', node_id)}.")
+        raise permitted.not_found(node_id)
     return node
 
 
 def get_by_slug(*, kind: str, locale: str, slug: str) -> models.Node:
-    """The node with this slug today, whatever its status. Raises UnknownKind, NodeNotFound."""
+    """The node with this slug today, whatever its status. Raises UnknownKind, NodeNotFound, NotPermitted."""
     kinds.get_kind(kind)
-    node = _whole(
-        models.Node.objects.filter(translations__kind=kind, translations__locale=locale, translations__slug=slug)
-    ).first()
+    nodes = models.Node.objects.filter(translations__kind=kind, translations__locale=locale, translations__slug=slug)
+    node = _whole(limiting.visible(nodes, "nodes:read", permitted.COLUMNS), is_limited=True).first()
     if node is None:
         raise NodeNotFound(f'There is no {kind} with the slug "{slug}" in {locale}.')
     return node
@@ -48,9 +49,12 @@ def find_redirect(*, kind: str, locale: str, slug: str) -> models.Redirect | Non
 
 
 def list_nodes(wanted: NodeFilter) -> QuerySet[models.Node]:
-    """Nodes with their translations, of one locale only when it is given. Raises UnknownKind, ValidationFailed."""
-    nodes = models.Node.objects.all()
-    translations = models.NodeTranslation.objects.order_by("locale")
+    """Nodes with their translations, of one locale only when it is given.
+
+    Raises UnknownKind, ValidationFailed, NotPermitted.
+    """
+    nodes = limiting.visible(models.Node.objects.all(), "nodes:list", permitted.COLUMNS)
+    translations = permitted.texts(models.NodeTranslation.objects.order_by("locale"), "nodes:list")
     if wanted.kind is not None:
         nodes = nodes.filter(kind=kinds.get_kind(wanted.kind).name)
     if wanted.status is not None:
@@ -103,11 +107,25 @@ def list_tags() -> QuerySet[models.Tag]:
     )
 
 
-def _whole(nodes: QuerySet[models.Node]) -> QuerySet[models.Node]:
+def _whole(nodes: QuerySet[models.Node], *, is_limited: bool = False) -> QuerySet[models.Node]:
+    translations = models.NodeTranslation.objects.order_by("locale")
+    bodies = models.Body.objects.order_by("locale")
+    if is_limited:
+        translations = permitted.texts(translations, "nodes:read")
+        bodies = permitted.texts(bodies, "nodes:read")
     return nodes.prefetch_related(
-        Prefetch("translations", queryset=models.NodeTranslation.objects.order_by("locale")),
-        Prefetch("bodies", queryset=models.Body.objects.order_by("locale")),
+        Prefetch("translations", queryset=translations),
+        Prefetch("bodies", queryset=bodies),
         Prefetch("category_links", queryset=models.NodeCategory.objects.order_by("position")),
         Prefetch("tag_links", queryset=models.NodeTag.objects.order_by("tag_id")),
         Prefetch("redirects", queryset=models.Redirect.objects.order_by("locale", "slug")),
     )
+
+
+def list_shares(*, node_id: uuid.UUID) -> QuerySet[models.NodeUserObjectPermission]:
+    """Whom the node is shared with. Raises NodeNotFound, NotPermitted."""
+    rows, _ = permitted.readable(models.Node.objects.filter(id=node_id), node_id)
+    if not rows.exists():
+        raise permitted.not_found(node_id)
+    shares = models.NodeUserObjectPermission.objects.filter(content_object_id=node_id)
+    return shares.select_related("user", "permission")

@@ -62,3 +62,8 @@ def use(
 def set_actor(actor: str, *, authority: str = "") -> None:
     """Name who acts in the context already in use, and by what right, once authentication knows it."""
     _context.set(replace(current(), actor=actor, authority=authority))
+
+
+def set_authority(authority: str) -> None:
+    """Name the right they act by beyond their own, once the check of a permission knows it."""
+    _context.set(replace(current(), authority=authority))

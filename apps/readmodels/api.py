@@ -38,6 +38,7 @@ class StoreView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    public = "what is published may be read by anyone"
 
 
 class ProductsView(StoreView):

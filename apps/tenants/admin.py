@@ -88,7 +88,15 @@ class LocaleInline(ReadOnlyInline):
 
 @admin.register(models.Tenant)
 class TenantAdmin(ReadOnlyAdmin):
+    """On a tenant's host that tenant; on a host of no tenant all of them."""
+
+    resource = "settings"
     list_display = ("slug", "name", "default_locale", "currency", "is_active", "created_at")
     list_filter = ("is_active",)
     search_fields = ("slug", "name", "domains__host")
     inlines = (DomainInline, LocaleInline)
+
+    def get_queryset(self, request: HttpRequest) -> django_models.QuerySet[Any]:
+        rows: django_models.QuerySet[Any] = super().get_queryset(request)
+        at_work = scope.find()
+        return rows if at_work is None else rows.filter(id=at_work.tenant_id)

@@ -33,7 +33,7 @@ def _current() -> models.Tenant:
 
 
 class TenantView(APIView):
-    required_permission = "tenants.manage_settings"
+    permissions = {"GET": "settings:read", "PATCH": "settings:update"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["tenant"], operation_id="tenant_get")
     def get(self, request: Request) -> Response:
@@ -50,7 +50,7 @@ class TenantView(APIView):
 
 
 class LocalesView(APIView):
-    required_permission = "tenants.manage_settings"
+    permissions = {"POST": "settings:create"}
 
     @extend_schema(
         request=services.LocaleChoice, responses=OpenApiTypes.OBJECT, tags=["tenant"], operation_id="locale_enable"
@@ -63,7 +63,7 @@ class LocalesView(APIView):
 
 
 class LocaleView(APIView):
-    required_permission = "tenants.manage_settings"
+    permissions = {"DELETE": "settings:delete"}
 
     @extend_schema(responses={204: None}, tags=["tenant"], operation_id="locale_disable")
     def delete(self, request: Request, locale: str) -> Response:

@@ -25,11 +25,6 @@ class Tenant(models.Model):
 
     class Meta:
         ordering = ["slug"]
-        permissions = [
-            ("manage_content", "Can manage the content of the tenant"),
-            ("manage_commerce", "Can manage the catalogue and stock of the tenant"),
-            ("manage_settings", "Can change the tenant's own settings"),
-        ]
 
     def __str__(self) -> str:
         return self.slug

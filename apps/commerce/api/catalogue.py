@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -10,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.commerce import models, queries, services
+from apps.accounts.access import limiting
+from apps.commerce import errors, models, queries, services
 from apps.commerce.api import shown
 from apps.kernel import api, ids, pagination
 
@@ -25,7 +28,7 @@ FILTERS = [
 
 
 class ProductsView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "products:list", "POST": "products:create"}
 
     @extend_schema(
         parameters=[*FILTERS, *shown.PAGE],
@@ -53,7 +56,7 @@ class ProductsView(APIView):
 
 
 class ProductView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "products:read", "PATCH": "products:update", "DELETE": "products:delete"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_get")
     def get(self, request: Request, product_id: str) -> Response:
@@ -78,7 +81,7 @@ class ProductView(APIView):
 
 
 class ProductPublishView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"POST": "products:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_publish")
     def post(self, request: Request, product_id: str) -> Response:
@@ -88,7 +91,7 @@ class ProductPublishView(APIView):
 
 
 class ProductUnpublishView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"POST": "products:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_unpublish")
     def post(self, request: Request, product_id: str) -> Response:
@@ -98,7 +101,7 @@ class ProductUnpublishView(APIView):
 
 
 class ProductArchiveView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"POST": "products:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_archive")
     def post(self, request: Request, product_id: str) -> Response:
@@ -108,7 +111,7 @@ class ProductArchiveView(APIView):
 
 
 class ProductVariantsView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "products:read", "POST": "products:update"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_list")
     def get(self, request: Request, product_id: str) -> Response:
@@ -127,11 +130,11 @@ class ProductVariantsView(APIView):
         """One more variant, with its prices and stock."""
         new = api.read_input(request, services.VariantInput)
         variant = services.add_variant(product_id=ids.decode("prod", product_id), new=new, now=timezone.now())
-        return Response(shown.variant(*queries.get_variant(variant_id=variant.row.id)), status=201)
+        return _written(variant.row.id, status=201)
 
 
 class VariantView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "products:read", "PATCH": "products:update", "DELETE": "products:update"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_get")
     def get(self, request: Request, variant_id: str) -> Response:
@@ -145,7 +148,7 @@ class VariantView(APIView):
         """Change what is given."""
         changes = api.read_input(request, services.VariantChanges)
         variant = services.update_variant(variant_id=ids.decode("var", variant_id), changes=changes)
-        return Response(shown.variant(*queries.get_variant(variant_id=variant.row.id)))
+        return _written(variant.row.id)
 
     @extend_schema(responses={204: None}, tags=[VARIANTS], operation_id="variant_delete")
     def delete(self, request: Request, variant_id: str) -> Response:
@@ -155,7 +158,7 @@ class VariantView(APIView):
 
 
 class VariantPricesView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"PUT": "products:update"}
 
     @extend_schema(
         request=services.PriceList, responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_set_prices"
@@ -165,6 +168,15 @@ class VariantPricesView(APIView):
         prices = api.read_input(request, services.PriceList)
         variant = services.set_prices(variant_id=ids.decode("var", variant_id), prices=prices)
         return Response({"prices": [shown.price(variant.prices[currency]) for currency in sorted(variant.prices)]})
+
+
+def _written(variant_id: uuid.UUID, *, status: int = 200) -> Response:
+    """The variant that was written, as far as whoever wrote it may read it."""
+    try:
+        answer = shown.variant(*queries.get_variant(variant_id=variant_id))
+    except (limiting.NotPermitted, errors.VariantNotFound):
+        answer = {"id": ids.encode("var", variant_id)}
+    return Response(answer, status=status)
 
 
 urlpatterns = [

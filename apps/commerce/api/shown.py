@@ -9,7 +9,6 @@ from drf_spectacular.utils import OpenApiParameter
 from apps.commerce import models, snapshots
 from apps.kernel import ids, money, validation
 
-PERMISSION = "tenants.manage_commerce"
 PAGE = [
     OpenApiParameter("limit", int, description="1 to 100 rows, 20 by default"),
     OpenApiParameter("cursor", str, description="from the next or prev link of another page"),

@@ -18,7 +18,7 @@ INVENTORY = "inventory"
 
 
 class InventoryView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "inventory:read"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="inventory_get")
     def get(self, request: Request, variant_id: str) -> Response:
@@ -29,7 +29,7 @@ class InventoryView(APIView):
 
 
 class InventoryAdjustView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"POST": "inventory:update"}
 
     @extend_schema(
         request=services.InventoryAdjustment,
@@ -47,7 +47,7 @@ class InventoryAdjustView(APIView):
 
 
 class InventorySetView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"POST": "inventory:update"}
 
     @extend_schema(
         request=services.InventoryCount, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="inventory_set"
@@ -60,7 +60,7 @@ class InventorySetView(APIView):
 
 
 class ReservationsView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"POST": "inventory:update"}
 
     @extend_schema(
         request=services.NewReservation,
@@ -75,7 +75,7 @@ class ReservationsView(APIView):
 
 
 class ReservationReleaseView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"POST": "inventory:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_release")
     def post(self, request: Request, reservation_id: str) -> Response:
@@ -84,7 +84,7 @@ class ReservationReleaseView(APIView):
 
 
 class ReservationCommitView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"POST": "inventory:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_commit")
     def post(self, request: Request, reservation_id: str) -> Response:
@@ -94,7 +94,7 @@ class ReservationCommitView(APIView):
 
 
 class LocationsView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "inventory:list", "POST": "inventory:create"}
 
     @extend_schema(
         parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="stock_location_list"

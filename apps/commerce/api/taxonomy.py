@@ -34,7 +34,7 @@ class CollectionPlace(validation.Input):
 
 
 class CategoriesView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "categories:list", "POST": "categories:create"}
 
     @extend_schema(
         parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="product_category_list"
@@ -58,7 +58,7 @@ class CategoriesView(APIView):
 
 
 class CategoryView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "categories:read", "PATCH": "categories:update", "DELETE": "categories:delete"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="product_category_get")
     def get(self, request: Request, category_id: str) -> Response:
@@ -84,7 +84,7 @@ class CategoryView(APIView):
 
 
 class CollectionsView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "collections:list", "POST": "collections:create"}
 
     @extend_schema(
         parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[COLLECTIONS], operation_id="collection_list"
@@ -107,7 +107,7 @@ class CollectionsView(APIView):
 
 
 class CollectionView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"GET": "collections:read", "PATCH": "collections:update", "DELETE": "collections:delete"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[COLLECTIONS], operation_id="collection_get")
     def get(self, request: Request, collection_id: str) -> Response:
@@ -134,7 +134,7 @@ class CollectionView(APIView):
 
 
 class CollectionProductsView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"POST": "collections:update"}
 
     @extend_schema(
         request=CollectionPlace,
@@ -151,7 +151,7 @@ class CollectionProductsView(APIView):
 
 
 class CollectionProductView(APIView):
-    required_permission = shown.PERMISSION
+    permissions = {"DELETE": "collections:update"}
 
     @extend_schema(responses={204: None}, tags=[COLLECTIONS], operation_id="collection_remove_product")
     def delete(self, request: Request, collection_id: str, product_id: str) -> Response:

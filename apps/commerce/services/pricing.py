@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from apps.commerce import errors, events, models, snapshots
+from apps.commerce import errors, events, models, permitted, snapshots
 from apps.commerce.services import inputs
 from apps.commerce.services.recording import record, writing
 
@@ -14,6 +14,7 @@ def set_prices(*, variant_id: uuid.UUID, prices: inputs.PriceList) -> snapshots.
     """Set the price in each given currency. Raises VariantNotFound, InvalidPrice."""
     with writing():
         snapshot, variant = snapshots.get_by_variant(variant_id, lock=True)
+        permitted.check("update", snapshot)
         apply_prices(snapshot, variant, prices.prices, replace=prices.replace)
     return variant
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import IntegrityError
 
-from apps.commerce import errors, events, models, snapshots
+from apps.commerce import errors, events, models, permitted, snapshots
 from apps.commerce.services import bulk, handles, inputs, locations, parts, variants
 from apps.commerce.services.recording import is_before_wanted, named, record, writing
 from apps.kernel.errors import DomainError, FieldProblem
@@ -72,6 +72,8 @@ def update_product(*, product_id: uuid.UUID, changes: inputs.ProductChanges) -> 
     """
     with writing():
         snapshot = snapshots.get(product_id, lock=True)
+        placed = changes.category_ids if "category_ids" in changes.model_fields_set else None
+        permitted.check("update", snapshot, category_ids=placed)
         apply_product_changes(snapshot, changes)
     return snapshot
 
@@ -98,6 +100,7 @@ def delete_product(*, product_id: uuid.UUID) -> None:
     """
     with writing():
         snapshot = snapshots.get(product_id, lock=True)
+        permitted.check("delete", snapshot)
         product = snapshot.product
         if product.status == models.Product.Status.PUBLISHED:
             raise errors.CannotDeletePublished("The product is published; unpublish or archive it first.")
@@ -153,6 +156,7 @@ def apply_status(snapshot: snapshots.Snapshot, status: str, now: datetime) -> bo
 def _set_status(product_id: uuid.UUID, status: str, now: datetime) -> snapshots.Snapshot:
     with writing():
         snapshot = snapshots.get(product_id, lock=True)
+        permitted.check("update", snapshot)
         apply_status(snapshot, status, now)
     return snapshot
 
@@ -184,6 +188,7 @@ def _create_batch(new: Sequence[inputs.NewProduct], now: datetime) -> Outcome:
 def _build_all(new: Sequence[inputs.NewProduct], outcome: Outcome, now: datetime) -> dict[int, snapshots.Snapshot]:
     built = {}
     for index, product in enumerate(new):
+        permitted.check_new(category_ids=product.category_ids)
         try:
             built[index] = _build(product, now)
         except DomainError as failure:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from apps.commerce import errors, events, models, snapshots
+from apps.commerce import errors, events, models, permitted, snapshots
 from apps.commerce.services import bulk, inputs, inventory, locations, pricing
 from apps.commerce.services.recording import is_before_wanted, record, writing
 from apps.kernel.errors import FieldProblem, ValidationFailed
@@ -31,7 +31,9 @@ def add_variant(*, product_id: uuid.UUID, new: inputs.VariantInput, now: datetim
     LocationNotFound.
     """
     with writing():
-        return apply_new_variant(snapshots.get(product_id, lock=True), new, now=now)
+        snapshot = snapshots.get(product_id, lock=True)
+        permitted.check("update", snapshot)
+        return apply_new_variant(snapshot, new, now=now)
 
 
 def update_variant(*, variant_id: uuid.UUID, changes: inputs.VariantChanges) -> snapshots.Variant:
@@ -42,6 +44,7 @@ def update_variant(*, variant_id: uuid.UUID, changes: inputs.VariantChanges) -> 
     """
     with writing():
         snapshot, variant = snapshots.get_by_variant(variant_id, lock=True)
+        permitted.check("update", snapshot)
         apply_variant_changes(snapshot, variant, changes)
     return variant
 
@@ -50,6 +53,7 @@ def remove_variant(*, variant_id: uuid.UUID) -> None:
     """Raises VariantNotFound, LastVariant."""
     with writing():
         snapshot, variant = snapshots.get_by_variant(variant_id, lock=True)
+        permitted.check("update", snapshot)
         apply_removal(snapshot, variant)
 
 

@@ -38,6 +38,7 @@ from apps.content.services.inputs import (
     TranslationInput,
 )
 from apps.content.services.places import SAME_PARENT, delete_node, move_node, reorder_children, set_parent
+from apps.content.services.sharing import NewShare, NotAMember, ShareNotFound, action_of, share_node, unshare_node
 from apps.content.services.slugs import WhenTaken
 from apps.content.services.terms import (
     create_category,
@@ -60,10 +61,13 @@ __all__ = [
     "LocaleNotEnabled",
     "NewCategory",
     "NewNode",
+    "NewShare",
     "NewTag",
     "NodeChanges",
     "NodeId",
     "NodeNotFound",
+    "NotAMember",
+    "ShareNotFound",
     "SlugTaken",
     "TagChanges",
     "TagNotFound",
@@ -76,6 +80,7 @@ __all__ = [
     "TreeTooDeep",
     "WhenTaken",
     "WrongChildren",
+    "action_of",
     "archive_node",
     "create_category",
     "create_node",
@@ -89,7 +94,9 @@ __all__ = [
     "remove_translation",
     "reorder_children",
     "set_parent",
+    "share_node",
     "unpublish_node",
+    "unshare_node",
     "update_category",
     "update_node",
     "update_tag",

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db.models import Max
 
-from apps.content import events, kinds, models
+from apps.content import events, kinds, models, permitted
 from apps.content.services import bodies, places, records, redirects, trees
 from apps.content.services.checks import check_bodies_are_translated, check_locales, check_terms, unknown_ids
 from apps.content.services.errors import ExternalIdTaken, named_integrity_errors
@@ -65,6 +65,7 @@ def create_nodes(
 
 def _check(new: BatchNode) -> None:
     kinds.get_kind(new.kind)
+    permitted.check_new(kind=new.kind, locales=locales_of(new.translations, new.bodies))
     check_locales(translations=new.translations, bodies=new.bodies)
     check_bodies_are_translated(locales_of(new.bodies), locales_of(new.translations))
     if new.published_at is not None and not new.publish:
@@ -86,7 +87,7 @@ def _check_external_ids(batch: Sequence[BatchNode]) -> None:
 def _placed(batch: Sequence[BatchNode], now: datetime) -> list[models.Node]:
     """Unsaved nodes with their parent, position and depth."""
     parent_ids = {new.parent_id for new in batch if new.parent_id is not None}
-    depths = dict(models.Node.objects.filter(id__in=parent_ids).values_list("id", "depth"))
+    depths = dict(permitted.parents(parent_ids).values_list("id", "depth")) if parent_ids else {}
     last = _last_positions(parent_ids, with_roots=any(new.parent_id is None for new in batch))
     nodes = []
     for new in batch:
@@ -104,6 +105,7 @@ def _placed(batch: Sequence[BatchNode], now: datetime) -> list[models.Node]:
             author_name=new.author_name,
             metadata=new.metadata,
             external_id=new.external_id,
+            created_by=permitted.creator(),
         )
         if new.publish:
             node.status, node.published_at = models.Status.PUBLISHED, new.published_at or now

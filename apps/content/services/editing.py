@@ -5,27 +5,29 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from apps.content import events, models
+from apps.content import events, models, permitted
 from apps.content.services import bodies, records, redirects
 from apps.content.services.checks import check_bodies_are_translated, check_locales, check_terms
 from apps.content.services.errors import (
     LastTranslation,
-    NodeNotFound,
     TranslationNotFound,
     named_integrity_errors,
 )
 from apps.content.services.inputs import BodyInput, NodeChanges, TranslationChange, locales_of
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken
-from apps.kernel import errors, ids
+from apps.kernel import errors
 from apps.outbox.append import unit_of_work
 
 
 def locked_node(node_id: uuid.UUID) -> models.Node:
-    """The node, not to be changed by others until the transaction ends. Raises NodeNotFound."""
+    """The node, not to be changed by others until the transaction ends. Raises NodeNotFound.
+
+    Whoever changes it asks `permitted` next.
+    """
     node = models.Node.objects.select_for_update().filter(id=node_id).first()
     if node is None:
-        raise NodeNotFound(f"There is no node {ids.encode('node', node_id)}.")
+        raise permitted.not_found(node_id)
     return node
 
 
@@ -39,6 +41,7 @@ def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTak
     with unit_of_work(), named_integrity_errors():
         lock_content()
         node = locked_node(node_id)
+        permitted.check("update", node, locales=_touched(changes))
         is_different = _change_fields(node, changes)
         is_different |= _change_tags(node, changes.tag_ids)
         is_different |= _change_translations(node, changes.translations or [], when_taken)
@@ -46,6 +49,13 @@ def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTak
         if is_different:
             node.save()
     return node
+
+
+def _touched(changes: NodeChanges) -> set[str] | None:
+    """The locales that change, or None for all: the rest of a node speaks in every locale."""
+    if changes.model_fields_set - {"translations", "bodies"}:
+        return None
+    return locales_of(changes.translations, changes.bodies) or None
 
 
 def _change_fields(node: models.Node, changes: NodeChanges) -> bool:
@@ -160,6 +170,7 @@ def remove_translation(*, node_id: uuid.UUID, locale: str) -> models.Node:
     with unit_of_work():
         lock_content()
         node = locked_node(node_id)
+        permitted.check("update", node, locales={locale})
         rows = models.NodeTranslation.objects.filter(node=node)
         present = set(rows.values_list("locale", flat=True))
         if locale not in present:
@@ -186,6 +197,7 @@ def publish_node(*, node_id: uuid.UUID, now: datetime, published_at: datetime | 
     """
     with unit_of_work():
         node = locked_node(node_id)
+        permitted.check("update", node)
         at = published_at or node.published_at or now
         if node.status == models.Status.PUBLISHED and node.published_at == at:
             return node
@@ -212,6 +224,7 @@ def _set_status(
 ) -> models.Node:
     with unit_of_work():
         node = locked_node(node_id)
+        permitted.check("update", node)
         if node.status != status:
             before = {"status": node.status}
             node.status = status

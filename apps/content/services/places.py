@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from apps.content import events, models
+from apps.content import events, models, permitted
 from apps.content.services import records, trees
 from apps.content.services.editing import locked_node
 from apps.content.services.errors import NodeNotFound, TreeCycle, WrongChildren
@@ -49,6 +49,7 @@ def move_node(
     with unit_of_work():
         lock_content()
         node = locked_node(node_id)
+        permitted.check("update", node)
         wanted_parent = node.parent_id if isinstance(parent_id, _Same) else parent_id
         depth = _checked_depth(node, wanted_parent)
         order = list(
@@ -77,7 +78,7 @@ def reorder_children(*, parent_id: uuid.UUID | None, ids_in_order: Sequence[uuid
     with unit_of_work():
         lock_content()
         if parent_id is not None:
-            locked_node(parent_id)
+            permitted.check("update", locked_node(parent_id))
         children = {node.id: node for node in models.Node.objects.filter(parent_id=parent_id)}
         _check_exactly(children, ids_in_order)
         in_order = [children[id] for id in ids_in_order]
@@ -96,7 +97,9 @@ def delete_node(*, node_id: uuid.UUID) -> None:
     with unit_of_work():
         lock_content()
         node = locked_node(node_id)
+        permitted.check("delete", node)
         doomed = [node.id, *trees.descendants(models.Node, node.id)]
+        permitted.check_all("delete", doomed)
         rows = models.Node.objects.filter(id__in=doomed)
         titles: dict[uuid.UUID, dict[str, str]] = defaultdict(dict)
         translations = models.NodeTranslation.objects.filter(node_id__in=doomed)
@@ -113,7 +116,7 @@ def _checked_depth(node: models.Node, parent_id: uuid.UUID | None) -> int:
     """The node's depth below this parent. Raises NodeNotFound, TreeCycle, TreeTooDeep."""
     if parent_id is None:
         return 0
-    parent = models.Node.objects.filter(id=parent_id).first()
+    parent = permitted.parents([parent_id]).first()
     if parent is None:
         raise NodeNotFound(f"There is no node {ids.encode('node', parent_id)} to place {_named(node)} below.")
     if parent.id == node.id:

@@ -7,6 +7,7 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from pydantic.fields import FieldInfo
 
+from apps.accounts.access import page
 from apps.consumers import catalogue
 from rustok import environment
 from rustok.environment import CHECKOUT, Environment
@@ -63,16 +64,21 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="Write nothing; fail when a page is out of date.")
 
     def handle(self, *args: Any, check: bool, **options: Any) -> None:
-        pages = {"settings.md": render_settings(), "commands.md": render_commands(), "events.md": render_events()}
+        pages = {
+            "settings.md": render_settings(),
+            "commands.md": render_commands(),
+            "events.md": render_events(),
+            "permissions.md": page.render(),
+        }
         for name, text in pages.items():
-            page = FOLDER / name
-            is_current = page.exists() and page.read_text() == text
+            file = FOLDER / name
+            is_current = file.exists() and file.read_text() == text
             if check:
                 if not is_current:
                     raise CommandError(f"docs/reference/{name} is out of date: run manage.py docs_reference.")
                 continue
             FOLDER.mkdir(parents=True, exist_ok=True)
-            page.write_text(text)
+            file.write_text(text)
             self.stdout.write(f"Wrote docs/reference/{name}.")
 
 

@@ -1,0 +1,68 @@
+"""Nobody grants what they do not hold: who grants, held against what is granted, under the tenant's lock."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.accounts import models
+from apps.accounts.access import engine, matrix, rights
+from apps.kernel import errors
+
+
+class CannotGrant(errors.Forbidden):
+    """The change would give, or take, rights that who makes it does not hold."""
+
+    code = "cannot_grant"
+
+
+class UnknownRole(errors.ValidationFailed):
+    """No role of this name can be given in the tenant."""
+
+    code = "unknown_role"
+
+
+@dataclass(frozen=True, slots=True)
+class Granter:
+    """Who makes a change of rights, with the scopes of the key or token they came with; None is no limit."""
+
+    user: models.User
+    scopes: frozenset[str] | None
+    now: datetime
+
+
+def check_grantable(*, grants: Iterable[rights.Grant], tenant_id: uuid.UUID, by: Granter | None) -> None:
+    """Raises CannotGrant naming what is lacking. Call it under `engine.lock_and_bump`; None is the system itself."""
+    if by is None:
+        return
+    held = engine.rights_of(by.user, tenant_id, now=by.now, fresh=True).limited_to(by.scopes)
+    if lacking := held.lacking(grants):
+        more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+        raise CannotGrant(
+            f"This gives or takes {', '.join(lacking[:5])}{more}, which you do not hold yourself as widely.",
+            lacking=lacking,
+        )
+
+
+def grants_of(slugs: Iterable[str]) -> list[rights.Grant]:
+    """What these roles give together in the tenant at work. Raises UnknownRole."""
+    wanted, system = set(slugs), matrix.system_roles()
+    found = [grant for slug in wanted & system.keys() for grant in system[slug].grants]
+    own = wanted - system.keys()
+    rows = models.Grant.objects.filter(role__slug__in=own).values_list("permission", "constraint")
+    return found + [rights.parse_grant(permission, constraint) for permission, constraint in rows]
+
+
+def check_assignable(slugs: Iterable[str]) -> dict[str, models.Role]:
+    """The tenant's own roles among these, by slug. Raises UnknownRole for what no member can be given."""
+    own = {role.slug: role for role in models.Role.objects.filter(slug__in=list(slugs))}
+    known = [*matrix.assignable(), *own]
+    for slug in slugs:
+        if slug not in known:
+            every = sorted({*known, *models.Role.objects.values_list("slug", flat=True)})
+            hint = errors.did_you_mean(slug, every)
+            detail = f'"{slug}" is not one of {", ".join(every)}.{hint}'
+            raise UnknownRole(detail, problems=[errors.FieldProblem("/roles", "unknown_role", detail)])
+    return own

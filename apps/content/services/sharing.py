@@ -1,0 +1,74 @@
+"""Sharing one node with one member, to read or to update it, beside what their roles give."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Literal
+
+from django.contrib.auth.models import Permission
+from guardian.shortcuts import assign_perm, remove_perm
+
+from apps.accounts.models import Membership, User
+from apps.content import models, permitted
+from apps.content.services.editing import locked_node
+from apps.kernel import errors, ids, validation
+from apps.outbox.append import unit_of_work
+from apps.tenants import scope
+
+Action = Literal["read", "update"]
+_CODENAMES: dict[Action, str] = {"read": "view_node", "update": "change_node"}
+
+
+class NotAMember(errors.ValidationFailed):
+    """Only members of the tenant are shared with."""
+
+    code = "not_a_member"
+
+
+class ShareNotFound(errors.NotFound):
+    """The node is not shared with this user."""
+
+    code = "share_not_found"
+
+
+class NewShare(validation.Input):
+    """Updating includes reading; what was shared with the user before is replaced."""
+
+    email: validation.ShortText
+    action: Action
+
+
+def share_node(*, node_id: uuid.UUID, new: NewShare) -> models.NodeUserObjectPermission:
+    """Let a member read or update this node. Raises NodeNotFound, NotAMember; NotPermitted for what one lacks."""
+    with unit_of_work():
+        node = locked_node(node_id)
+        permitted.check(new.action, node)
+        user = _member(new.email)
+        for codename in set(_CODENAMES.values()) - {_CODENAMES[new.action]}:
+            remove_perm(codename, user, node)
+        assign_perm(_CODENAMES[new.action], user, node)
+    return models.NodeUserObjectPermission.objects.select_related("user", "permission").get(
+        content_object=node, user=user
+    )
+
+
+def unshare_node(*, node_id: uuid.UUID, user_id: uuid.UUID) -> None:
+    """Raises NodeNotFound, ShareNotFound."""
+    with unit_of_work():
+        permitted.check("read", locked_node(node_id))
+        deleted, _ = models.NodeUserObjectPermission.objects.filter(content_object_id=node_id, user_id=user_id).delete()
+        if not deleted:
+            raise ShareNotFound(f"The node is not shared with {ids.encode('user', user_id)}.")
+
+
+def action_of(permission: Permission) -> Action:
+    """What a stored permission lets the user do."""
+    return "update" if permission.codename == _CODENAMES["update"] else "read"
+
+
+def _member(email: str) -> User:
+    found = Membership.objects.filter(tenant_id=scope.current_id(), user__email=email.lower(), user__is_active=True)
+    membership = found.select_related("user").first()
+    if membership is None:
+        raise NotAMember.for_field("/email", "not_a_member", f'"{email}" is no active member of this tenant.')
+    return membership.user

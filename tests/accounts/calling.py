@@ -1,0 +1,59 @@
+"""People who call the management API of a tenant, with whatever roles they hold in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts import models, services
+from apps.accounts.access import members
+from apps.tenants import models as tenants
+from tests import factories
+
+
+@dataclass
+class Caller:
+    """A user with a token, calling the management API of a tenant."""
+
+    tenant: tenants.Tenant
+    user: models.User
+    client: Client = field(default_factory=Client)
+
+    def __post_init__(self) -> None:
+        token = f"rtk_of_{self.user.pk}"
+        models.AccessToken.objects.get_or_create(
+            digest=services.digest(token),
+            defaults={"user": self.user, "expires_at": timezone.now() + timedelta(days=1)},
+        )
+        self.headers = {"X-Tenant": self.tenant.slug, "Authorization": f"Bearer {token}"}
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer of `/api/v1/admin/<path>`."""
+        return self.client.generic(
+            method,
+            path if path.startswith("/") else f"/api/v1/admin/{path}",
+            "" if body is None else json.dumps(body),
+            content_type="application/json",
+            headers=self.headers,
+        )
+
+
+def make_caller(tenant: tenants.Tenant, *roles: str, **fields: Any) -> Caller:
+    """A member of the tenant with these roles; with none, somebody who is no member."""
+    user = factories.make_user(**fields)
+    if roles:
+        with factories.at_work(tenant):
+            members.put_member(user=user, roles=roles, by=None)
+    return Caller(tenant, user)
+
+
+def platform_permission(name: str) -> Permission:
+    """The row of a permission of the platform, such as `accounts.open_break_glass`."""
+    app_label, _, codename = name.partition(".")
+    return Permission.objects.get(codename=codename, content_type__app_label=app_label)

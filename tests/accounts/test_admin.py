@@ -1,0 +1,169 @@
+"""The admin asks the same engine: a tenant's staff on its host, within what they hold; the platform on its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+
+from apps.accounts.access import backend, break_glass, catalogue, roles
+from apps.kernel import ids
+from apps.tenants import models as tenants
+from tests import factories
+from tests.accounts import calling
+from tests.commerce import making as goods
+from tests.content import making
+
+PLATFORM_ONLY = {
+    "accounts.User", "auth.Group", "consumers.Consumer", "consumers.Parked", "consumers.Effect",
+    "consumers.OperatorAction",
+}  # fmt: skip
+
+
+@pytest.fixture
+def things(tenant: tenants.Tenant) -> dict[str, Any]:
+    with factories.at_work(tenant):
+        return {
+            "page": making.make_node("A page"),
+            "post": making.make_node("A post", kind="post"),
+            "product": goods.make_product(title="Red Shoes"),
+        }
+
+
+class Browser:
+    """Somebody of the staff with these roles, logged in on the tenant's host."""
+
+    def __init__(self, tenant: tenants.Tenant, *granted: str, **fields: Any) -> None:
+        self.user = calling.make_caller(tenant, *granted, **{"is_staff": True} | fields).user
+        self.client = Client(headers={"host": f"{tenant.slug}.test"})
+        self.client.force_login(self.user)
+
+    def status(self, path: str) -> int:
+        return int(self.client.get(f"/admin/{path}").status_code)
+
+    def text(self, path: str) -> str:
+        answer: Any = self.client.get(f"/admin/{path}")
+        assert answer.status_code == 200, path
+        return str(answer.content.decode())
+
+
+def test_staff_sees_the_screens_of_what_they_hold(tenant: tenants.Tenant, things: dict[str, Any]) -> None:
+    editor, merchandiser = Browser(tenant, "editor"), Browser(tenant, "merchandiser")
+    node, product = things["page"].id, things["product"].id
+
+    assert "A page" in editor.text("content/node/")
+    assert editor.status(f"content/node/{node}/change/") == 200
+    assert editor.status(f"content/node/{node}/history/") == 200
+    assert "Red Shoes" in merchandiser.text("commerce/product/")
+    for path in (
+        "commerce/product/", f"commerce/product/{product}/change/", f"commerce/product/{product}/delete/",
+        "commerce/category/", "accounts/membership/", "accounts/user/", "auth/group/",
+        "consumers/consumer/", "tenants/tenant/",
+    ):  # fmt: skip
+        assert editor.status(path) == 403, path
+    assert editor.status(f"commerce/product/{product}/history/") == 302  # as for a product that is not there
+    assert editor.status(f"commerce/product/{ids.new_id()}/history/") == 302
+    assert merchandiser.status("content/node/") == 403
+    assert "/admin/commerce/" not in editor.text("")
+    assert "/admin/content/" not in merchandiser.text("")
+
+
+def test_deletion_actions_and_autocomplete_ask_too(tenant: tenants.Tenant, things: dict[str, Any]) -> None:
+    editor = Browser(tenant, "editor")
+    node = things["page"].id
+    lookup = {"app_label": "commerce", "model_name": "variant", "field_name": "product"}
+
+    assert editor.status(f"content/node/{node}/delete/") == 403
+    assert "delete_selected" not in editor.text("content/node/")
+    posted = {"action": "delete_selected", "_selected_action": [str(node)], "post": "yes"}
+    editor.client.post("/admin/content/node/", posted, follow=True)
+    assert editor.client.get("/admin/autocomplete/", lookup).status_code == 403
+    with factories.at_work(tenant):
+        assert type(things["page"]).objects.filter(id=node).exists()
+
+
+def test_a_limited_grant_limits_the_screen(tenant: tenants.Tenant, things: dict[str, Any]) -> None:
+    grants = [roles.GrantInput(permission="posts:read")]
+    with factories.at_work(tenant):
+        roles.create_role(new=roles.NewRole(slug="posts", name="Posts", grants=grants), by=None)
+    reader = Browser(tenant, "posts")
+
+    shown = reader.text("content/node/")
+
+    assert "A post" in shown
+    assert "A page" not in shown
+    assert reader.status(f"content/node/{things['page'].id}/change/") == 302  # as for a node that is not there
+    assert reader.status(f"content/node/{ids.new_id()}/change/") == 302
+    assert reader.status(f"content/node/{things['post'].id}/change/") == 200
+
+
+def test_another_tenants_host_and_the_platforms_are_closed_to_tenant_staff(
+    tenant: tenants.Tenant, things: dict[str, Any]
+) -> None:
+    owner, other = Browser(tenant, "owner"), factories.make_tenant()
+
+    for host in (f"{other.slug}.test", "testserver"):
+        answer = owner.client.get("/admin/content/node/", headers={"host": host})
+        assert (answer.status_code, answer["Location"].partition("?")[0]) == (302, "/admin/login/"), host
+
+
+def test_a_member_who_is_no_staff_and_a_customer_stay_outside(tenant: tenants.Tenant) -> None:
+    for browser in (Browser(tenant, "owner", is_staff=False), Browser(tenant)):
+        assert browser.status("content/node/") == 302
+
+
+def test_members_roles_and_the_tenant_are_those_of_the_host(tenant: tenants.Tenant) -> None:
+    other = factories.make_tenant()
+    calling.make_caller(other, "owner", email="theirs@example.test")
+    owner = Browser(tenant, "owner", email="ours@example.test")
+
+    members = owner.text("accounts/membership/")
+
+    assert "ours@example.test" in members
+    assert "theirs@example.test" not in members
+    assert other.slug not in owner.text("tenants/tenant/")
+    assert owner.status(f"tenants/tenant/{other.pk}/change/") == 302
+    assert owner.status("accounts/breakglass/") == 200
+    assert owner.status("accounts/role/") == 200
+
+
+def test_the_superuser_sees_all_on_the_platforms_host(tenant: tenants.Tenant, things: dict[str, Any]) -> None:
+    client = Client()
+    client.force_login(factories.make_user(is_staff=True, is_superuser=True))
+
+    for path in ("content/node/", "commerce/product/", "accounts/membership/", "accounts/user/", "accounts/role/"):
+        assert client.get(f"/admin/{path}").status_code == 200, path
+
+
+def test_break_glass_opens_the_screens_of_that_tenant(tenant: tenants.Tenant, things: dict[str, Any]) -> None:
+    from django.utils import timezone
+
+    staff = Browser(tenant)
+    staff.user.user_permissions.add(calling.platform_permission(catalogue.OPEN_BREAK_GLASS))
+    assert staff.status("content/node/") == 403
+
+    with factories.at_work(tenant):
+        opening = break_glass.Opening(reason="Orders fail since noon")
+        break_glass.open_access(user=staff.user, opening=opening, now=timezone.now())
+
+    assert "A page" in staff.text("content/node/")
+
+
+def test_permissions_and_groups_of_django_give_nothing(tenant: tenants.Tenant, things: dict[str, Any]) -> None:
+    browser = Browser(tenant, "merchandiser")
+    browser.user.user_permissions.add(calling.platform_permission("content.view_node"))
+
+    assert browser.status("content/node/") == 403
+
+
+def test_every_screen_names_its_resource_or_is_the_platforms() -> None:
+    unnamed = {
+        model._meta.label for model, screen in admin.site._registry.items() if not getattr(screen, "resource", None)
+    }
+
+    assert unnamed == PLATFORM_ONLY
+    assert set(backend.resources().values()) <= set(catalogue.RESOURCES)
+    assert backend.permission_behind("content.change_body") == "nodes:update"
+    assert backend.permission_behind("accounts.view_user") is None
