@@ -34,6 +34,8 @@ PREFIX = "rustok:cache"
 # One call that hangs is the most a request loses: then nobody asks for a while.
 DEADLINE_SECONDS = 0.025
 OPEN_SECONDS = 1.0
+# More than a process has threads: none of them is to look as if Valkey were gone.
+MOST_CONNECTIONS = 10_000
 
 # ARGV: slot, start of the value's key, entry, name, token, lease in ms. KEYS: generations, absence, lock.
 # Answers the generation, what there is, its value, for how many ms it is fresh, and whether the caller is to load.
@@ -188,12 +190,13 @@ class Shared:
 class Link:
     """This process' way to Valkey: short deadlines, no retry, and a breaker over all kinds."""
 
-    def __init__(self, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(self) -> None:
         self.client = redis.Redis.from_url(
             settings.CACHE_URL,
-            socket_timeout=deadline_seconds,
-            socket_connect_timeout=deadline_seconds,
+            socket_timeout=DEADLINE_SECONDS,
+            socket_connect_timeout=DEADLINE_SECONDS,
             retry=Retry(NoBackoff(), 0),
+            max_connections=MOST_CONNECTIONS,
         )
         self._scripts = {
             source: self.client.register_script(source) for source in (_READ, _STORE, _RELEASE, _INVALIDATE)

@@ -111,18 +111,18 @@ class Cache[V]:
 
     def tell_untold(self) -> None:
         """Make up for invalidations Valkey has not heard of."""
-        if self._untold:
-            with contextlib.suppress(shared.Unavailable):
-                self._tell_untold(*self._untold)
+        with self._untold_lock:
+            groups = list(self._untold)
+        with contextlib.suppress(shared.Unavailable):
+            self._tell_untold(*groups)
 
     def _tell_untold(self, *groups: str) -> None:
         """Those of the groups Valkey has not heard of. Raises shared.Unavailable."""
-        if not self._untold:
-            return
         with self._untold_lock:
             telling = {group: self._untold[group] for group in groups if group in self._untold}
-        if telling:
-            self._shared.invalidate(list(telling))
+        if not telling:
+            return
+        self._shared.invalidate(list(telling))
         with self._untold_lock:
             for group, change in telling.items():
                 if self._untold.get(group) is change:  # no later change of it is waiting
@@ -170,7 +170,8 @@ class Cache[V]:
             if not isinstance(found, Missing):
                 return found
             try:
-                self._tell_untold(group)
+                if self._untold:
+                    self._tell_untold(group)
                 answer = self._shared.read(group, entry)
             except shared.Unavailable:
                 return self._load_without_valkey(group, entry, load, mark)
@@ -293,12 +294,12 @@ def _drop(kind: str, groups: list[str]) -> None:
 
 def forget_process() -> None:
     """Empty level 1 of every cache; for tests, and where invalidations may have been missed."""
-    for cache in _caches.values():
+    for cache in list(_caches.values()):
         cache.drop_all()
 
 
 def _tell_untold() -> None:
-    for cache in _caches.values():
+    for cache in list(_caches.values()):
         cache.tell_untold()
 
 
@@ -310,7 +311,7 @@ def _begin_anew() -> None:
     global _listener  # noqa: PLW0603 - one process, one listener
     _listener = listening.Listener(dropped=_drop, lost=forget_process, tick=_tell_untold)
     shared.link.cache_clear()
-    for cache in _caches.values():
+    for cache in list(_caches.values()):
         cache.begin_anew()
 
 
