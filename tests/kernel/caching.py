@@ -62,11 +62,11 @@ def load(group: str, *, wait_for: int = 0) -> Number | None:
 
 
 class Elsewhere:
-    """A process of `cache_process`."""
+    """A process that does what it is told by lines, and answers each by a line of JSON."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, command: list[str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kernel.cache_process", kind],
+            [sys.executable, "-m", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -88,9 +88,9 @@ class Elsewhere:
 
 
 @contextmanager
-def processes(kind: str, count: int) -> Iterator[list[Elsewhere]]:
+def processes(command: list[str], count: int) -> Iterator[list[Elsewhere]]:
     """Started and ready; ended afterwards."""
-    started = [Elsewhere(kind) for _ in range(count)]
+    started = [Elsewhere(command) for _ in range(count)]
     try:
         for process in started:
             assert process.answer() == "ready"

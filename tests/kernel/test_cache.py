@@ -179,7 +179,7 @@ def test_in_a_transaction_nothing_is_read_or_kept(here: NumberCache) -> None:
 def test_a_thousand_misses_in_two_processes_are_one_load(kind: str) -> None:
     caching.set_source("a", 7)
 
-    with caching.processes(kind, 2) as both:
+    with caching.processes(["tests.kernel.cache_process", kind], 2) as both:
         for process in both:
             process.ask("storm", "a", 500, 1000)
         answers = [process.answer() for process in both]
@@ -189,7 +189,7 @@ def test_a_thousand_misses_in_two_processes_are_one_load(kind: str) -> None:
 
 
 def test_a_thousand_misses_of_what_does_not_exist_are_one_load_too(kind: str) -> None:
-    with caching.processes(kind, 2) as both:
+    with caching.processes(["tests.kernel.cache_process", kind], 2) as both:
         for process in both:
             process.ask("storm", "a", 500, 1000)
         answers = [process.answer() for process in both]
@@ -220,7 +220,7 @@ def test_a_killed_holder_is_waited_for_no_longer_than_its_lease(kind: str) -> No
     here = caching.make(kind, lease=0.5)
     caching.set_source("a", 7)
 
-    with caching.processes(kind, 1) as [holder]:
+    with caching.processes(["tests.kernel.cache_process", kind], 1) as [holder]:
         holder.ask("hold", "a")
         assert holder.answer() == "loading"
         [lock] = caching.valkey().keys(f"rustok:cache:{kind}:*:lock:*")
@@ -400,7 +400,7 @@ def test_what_is_made_after_its_absence_was_cached_is_seen_at_once(here: NumberC
 def test_a_change_elsewhere_empties_the_memory_here_within_a_second(here: NumberCache, kind: str) -> None:
     here.get("a", lambda: Number(1))
 
-    with caching.processes(kind, 1) as [elsewhere]:
+    with caching.processes(["tests.kernel.cache_process", kind], 1) as [elsewhere]:
         elsewhere.do("invalidate", "a")
         _wait_until(lambda: isinstance(here._memory.peek("a", ""), memory.Missing), seconds=1)
 
