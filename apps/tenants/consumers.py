@@ -18,13 +18,18 @@ TYPES = (
 )
 
 
+class NotHeard(Exception):
+    """The other processes could not be told; to be tried again."""
+
+
 def plan(event: envelope.Event) -> Sequence[effects.Planned]:
     return [effects.Planned("names", {"names": resolution.names_in(event.data)})]
 
 
 def forget(task: effects.Task) -> str:
-    """Again what the writer did after its commit; it may have been killed, or Valkey away and the writer since then."""
-    resolution.forget(task.tenant_id, names=task.payload["names"])
+    """Again what the writer did after its commit: it may have been killed, or Valkey was away. Raises NotHeard."""
+    if not resolution.forget(task.tenant_id, names=task.payload["names"]):
+        raise NotHeard("Valkey does not answer")
     return "forgotten"
 
 

@@ -91,12 +91,12 @@ def names_in(facts: Mapping[str, Any]) -> list[str]:
     return [f"{kind}:{facts[kind]}" for kind in ("slug", "host") if facts.get(kind)]
 
 
-def forget(tenant_id: uuid.UUID, *, names: Iterable[str] = ()) -> None:
+def forget(tenant_id: uuid.UUID, *, names: Iterable[str] = ()) -> bool:
     """What was known of a tenant is known no more, in any process, within a second; to be called after the commit.
 
-    `names` are those it no longer has.
+    `names` are those it no longer has. Whether Valkey has heard of it; else that is made up for when it is back.
     """
-    _known.invalidate([*names_of(tenant_id), *names])
+    return _known.invalidate([*names_of(tenant_id), *names])
 
 
 def _find(name: str) -> Known | None:

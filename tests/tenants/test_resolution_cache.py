@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from prometheus_client import REGISTRY
 from pytest_django.fixtures import Settings
 
-from apps.consumers import tasks
+from apps.consumers import effects, tasks
 from apps.kernel.cache import shared
-from apps.tenants import models, resolution, services
+from apps.tenants import consumers, models, resolution, services
 from tests import factories
 from tests.kernel import caching
 from tests.kernel.caching import Elsewhere, processes
@@ -138,6 +138,19 @@ def test_a_writer_killed_after_its_commit_is_made_up_for_by_its_event(
     tasks.drain()
 
     assert _slug(HOST) is None
+
+
+def test_the_event_is_worked_off_only_once_valkey_has_heard(
+    tenant: models.Tenant, settings: Settings, tmp_path: Path
+) -> None:
+    task = effects.Task("key", tenant.id, "names", {"names": []}, 1)
+    assert consumers.TENANT_RESOLUTION.perform(task) == "forgotten"
+
+    settings.CACHE_URL = f"unix://{tmp_path}/nobody.sock"
+    shared.link.cache_clear()
+
+    with pytest.raises(consumers.NotHeard):
+        consumers.TENANT_RESOLUTION.perform(task)
 
 
 def test_a_transaction_that_rolls_back_drops_nothing_and_one_sees_its_own_changes(tenant: models.Tenant) -> None:

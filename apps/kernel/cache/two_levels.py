@@ -83,19 +83,24 @@ class Cache[V]:
         found = self._memory.find(group, entry)
         return self._wait_or_load(group, entry, load) if isinstance(found, Missing) else found
 
-    def invalidate(self, groups: Iterable[str]) -> None:
+    def invalidate(self, groups: Iterable[str]) -> bool:
         """No value loaded before now is given out any more: here from now on, elsewhere within a second.
 
-        To be called after the commit of the change. Never raises: without Valkey it is told when Valkey is back.
+        To be called after the commit of the change. Whether Valkey has heard of it; else this process tells it as soon
+        as Valkey is back.
         """
         wanted = list(dict.fromkeys(groups))
         measures.INVALIDATIONS.labels(self.kind, measures.VALKEY).inc(len(wanted))
         with self._untold_lock:
             self._untold |= dict.fromkeys(wanted, object())
-        with contextlib.suppress(shared.Unavailable):
+        try:
             self._tell_untold(*wanted)
+            is_told = True
+        except shared.Unavailable:
+            is_told = False
         self.drop(wanted)  # last: until then a reader could have fetched from Valkey what was still current there
         _listener.ensure_started()
+        return is_told
 
     def drop(self, groups: Iterable[str]) -> None:
         """Forget groups in this process."""
