@@ -39,7 +39,8 @@ class TenantMiddleware:
         try:
             known = self._tenant_for(request)
         except errors.DomainError as error:
-            log.info("tenants.refused", code=error.code, host=client.of(request).host, header=_named(request))
+            named = (_named(request) or "")[:100]
+            log.info("tenants.refused", code=error.code, host=client.of(request).host, header=named)
             return api.problem_response(error)
         if known is None:
             return self.get_response(request)
