@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from apps.kernel import failpoints
+from apps.kernel import failpoints, forwarding
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "RUSTOK_"
@@ -86,15 +86,23 @@ class Environment(BaseSettings):
     )
     allowed_hosts: CommaList = Field(
         default_factory=list,
-        description="Host names to answer to; `.example.com` takes subdomains too, `*` any host with a tenant.",
+        description="Hosts of the installation itself, for its admin, API and docs; `.example.com` takes subdomains "
+        "too. Domains of tenants are not listed here.",
         json_schema_extra={
             "default_text": f"{', '.join(f'`{host}`' for host in DEVELOPMENT_HOSTS)}; must be set in production",
             **_unit("comma-separated"),
         },
     )
-    trust_proxy: bool = Field(
-        default=False,
-        description="Believe `X-Forwarded-Proto` of the proxy in front. Only with a proxy that always sets it.",
+    base_domains: CommaList = Field(
+        default_factory=list,
+        description="Every tenant is also at `<slug>.<base domain>`.",
+        json_schema_extra={"default_text": "none", **_unit("comma-separated")},
+    )
+    trusted_proxies: CommaList = Field(
+        default_factory=list,
+        description="Addresses or networks (CIDR) of the proxies in front, `unix` for one on a socket. `Forwarded` and "
+        "`X-Forwarded-…` of others are ignored; the proxies must set or remove all of them.",
+        json_schema_extra={"default_text": "none", **_unit("comma-separated")},
     )
     break_glass_needs_approval: bool = Field(
         default=False,
@@ -316,6 +324,20 @@ class Environment(BaseSettings):
             raise ValueError(f"there is no such place; did you mean {nearest}?")
         return value
 
+    @field_validator("base_domains")
+    @classmethod
+    def _are_domains(cls, value: list[str]) -> list[str]:
+        try:
+            return [forwarding.host_name(domain.strip(".")) for domain in value]
+        except forwarding.MalformedHost as error:
+            raise ValueError(error.detail) from None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        forwarding.networks(tuple(value))
+        return value
+
     @field_validator("database_url", "database_migrator_url", "database_superuser_url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
@@ -430,6 +452,8 @@ def _unsafe_in_production(environment: Environment) -> list[str]:
         problems.append(f"RUSTOK_AUDIT_KEY is too short: use at least {SHORTEST_SECRET_KEY} random characters.")
     if not environment.allowed_hosts:
         problems.append("RUSTOK_ALLOWED_HOSTS is empty: list the host names this installation answers to.")
+    if any(network.prefixlen == 0 for network in forwarding.networks(tuple(environment.trusted_proxies))):
+        problems.append("RUSTOK_TRUSTED_PROXIES trusts every address: list the networks of your proxies only.")
     if environment.database_url is None:
         problems.append("DATABASE_URL is not set: the embedded PostgreSQL is for development and tests.")
     if environment.valkey_url is None:

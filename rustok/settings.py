@@ -19,7 +19,11 @@ IS_PRODUCTION = ENVIRONMENT.profile is Profile.PRODUCTION
 
 DEBUG = ENVIRONMENT.debug
 SECRET_KEY = ENVIRONMENT.secret_key.get_secret_value()
-ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
+# Any well-formed host passes Django: TenantMiddleware lets in the hosts of tenants, and these.
+ALLOWED_HOSTS = ["*"]
+PLATFORM_HOSTS = ENVIRONMENT.allowed_hosts
+BASE_DOMAINS = ENVIRONMENT.base_domains
+TRUSTED_PROXIES = tuple(ENVIRONMENT.trusted_proxies)
 
 ROOT_URLCONF = "rustok.urls"
 WSGI_APPLICATION = "rustok.wsgi.application"
@@ -54,6 +58,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "apps.kernel.middleware.CorrelationMiddleware",
+    # Before anything asks for host, scheme or address.
+    "apps.kernel.client.ClientMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Before the session is read: an unknown host costs no query of ours.
@@ -119,11 +125,13 @@ DATABASES = {
 VALKEY_URL = CONNECTIONS.valkey_url
 NATS_URL = CONNECTIONS.nats_url
 
+# A database of its own, because clearing a Django cache empties the whole database.
+CACHE_URL = CONNECTIONS.valkey_url_of(CONNECTIONS.valkey_database + 1)
+
 CACHES = {
     "default": {
         "BACKEND": "rustok.cache.ValkeyCache",
-        # A database of its own, because clearing a Django cache empties the whole database.
-        "LOCATION": CONNECTIONS.valkey_url_of(CONNECTIONS.valkey_database + 1),
+        "LOCATION": CACHE_URL,
         "KEY_PREFIX": "rustok",
         # A cache is worth waiting for less long than its source takes.
         "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": None},
@@ -153,8 +161,7 @@ BREAK_GLASS_NEEDS_APPROVAL = ENVIRONMENT.break_glass_needs_approval
 TOKEN_LIFETIME_HOURS = ENVIRONMENT.token_lifetime_hours
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_PRODUCTION
-if ENVIRONMENT.trust_proxy:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+RATELIMIT_IP_META_KEY = "apps.kernel.client.rate_key"
 
 SILENCED_SYSTEM_CHECKS = [
     # django-ratelimit knows a fixed list of shared caches, and Django's own Redis cache is not on it.

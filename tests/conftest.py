@@ -5,6 +5,7 @@ worker has its own database and its own Valkey numbers on them. With DATABASE_UR
 """
 
 import contextvars
+import logging
 import os
 import signal
 import threading
@@ -35,7 +36,7 @@ from django.db import connection  # noqa: E402
 from django.test import TransactionTestCase  # noqa: E402
 from psycopg import sql  # noqa: E402
 
-from apps.kernel import isolation  # noqa: E402
+from apps.kernel import cache, isolation  # noqa: E402
 from rustok import environment, servers  # noqa: E402
 from rustok.servers.nats import Nats  # noqa: E402
 from rustok.servers.places import Places  # noqa: E402
@@ -89,6 +90,7 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     data_dir = environment.current().data_dir
+    logging.getLogger("apps.kernel.cache.listening").disabled = True  # its server goes on purpose
     if not WORKER and data_dir.exists():
         _throw_away(data_dir)
 
@@ -127,6 +129,7 @@ def _emptied_at_once(monkeypatch: pytest.MonkeyPatch, _superuser: Superuser) -> 
     def empty(test_case: TransactionTestCase) -> None:
         _empty_database(_superuser)
         _empty_valkey()
+        cache.forget_process()  # the rows went without telling it
 
     monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", empty)
 

@@ -6,4 +6,4 @@ class TenantsConfig(AppConfig):
     label = "tenants"
 
     def ready(self) -> None:
-        from apps.tenants import events  # noqa: F401 - registers the event types
+        from apps.tenants import consumers, events  # noqa: F401 - registers the event types and who hears them

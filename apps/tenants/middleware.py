@@ -1,21 +1,32 @@
-"""Which tenant a request is for: by its host, or by `X-Tenant` from server clients. There is no default tenant."""
+"""Which tenant a request is for: its host and the `X-Tenant` of server clients must agree. There is no default one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.request import validate_host
 
-from apps.kernel import api, errors, isolation
-from apps.tenants import models, queries, scope
+from apps.kernel import api, client, errors, isolation
+from apps.tenants import resolution, scope
+
+log = structlog.get_logger(__name__)
 
 HEADER = "X-Tenant"
-# These serve the installation, not a tenant; under `_OPTIONAL` a known host sets the scope, an unknown one is no error.
-_EXEMPT = (
-    "/health", "/metrics", "/api/docs", "/api/schema", "/schemas", "/asyncapi.json", "/events/catalogue", "/static/",
-    "/favicon.ico",
-)  # fmt: skip
+# Probes and scrapers come by address, and nothing below depends on the host.
+_ANY_HOST = ("/health", "/metrics", "/static/", "/favicon.ico")
+# These serve the installation, not a tenant, on its own hosts and on those of tenants.
+_PLATFORM = ("/api/docs", "/api/schema", "/schemas", "/asyncapi.json", "/events/catalogue")
+# So do these, but where a tenant is named, they work for it.
 _OPTIONAL = ("/admin/", "/api/v1/auth/")
+
+
+class HostNotServed(errors.DomainError):
+    """The host is neither one of the installation's own nor a tenant's."""
+
+    code = "host_not_served"
 
 
 class TenantMiddleware:
@@ -23,16 +34,29 @@ class TenantMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path == "/" or request.path.startswith(_EXEMPT):
+        if request.path.startswith(_ANY_HOST):
             return self.get_response(request)
         try:
-            tenant = resolve(request)
+            known = self._tenant_for(request)
         except errors.DomainError as error:
-            if request.path.startswith(_OPTIONAL) and isinstance(error, queries.TenantNotFound):
-                return self.get_response(request)
+            named = (_named(request) or "")[:100]
+            log.info("tenants.refused", code=error.code, host=client.of(request).host, header=named)
             return api.problem_response(error)
-        with scope.use(queries.scope_of(tenant)):
+        if known is None:
             return self.get_response(request)
+        with scope.use(known.scope):
+            return self.get_response(request)
+
+    def _tenant_for(self, request: HttpRequest) -> resolution.Known | None:
+        """None for work without a tenant. Raises what `resolve` does, and HostNotServed."""
+        if request.path == "/" or request.path.startswith(_PLATFORM):
+            _check_host_is_served(request)
+            return None
+        host = client.of(request).host
+        is_optional = request.path.startswith(_OPTIONAL) and _is_own(host) and _named(request) is None
+        if is_optional and resolution.find_by_host(host) is None:
+            return None
+        return resolve(request)
 
 
 class PlatformAdminMiddleware:
@@ -48,18 +72,42 @@ class PlatformAdminMiddleware:
         return self.get_response(request)
 
 
-def resolve(request: HttpRequest) -> models.Tenant:
-    """Raises TenantNotFound, TenantInactive, TenantMismatch."""
-    host = request.get_host().rsplit(":", 1)[0].lower()
-    by_host = queries.find_by_host(host=host)
-    named = request.headers.get(HEADER)
-    tenant = by_host
-    if named is not None:
-        tenant = queries.get_tenant(slug_or_id=named)
-        if by_host is not None and by_host.id != tenant.id:
-            raise queries.TenantMismatch(f"The host {host} and the header {HEADER}: {named} name different tenants.")
-    if tenant is None:
-        raise queries.TenantNotFound(f"The host {host} leads to no tenant; use a tenant's domain or send {HEADER}.")
-    if not tenant.is_active:
-        raise queries.TenantInactive(f'The tenant "{tenant.slug}" is switched off.')
-    return tenant
+def resolve(request: HttpRequest) -> resolution.Known:
+    """The one tenant that everything in the request names.
+
+    Raises TenantNotFound also where two names disagree, TenantInactive, MalformedTenantName. What comes later with
+    the request and belongs to a tenant, such as an API key, is held against it by `scope.require_agreement`.
+    """
+    asking = client.of(request)
+    by_host = resolution.find_by_host(asking.host)
+    if by_host is None and not _is_own(asking.host):
+        raise scope.TenantNotFound
+    named = _named(request)
+    by_name = resolution.find_by_name(named) if named is not None else None
+    # A proxy may call us by a name of its own; if that leads to a tenant too, the two must not be played off.
+    by_inner_host = resolution.find_by_host(asking.inner_host) if asking.inner_host != asking.host else None
+    if named is not None and by_name is None:
+        raise scope.TenantNotFound
+    found = [known for known in (by_host, by_name, by_inner_host) if known is not None]
+    if len({known.scope.tenant_id for known in found}) != 1 or (by_host or by_name) is None:
+        raise scope.TenantNotFound
+    if not found[0].is_active:
+        raise resolution.TenantInactive(f'The tenant "{found[0].scope.slug}" is switched off.')
+    return found[0]
+
+
+def _named(request: HttpRequest) -> str | None:
+    name: str | None = request.headers.get(HEADER)
+    return name
+
+
+def _is_own(host: str) -> bool:
+    return validate_host(host, settings.PLATFORM_HOSTS)
+
+
+def _check_host_is_served(request: HttpRequest) -> None:
+    host = client.of(request).host
+    if not _is_own(host) and resolution.find_by_host(host) is None:
+        raise HostNotServed(
+            f'The host "{host}" is not served here: use a domain of a tenant, or one of RUSTOK_ALLOWED_HOSTS.'
+        )

@@ -6,7 +6,8 @@ import contextlib
 import uuid
 from collections.abc import Sequence
 
-from django.db.models import Q
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q, QuerySet
 
 from apps.kernel import errors, isolation, validation
 from apps.tenants import models, scope
@@ -14,28 +15,10 @@ from apps.tenants import models, scope
 _SHOWN_TENANTS = 10
 
 
-class TenantNotFound(errors.NotFound):
-    """No tenant answers to this host, slug or id."""
-
-    code = "tenant_not_found"
-
-
 class LocaleRefused(errors.DomainError):
     """A command is to work in a locale that is none, or that the tenant does not publish in."""
 
     code = "locale_refused"
-
-
-class TenantInactive(errors.Forbidden):
-    """The tenant is switched off."""
-
-    code = "tenant_inactive"
-
-
-class TenantMismatch(errors.DomainError):
-    """The host leads to one tenant, the header names another."""
-
-    code = "tenant_mismatch"
 
 
 @isolation.all_tenants(reason="find tenant")
@@ -46,23 +29,23 @@ def get_tenant(*, slug_or_id: str) -> models.Tenant:
         condition |= Q(id=uuid.UUID(slug_or_id))
     tenant = models.Tenant.objects.filter(condition).first()
     if tenant is None:
-        raise TenantNotFound(f'There is no tenant "{slug_or_id}".')
+        raise scope.TenantNotFound(f'There is no tenant "{slug_or_id}".')
     return tenant
 
 
-@isolation.all_tenants(reason="find tenant")
-def find_by_host(*, host: str) -> models.Tenant | None:
-    """The tenant a host name leads to, or None."""
-    domain = models.Domain.objects.filter(host=host).select_related("tenant").first()
-    return domain.tenant if domain else None
+def with_scopes() -> QuerySet[models.Tenant]:
+    """Tenants that come with what `scope_of` needs, in the same query; to be asked over all tenants, or in the one's."""
+    locales = models.TenantLocale.objects.filter(tenant=OuterRef("pk"), is_enabled=True).order_by("locale")
+    return models.Tenant.objects.annotate(enabled_locales=ArraySubquery(locales.values("locale")))
 
 
 def scope_of(tenant: models.Tenant) -> scope.Scope:
-    """The scope to work in for this tenant."""
-    with isolation.to_tenant(tenant.id):
-        enabled = models.TenantLocale.objects.filter(tenant=tenant, is_enabled=True).order_by("locale")
-        locales = tuple(enabled.values_list("locale", flat=True))
-    return scope.Scope(tenant.id, tenant.slug, tenant.default_locale, tenant.currency, locales)
+    """The scope to work in for this tenant; asks a query unless it came from `with_scopes`."""
+    locales: list[str] | None = getattr(tenant, "enabled_locales", None)
+    if locales is None:
+        with isolation.to_tenant(tenant.pk):
+            return scope_of(with_scopes().get(pk=tenant.pk))
+    return scope.Scope(tenant.id, tenant.slug, tenant.default_locale, tenant.currency, tuple(locales))
 
 
 @isolation.all_tenants(reason="find tenant")
@@ -70,9 +53,11 @@ def scope_for_command(*, slug_or_id: str) -> scope.Scope:
     """The scope of an existing tenant for a command. Raises TenantNotFound naming the known ones."""
     try:
         return scope_of(get_tenant(slug_or_id=slug_or_id))
-    except TenantNotFound as error:
+    except scope.TenantNotFound as error:
         known = list(models.Tenant.objects.order_by("slug").values_list("slug", flat=True))
-        raise TenantNotFound(error.detail + (errors.did_you_mean(slug_or_id, known) or _known_tenants(known))) from None
+        raise scope.TenantNotFound(
+            error.detail + (errors.did_you_mean(slug_or_id, known) or _known_tenants(known))
+        ) from None
 
 
 def locale_for_command(*, at_work: scope.Scope, locale: str | None) -> str:

@@ -36,6 +36,22 @@ class Scope:
         return f'"{locale}" is not enabled for the tenant "{self.slug}"; enabled: {", ".join(self.locales)}.{hint}'
 
 
+class TenantNotFound(errors.NotFound):
+    """No tenant answers to what was named: a host, a slug, an id, or several that do not name the same one.
+
+    Over HTTP the text is always the same, so that nobody learns which of them exist.
+    """
+
+    code = "tenant_not_found"
+
+    def __init__(
+        self,
+        detail: str = "No tenant answers here: use a domain of the tenant, or send X-Tenant with its slug or id from a "
+        "host of the installation. Whatever names a tenant must name the same one.",
+    ) -> None:
+        super().__init__(detail)
+
+
 class NoTenantScope(RuntimeError):
     """Tenant data was asked for outside a tenant scope."""
 
@@ -62,6 +78,16 @@ def current() -> Scope:
 def current_id() -> uuid.UUID:
     """The id of the tenant at work. Raises NoTenantScope."""
     return current().tenant_id
+
+
+def require_agreement(tenant_id: uuid.UUID) -> None:
+    """What a request proved to belong to, such as its API key's tenant, must be the tenant at work.
+
+    Raises TenantNotFound otherwise, as for one that does not exist, and where no tenant is at work.
+    """
+    at_work = find()
+    if at_work is None or at_work.tenant_id != tenant_id:
+        raise TenantNotFound
 
 
 @contextmanager

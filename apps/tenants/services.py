@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated, Any
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from pydantic import Field
 
 from apps.audit import recording as audit
 from apps.events import registry
 from apps.kernel import errors, isolation, validation
 from apps.outbox.append import append, unit_of_work
-from apps.tenants import events, models
+from apps.tenants import events, models, resolution
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
@@ -104,6 +105,8 @@ def update_tenant(*, tenant: models.Tenant, changes: TenantChanges) -> models.Te
 def add_domain(*, tenant: models.Tenant, host: str) -> models.Domain:
     """Lead a host name to the tenant. Raises DomainTaken, ValidationFailed."""
     host = check_host(host)
+    if (slug := resolution.slug_in(host)) and slug != tenant.slug:
+        raise DomainTaken(f'The domain "{host}" is kept for the tenant "{slug}": it is below a base domain.')
     with unit_of_work():
         taken = models.Domain.objects.filter(host=host).select_related("tenant").first()
         if taken is not None:
@@ -178,3 +181,6 @@ def _record(
     }
     append(payload, **stream)
     audit.record_event(payload, before=before, after=after, **stream)
+    # At once, and again by the effect `tenant_resolution` in case this process ends before it has told everybody.
+    names = resolution.names_in(payload.model_dump())
+    transaction.on_commit(partial(resolution.forget, tenant.id, names=names), robust=True)

@@ -21,6 +21,7 @@ from tests.commerce.making import adjust, count, make_variant
 pytestmark = pytest.mark.usefixtures("committed_db", "at_work")
 
 NOTICE = consumers.LOW_STOCK_NOTICE
+NOTICES = models.Effect.objects.filter(consumer=NOTICE.name)
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_low_stock_is_mailed_to_the_tenant_with_its_names() -> None:
     assert message.subject == "Low stock: Red Shoes"
     assert "1 left, your threshold is 3" in message.body
     assert "SHOE-42" in message.body
-    effect = models.Effect.objects.get()
+    effect = NOTICES.get()
     assert (effect.state, effect.response) == ("done", "sent to stock@acme.test")
 
 
@@ -70,13 +71,13 @@ def test_delivered_again_it_is_sent_once() -> None:
     tasks.drain()
 
     assert len(mail.outbox) == 1
-    assert models.Effect.objects.count() == 1
+    assert NOTICES.count() == 1
 
 
 def test_every_replay_is_silent() -> None:
     run_low()
     tasks.drain()
-    models.Effect.objects.all().delete()  # so that nothing but the writer's gate stands in the way
+    NOTICES.all().delete()  # so that nothing but the writer's gate stands in the way
     mail.outbox.clear()
 
     done = replay.replay(NOTICE, first=1, last=sequencer.head())
@@ -87,7 +88,7 @@ def test_every_replay_is_silent() -> None:
 
     assert (done.events, done.suppressed) == (1, 1)
     assert mail.outbox == []
-    assert models.Effect.objects.count() == 0
+    assert NOTICES.count() == 0
 
 
 def test_nothing_at_or_below_the_floor_is_planned() -> None:
@@ -144,7 +145,7 @@ def test_a_mail_that_fails_is_tried_again_later(monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patched:
         fail_to_send(patched, ConnectionRefusedError("no mail server"))
         tasks.drain()
-    waiting = models.Effect.objects.get()
+    waiting = NOTICES.get()
     assert (waiting.state, waiting.attempts) == ("pending", 1)
     assert "no mail server" in waiting.response
 
@@ -152,7 +153,7 @@ def test_a_mail_that_fails_is_tried_again_later(monkeypatch: pytest.MonkeyPatch)
     tasks.drain()
 
     assert len(mail.outbox) == 1
-    assert models.Effect.objects.get().state == "done"
+    assert NOTICES.get().state == "done"
 
 
 def test_it_gives_up_after_ten_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +165,7 @@ def test_it_gives_up_after_ten_attempts(monkeypatch: pytest.MonkeyPatch) -> None
         make_due()
         sending.send_pending()
 
-    effect = models.Effect.objects.get()
+    effect = NOTICES.get()
     assert (effect.state, effect.attempts) == ("failed", 10)
 
 
@@ -180,7 +181,7 @@ def test_a_sender_that_died_gives_its_task_back() -> None:
     sending.send_pending()
 
     [message] = mail.outbox
-    assert models.Effect.objects.get().attempts == 2
+    assert NOTICES.get().attempts == 2
     assert message.extra_headers["Message-ID"].endswith("@rustok.invalid>")
 
 
@@ -202,7 +203,7 @@ def test_without_any_address_it_fails_with_what_to_do(tenant: tenants.Tenant) ->
 
     tasks.drain()
 
-    effect = models.Effect.objects.get()
+    effect = NOTICES.get()
     assert effect.state == "failed"
     assert 'set "notice_email"' in effect.response
 

@@ -281,13 +281,14 @@ class Soak:
         report.positions_dense = "I2" not in invariants.numbers(report.broken)
         report.inversions = sum(_first_number(line) for line in report.broken if line.startswith(("I4", "I5")))
 
-        ids = [_message_id(key) for key in models.Effect.objects.values_list("key", flat=True)]
+        notices = models.Effect.objects.filter(consumer="low_stock_notice")
+        ids = [_message_id(key) for key in notices.values_list("key", flat=True)]
         told = mailbox.delivered(self.stack.data_dir)
         report.effects, report.mails, report.mails_sent_again = len(ids), len(told), len(told) - len(set(told))
         report.duplicate_effects = len(ids) - len(set(ids))
         if set(told) - set(ids):
             report.broken.append(f"I8: {len(set(told) - set(ids))} mails stand for no effect")
-        done = models.Effect.objects.filter(state="done").count()
+        done = notices.filter(state="done").count()
         if done > len(set(told)):
             report.broken.append(f"I8: {done} notices are recorded as sent, {len(set(told))} were")
         delays = _delays(entries, placed)

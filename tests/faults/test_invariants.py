@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("committed_db")
 TOLD_TWICE = """
 INSERT INTO consumers_effect
 SELECT 'another key', consumer, position, event_id, tenant_id, target, payload, state, attempts, next_at, response,
-       planned_at, done_at FROM consumers_effect
+       planned_at, done_at FROM consumers_effect WHERE consumer = 'low_stock_notice'
 """
 
 

@@ -176,6 +176,7 @@ def test_the_number_of_queries_does_not_grow_with_the_page(get: Get) -> None:
     for number in range(12):
         make_product(f"Product {number}", at=number, category_ids=[str(category.id)])
     get("products")
+    get_without_drain(get, 1)  # from here on it is known which tenant is meant
 
     counts = []
     for limit in (1, 12):
@@ -184,7 +185,7 @@ def test_the_number_of_queries_does_not_grow_with_the_page(get: Get) -> None:
         assert len(answer.json()["data"]) == limit
         counts.append(len(queries))
 
-    assert counts[0] == counts[1] <= 6
+    assert counts == [2, 2]  # the page, and the names of its terms
 
 
 def get_without_drain(get: Get, limit: int) -> Any:

@@ -61,6 +61,16 @@ def test_lists_are_separated_by_commas(clean):
     assert environment.load().allowed_hosts == ["a.example", ".b.example"]
 
 
+def test_base_domains_and_trusted_proxies_are_read_and_judged(clean):
+    clean.setenv("RUSTOK_BASE_DOMAINS", ".Shops.example, sites.example")
+    clean.setenv("RUSTOK_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::1, unix")
+
+    settings = environment.load()
+
+    assert settings.base_domains == ["shops.example", "sites.example"]
+    assert settings.trusted_proxies == ["10.0.0.0/8", "2001:db8::1", "unix"]
+
+
 def test_an_unknown_variable_is_refused_and_the_right_name_suggested(clean):
     problems = problems_of(clean, RUSTOK_EVENT_BATCH_SIZE="10", RUSTOK_XYZZY="1")
 
@@ -79,6 +89,9 @@ def test_an_unknown_variable_is_refused_and_the_right_name_suggested(clean):
         ("RUSTOK_EVENTS_RELAY_SHARDS", "0", "greater than or equal to 1"),
         ("RUSTOK_PROFILE", "staging", "'development', 'test' or 'production'"),
         ("RUSTOK_EVENTS_TIME_SLICE_SECONDS", "0", "greater than 0"),
+        ("RUSTOK_TRUSTED_PROXIES", "10.0.0.1/8", "host bits set"),
+        ("RUSTOK_TRUSTED_PROXIES", "proxy.example", "IPv4 or IPv6"),
+        ("RUSTOK_BASE_DOMAINS", "https://shops.example", "is not a host"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable_and_what_would_be_right(clean, variable, value, told):
@@ -140,6 +153,12 @@ def test_production_refuses_a_short_secret_key(clean):
 
     assert "RUSTOK_SECRET_KEY is too short" in problem
     assert "'short'" not in problem
+
+
+def test_production_refuses_to_trust_everybody_as_a_proxy(clean):
+    (problem,) = problems_of(clean, **SAFE_IN_PRODUCTION, RUSTOK_TRUSTED_PROXIES="10.0.0.0/8,0.0.0.0/0")
+
+    assert "RUSTOK_TRUSTED_PROXIES trusts every address" in problem
 
 
 def test_production_starts_with_safe_settings(clean):

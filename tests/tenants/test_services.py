@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 from apps.kernel import errors, validation
 from apps.outbox.models import Log
-from apps.tenants import models, queries, services
+from apps.tenants import models, queries, resolution, scope, services
 from tests import factories
 
 pytestmark = pytest.mark.usefixtures("db", "over_all_tenants")
@@ -99,7 +99,7 @@ def test_domains_are_removed_with_their_event() -> None:
     services.remove_domain(tenant=tenant, host="old.example.com")
 
     assert event_types(tenant)[-1] == "tenants.domain.removed"
-    assert queries.find_by_host(host="old.example.com") is None
+    assert resolution.find_by_host("old.example.com") is None
     with pytest.raises(errors.NotFound):
         services.remove_domain(tenant=tenant, host="old.example.com")
 
@@ -135,7 +135,7 @@ def test_the_command_refuses_bad_input_readably() -> None:
 def test_an_unknown_tenant_is_named_with_the_nearest_one() -> None:
     factories.make_tenant(slug="acme-shop")
 
-    with pytest.raises(queries.TenantNotFound, match=r'"acme-shp".*Did you mean "acme-shop"'):
+    with pytest.raises(scope.TenantNotFound, match=r'"acme-shp".*Did you mean "acme-shop"'):
         queries.scope_for_command(slug_or_id="acme-shp")
 
 
@@ -152,7 +152,7 @@ def test_an_unknown_tenant_is_named_with_those_there_are_and_how_many_more(count
     for number in range(count):
         factories.make_tenant(slug=f"shop-{number:02}")
 
-    with pytest.raises(queries.TenantNotFound, match=f'^There is no tenant "nobody"\\.{hint}$'):
+    with pytest.raises(scope.TenantNotFound, match=f'^There is no tenant "nobody"\\.{hint}$'):
         queries.scope_for_command(slug_or_id="nobody")
 
 

@@ -92,7 +92,7 @@ class Command(BaseCommand):
         began = time.monotonic()
         while not self._asked_to_end.wait(0.2):
             self._show_logs(running)
-            if _answers(f"http://{address}:{port}/health/ready", environment.allowed_hosts[0]):
+            if _answers(f"http://{address}:{port}/health/ready"):
                 self._is_ready = True
                 return
             if not running.is_alive():
@@ -148,11 +148,9 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _answers(url: str, host: str) -> bool:
-    name = "localhost" if host == "*" else host.lstrip(".")
-    request = urllib.request.Request(url, headers={"Host": name})  # noqa: S310 - our own http address
+def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own http address
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
