@@ -34,7 +34,7 @@ def get_tenant(*, slug_or_id: str) -> models.Tenant:
 
 
 def with_scopes() -> QuerySet[models.Tenant]:
-    """Tenants that come with what `scope_of` needs, in the same query; to be asked over all tenants, or in the one's."""
+    """Tenants that come with what `scope_of` needs, in the same query; for work over all tenants, or for the one."""
     locales = models.TenantLocale.objects.filter(tenant=OuterRef("pk"), is_enabled=True).order_by("locale")
     return models.Tenant.objects.annotate(enabled_locales=ArraySubquery(locales.values("locale")))
 

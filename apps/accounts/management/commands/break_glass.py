@@ -15,6 +15,7 @@ from apps.tenants import scope
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Open one tenant to a member of the platform's staff in an emergency, for an hour at most and read-only unless "
         "--write is given. The tenant sees who came, why and for how long. Exit codes: 0 done, 1 refused."

@@ -14,6 +14,7 @@ from apps.tenants import scope
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Make an account a member of a tenant with exactly these roles, such as its first owner; asks for no rights, "
         "as whoever has this terminal has them all. Exit codes: 0 done, 1 refused."
