@@ -28,7 +28,7 @@ urlpatterns = [
     path("api/v1/admin/", include("apps.content.api")),
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
-    path("api/v1/auth/", include("apps.accounts.api")),
+    path("api/v1/auth/", include("apps.accounts.api.auth")),
     path("", include("apps.events.api")),
     path("", include("apps.consumers.catalogue")),
     path(

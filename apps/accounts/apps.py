@@ -4,3 +4,10 @@ from django.apps import AppConfig
 class AccountsConfig(AppConfig):
     name = "apps.accounts"
     label = "accounts"
+
+    def ready(self) -> None:
+        from django.contrib import admin
+
+        from apps.accounts.forms import GuardedLoginForm
+
+        admin.site.login_form = GuardedLoginForm

@@ -1,4 +1,4 @@
-"""People who work here: global identities with memberships per tenant, and their access tokens."""
+"""People who work here: global identities with memberships per tenant."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 from guardian.mixins import GuardianUserMixin
 
 from apps.kernel import ids
@@ -37,6 +38,10 @@ class User(GuardianUserMixin, AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May enter the admin.")
     created_at = models.DateTimeField(auto_now_add=True)
+    email_verified_at = models.DateTimeField(null=True, blank=True)
+    session_version = models.PositiveIntegerField(
+        default=1, help_text="Sessions opened at another version are over: counting up ends all of them at once."
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -51,6 +56,12 @@ class User(GuardianUserMixin, AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a login to the admin is bound to: it ends with all others when the version counts up."""
+        salt = "apps.accounts.models.User.session_auth_hash"
+        bound_to = f"{self.session_version}:{self.password}"
+        return salted_hmac(salt, bound_to, secret=secret, algorithm="sha256").hexdigest()
 
 
 class Membership(models.Model):
@@ -70,15 +81,3 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} is {self.role}"
-
-
-class AccessToken(models.Model):
-    """A bearer token; only its SHA-256 is stored."""
-
-    digest = models.CharField(max_length=64, primary_key=True)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"token of {self.user_id}"

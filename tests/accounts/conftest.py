@@ -1,0 +1,61 @@
+"""Logins as they are in production: real hashes, a clean count of guesses, and many at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings as django_settings
+from django.core.cache import cache
+from django.db import connection
+
+from apps.accounts import attempts
+
+
+@pytest.fixture(autouse=True)
+def no_guesses_yet() -> Iterator[None]:
+    """Nobody waits and nobody has been counted."""
+
+    def forget() -> None:
+        cache.clear()
+        attempts._local._counts.clear()
+        with redis.Redis.from_url(django_settings.VALKEY_URL) as client:
+            for key in client.scan_iter("rustok:attempts:*"):
+                client.delete(key)
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def real_hashes(settings: Any, tmp_path: Path) -> None:
+    """The hasher of production, with slots nobody else holds."""
+    settings.PASSWORD_HASHERS = ["apps.accounts.hashing.SlottedArgon2Hasher"]
+    settings.PASSWORD_HASH_DIR = tmp_path
+
+
+def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """The results of `work(number)` in threads that start together; an error is the result of its thread."""
+    results: list[Any] = [None] * count
+    barrier = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        try:
+            barrier.wait()
+            results[number] = work(number)
+        except Exception as error:  # noqa: BLE001 - handed to the test
+            results[number] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
