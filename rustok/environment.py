@@ -117,6 +117,12 @@ class Environment(BaseSettings):
         description="How long a session lasts without being refreshed.",
         json_schema_extra=_unit("hours"),
     )
+    account_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Page of your front end that takes the tokens of mails to those who work here, after a `#`.",
+        json_schema_extra={"default_text": "mails carry the token without a link", **_unit("URL")},
+    )
     password_hash_slots: int = Field(
         default=4,
         ge=1,

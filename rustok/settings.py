@@ -152,6 +152,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Guardian would create an anonymous user by itself; anonymous visitors have no object permissions here.
 ANONYMOUS_USER_NAME = None
+ACCOUNT_URL = ENVIRONMENT.account_url
 SESSION_HOURS = ENVIRONMENT.session_hours
 SESSION_IDLE_HOURS = ENVIRONMENT.session_idle_hours
 
@@ -258,5 +259,7 @@ CELERY_BEAT_SCHEDULE = {
         ("consumers.retire", 600.0, 600.0),
         ("consumers.forget_effects", 900.0, 900.0),
         ("commerce.expire_reservations", 30.0, 30.0),
+        ("accounts.send_mails", 5.0, 5.0),
+        ("accounts.forget", 3600.0, 3600.0),
     )
 }

@@ -28,7 +28,9 @@ urlpatterns = [
     path("api/v1/admin/", include("apps.content.api")),
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
+    path("api/v1/admin/", include("apps.accounts.api.management")),
     path("api/v1/auth/", include("apps.accounts.api.auth")),
+    path("api/v1/auth/", include("apps.accounts.api.mailed")),
     path("", include("apps.events.api")),
     path("", include("apps.consumers.catalogue")),
     path(

@@ -17,6 +17,7 @@ class Realm:
     accounts: type[Any]
     sessions: type[Any]
     refresh_tokens: type[Any]
+    mailed_tokens: type[Any]
 
     @property
     def counted_as(self) -> str:
@@ -25,4 +26,4 @@ class Realm:
         return f"{self.audience}:{at_work.tenant_id}" if at_work else self.audience
 
 
-STAFF = Realm("staff", models.User, models.Session, models.RefreshToken)
+STAFF = Realm("staff", models.User, models.Session, models.RefreshToken, models.MailedToken)

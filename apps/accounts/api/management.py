@@ -1,0 +1,65 @@
+"""Who else may come into the tenant: `/api/v1/admin/invitations`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts import models
+from apps.accounts.api.auth import OwnView
+from apps.accounts.services import invitations
+from apps.kernel import api, ids, pagination, validation
+
+
+def _shown(row: models.Invitation) -> dict[str, Any]:
+    return {
+        "id": ids.encode("inv", row.id),
+        "email": row.email,
+        "role": row.role,
+        "requested_at": validation.to_text(row.requested_at),
+        "sent_at": validation.to_text(row.sent_at) if row.sent_at else None,
+        "expires_at": validation.to_text(row.expires_at) if row.expires_at else None,
+        "accepted_at": validation.to_text(row.used_at) if row.used_at else None,
+    }
+
+
+class InvitationsView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="invitations")
+    def get(self, request: Request) -> Response:
+        """Invitations into the tenant, newest first."""
+        page = pagination.paginate(models.Invitation.objects.all(), order=("-id",), request=request)
+        return api.list_response(request, page, [_shown(row) for row in page.rows])
+
+    @extend_schema(
+        request=invitations.NewInvitation, responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="invite"
+    )
+    def post(self, request: Request) -> Response:
+        """Have an invitation with a role mailed; it is good for 72 hours."""
+        new = api.read_input(request, invitations.NewInvitation)
+        row = invitations.invite(new=new, by=OwnView.user_of(request), now=timezone.now())
+        return Response(_shown(row), status=201)
+
+
+class InvitationView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(responses={204: None}, tags=["people"], operation_id="invitation_withdraw")
+    def delete(self, request: Request, invitation_id: str) -> Response:
+        """Withdraw an invitation nobody has accepted yet."""
+        invitations.withdraw(invitation_id=ids.decode("inv", invitation_id))
+        return Response(status=204)
+
+
+urlpatterns = [
+    path("invitations", InvitationsView.as_view()),
+    path("invitations/<str:invitation_id>", InvitationView.as_view()),
+]
