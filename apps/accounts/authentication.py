@@ -12,7 +12,8 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.request import Request
 
 from apps.accounts import realms, tokens
-from apps.accounts.services import sessions
+from apps.accounts.clients import client_of
+from apps.accounts.services import keys, sessions
 from apps.kernel import context
 
 
@@ -21,11 +22,12 @@ class Presented:
     """What a request came with: `request.auth`. `scopes` limit what its user's rights are good for; None does not."""
 
     session: Any = None
+    key: Any = None
     scopes: frozenset[str] | None = None
 
 
 class TokenAuthentication(BaseAuthentication):
-    """An access token of somebody who works here. Whether its session goes on is asked each time, in one query."""
+    """An access token of somebody who works here, or an API key. One query asks each time whether it holds."""
 
     realm = realms.STAFF
     actor = "user"
@@ -34,6 +36,8 @@ class TokenAuthentication(BaseAuthentication):
         token = _bearer(request)
         if token is None:
             return None
+        if token.startswith(f"{keys.PREFIX}_"):
+            return self._by_key(token, request)
         try:
             claims = tokens.read(token, audience=self.realm.audience)
             session = sessions.find_live(realm=self.realm, claims=claims, now=timezone.now())
@@ -43,6 +47,14 @@ class TokenAuthentication(BaseAuthentication):
             raise exceptions.AuthenticationFailed(refusal.detail) from None
         context.set_actor(f"{self.actor}:{session.account.pk}")
         return session.account, Presented(session)
+
+    def _by_key(self, token: str, request: Request) -> tuple[Any, Presented]:
+        try:
+            key = keys.find_key(key=token, client=client_of(request), now=timezone.now())
+        except tokens.TokenRefused as refusal:
+            raise exceptions.AuthenticationFailed(refusal.detail) from None
+        context.set_actor(f"key:{key.pk}")
+        return key.created_by, Presented(key=key, scopes=frozenset(key.scopes))
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="rustok"'

@@ -8,6 +8,7 @@ from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from apps.accounts import rights
 from apps.tenants import scope
 from apps.tenants.models import Tenant
 
@@ -34,4 +35,6 @@ class TenantPermission(LoggedIn):
         at_work = scope.find()
         if required is None or at_work is None:
             return False
-        return bool(request.user.has_perm(required, Tenant(id=at_work.tenant_id)))
+        scopes = getattr(request.auth, "scopes", None)
+        is_held = request.user.has_perm(required, Tenant(id=at_work.tenant_id))
+        return bool(is_held) and rights.scopes_cover(scopes, required)

@@ -1,4 +1,4 @@
-"""Who else may come into the tenant: `/api/v1/admin/invitations`."""
+"""Who else may come into the tenant: `/api/v1/admin/invitations` and `/api/v1/admin/api-keys`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from apps.accounts import models
 from apps.accounts.api.auth import OwnView
-from apps.accounts.services import invitations
+from apps.accounts.services import invitations, keys
 from apps.kernel import api, ids, pagination, validation
 
 
@@ -59,7 +59,74 @@ class InvitationView(APIView):
         return Response(status=204)
 
 
+def _shown_key(row: models.ApiKey) -> dict[str, Any]:
+    return {
+        "id": ids.encode("key", row.id),
+        "name": row.name,
+        "prefix": row.prefix,
+        "scopes": row.scopes,
+        "addresses": row.addresses,
+        "created_by": ids.encode("user", row.created_by_id),
+        "created_at": validation.to_text(row.created_at),
+        "expires_at": validation.to_text(row.expires_at),
+        "revoked_at": validation.to_text(row.revoked_at) if row.revoked_at else None,
+        "last_used_at": validation.to_text(row.last_used_at) if row.last_used_at else None,
+    }
+
+
+class ApiKeysView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="api_keys")
+    def get(self, request: Request) -> Response:
+        """API keys of the tenant, newest first, without their secrets."""
+        page = pagination.paginate(models.ApiKey.objects.all(), order=("-id",), request=request)
+        return api.list_response(request, page, [_shown_key(row) for row in page.rows])
+
+    @extend_schema(
+        request=keys.NewApiKey, responses={201: OpenApiTypes.OBJECT}, tags=["people"], operation_id="api_key_create"
+    )
+    def post(self, request: Request) -> Response:
+        """Make an API key with some of one's own rights. The key is shown in this answer only."""
+        OwnView.session_of(request)
+        new = api.read_input(request, keys.NewApiKey)
+        made = keys.create_key(new=new, by=OwnView.user_of(request), now=timezone.now())
+        return Response(_shown_key(made.row) | {"key": made.key}, status=201)
+
+
+class ApiKeyView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(responses={204: None}, tags=["people"], operation_id="api_key_revoke")
+    def delete(self, request: Request, key_id: str) -> Response:
+        """Revoke a key; it is refused from now on."""
+        OwnView.session_of(request)
+        keys.revoke_key(key_id=ids.decode("key", key_id), now=timezone.now())
+        return Response(status=204)
+
+
+class ApiKeyRotationView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(
+        request=keys.Rotation, responses={201: OpenApiTypes.OBJECT}, tags=["people"], operation_id="api_key_rotate"
+    )
+    def post(self, request: Request, key_id: str) -> Response:
+        """Make another key like this one, which goes on for `overlap_hours`. Only this answer shows it."""
+        OwnView.session_of(request)
+        made = keys.rotate_key(
+            key_id=ids.decode("key", key_id),
+            rotation=api.read_input(request, keys.Rotation),
+            by=OwnView.user_of(request),
+            now=timezone.now(),
+        )
+        return Response(_shown_key(made.row) | {"key": made.key}, status=201)
+
+
 urlpatterns = [
+    path("api-keys", ApiKeysView.as_view()),
+    path("api-keys/<str:key_id>", ApiKeyView.as_view()),
+    path("api-keys/<str:key_id>/rotate", ApiKeyRotationView.as_view()),
     path("invitations", InvitationsView.as_view()),
     path("invitations/<str:invitation_id>", InvitationView.as_view()),
 ]

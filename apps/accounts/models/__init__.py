@@ -1,10 +1,12 @@
 """Who may come in, and what they come in with."""
 
+from apps.accounts.models.keys import ApiKey
 from apps.accounts.models.mailed import Invitation, MailedToken, MailedTokenRecord, Purpose
 from apps.accounts.models.people import Membership, User, UserManager
 from apps.accounts.models.sessions import RefreshRecord, RefreshToken, Session, SessionRecord
 
 __all__ = [
+    "ApiKey",
     "Invitation",
     "MailedToken",
     "MailedTokenRecord",
