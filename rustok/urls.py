@@ -24,6 +24,7 @@ urlpatterns = [
     path("health/ready", health.ready, name="health-ready"),
     path("", include("django_prometheus.urls")),
     path("admin/", admin.site.urls),
+    path("api/v1/store/account/", include("apps.accounts.api.account")),
     path("api/v1/store/", include("apps.readmodels.api")),
     path("api/v1/admin/", include("apps.content.api")),
     path("api/v1/admin/", include("apps.commerce.api")),

@@ -19,3 +19,11 @@ class MembershipAdmin(ReadOnlyAdmin):
     list_display = ("user", "tenant", "role", "created_at")
     list_filter = ("role", "tenant")
     list_select_related = ("user", "tenant")
+
+
+@admin.register(models.Customer)
+class CustomerAdmin(ReadOnlyAdmin):
+    list_display = ("email", "name", "is_active", "created_at", "last_login")
+    list_filter = ("is_active",)
+    search_fields = ("email", "name")
+    exclude = ("password", "session_version")

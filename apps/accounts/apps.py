@@ -8,6 +8,7 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from django.contrib import admin
 
+        from apps.accounts import events  # noqa: F401 - registers the event types
         from apps.accounts.forms import GuardedLoginForm
 
         admin.site.login_form = GuardedLoginForm

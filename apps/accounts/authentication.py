@@ -31,12 +31,13 @@ class TokenAuthentication(BaseAuthentication):
 
     realm = realms.STAFF
     actor = "user"
+    takes_keys = True
 
     def authenticate(self, request: Request) -> tuple[Any, Presented] | None:
         token = _bearer(request)
         if token is None:
             return None
-        if token.startswith(f"{keys.PREFIX}_"):
+        if self.takes_keys and token.startswith(f"{keys.PREFIX}_"):
             return self._by_key(token, request)
         try:
             claims = tokens.read(token, audience=self.realm.audience)
@@ -60,6 +61,14 @@ class TokenAuthentication(BaseAuthentication):
         return 'Bearer realm="rustok"'
 
 
+class CustomerAuthentication(TokenAuthentication):
+    """An access token of a customer of the tenant in scope."""
+
+    realm = realms.STORE
+    actor = "customer"
+    takes_keys = False
+
+
 def _bearer(request: Request) -> str | None:
     words = get_authorization_header(request).split()
     if not words or words[0].lower() != b"bearer":
@@ -75,3 +84,8 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer"}
+
+
+class CustomerTokenScheme(TokenScheme):  # type: ignore[no-untyped-call]
+    target_class = CustomerAuthentication
+    name = "customer"

@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.accounts import models
 from apps.tenants import scope
+from apps.tenants.models import TenantModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,9 @@ class Realm:
     @property
     def counted_as(self) -> str:
         """Whose accounts a guess is at: those of the realm, in the store those of the tenant in scope."""
-        at_work = scope.find() if self.audience == "store" else None
+        at_work = scope.find() if issubclass(self.accounts, TenantModel) else None
         return f"{self.audience}:{at_work.tenant_id}" if at_work else self.audience
 
 
 STAFF = Realm("staff", models.User, models.Session, models.RefreshToken, models.MailedToken)
+STORE = Realm("store", models.Customer, models.CustomerSession, models.CustomerRefreshToken, models.CustomerMailedToken)

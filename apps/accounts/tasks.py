@@ -7,7 +7,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from apps.accounts.realms import STAFF
+from apps.accounts.realms import STAFF, STORE
 from apps.accounts.services import mailed, sessions
 from apps.kernel import context, isolation, nudges
 
@@ -28,4 +28,4 @@ def forget() -> int:
     before = timezone.now() - KEPT
     with isolation.all_tenants(reason="forget old logins"):
         gone = sum(mailed.forget_old(table=table, before=before) for table in mailed.TABLES)
-        return gone + sessions.forget_ended(realm=STAFF, before=before)
+        return gone + sum(sessions.forget_ended(realm=realm, before=before) for realm in (STAFF, STORE))

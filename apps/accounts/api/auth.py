@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,6 +23,7 @@ from apps.accounts.services import sessions
 from apps.kernel import api, errors, ids, validation
 
 LOGIN_RATE = "30/m"
+NOT_STORED = {"Cache-Control": "no-store"}
 
 
 class Refresh(validation.Input):
@@ -38,10 +40,12 @@ class TokenView(APIView):
         walls.hold_back(request, group="login", rate=LOGIN_RATE)
         credentials = api.read_input(request, services.Credentials)
         logged_in = services.log_in(credentials=credentials, client=client_of(request), now=timezone.now())
-        return Response(shown.tokens(logged_in.tokens) | {"user": shown.user(logged_in.account)})
+        document = shown.tokens(logged_in.tokens) | {"user": shown.user(logged_in.account)}
+        return Response(document, headers=NOT_STORED)
 
 
 class RefreshView(APIView):
+    realm = STAFF
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
@@ -49,13 +53,15 @@ class RefreshView(APIView):
     def post(self, request: Request) -> Response:
         """The next access and refresh token; the refresh token sent is used up. Using one twice ends the session."""
         token = api.read_input(request, Refresh).refresh_token
-        return Response(shown.tokens(services.refresh(realm=STAFF, token=token, now=timezone.now())))
+        issued = services.refresh(realm=self.realm, token=token, now=timezone.now())
+        return Response(shown.tokens(issued), headers=NOT_STORED)
 
 
 class OwnView(APIView):
     """Of whoever is logged in, in no tenant in particular."""
 
-    permission_classes = (LoggedIn,)
+    realm = STAFF
+    permission_classes: Sequence[type[BasePermission]] = (LoggedIn,)
 
     @staticmethod
     def user_of(request: Request) -> models.User:
@@ -76,7 +82,7 @@ class LogoutView(OwnView):
         """End the session this request came with, its refresh token included."""
         session = self.session_of(request)
         now = timezone.now()
-        services.revoke(realm=STAFF, account=request.user, session_id=session.id, now=now, because="logout")
+        services.revoke(realm=self.realm, account=request.user, session_id=session.id, now=now, because="logout")
         return Response(status=204)
 
 
@@ -101,14 +107,14 @@ class PasswordView(OwnView):
     def post(self, request: Request) -> Response:
         """Change one's own password. Every other session ends; this one goes on with the tokens of the answer."""
         issued = services.change_password(
-            realm=STAFF,
+            realm=self.realm,
             account=request.user,
             session=self.session_of(request),
             change=api.read_input(request, services.PasswordChange),
             client=client_of(request),
             now=timezone.now(),
         )
-        return Response(shown.tokens(issued))
+        return Response(shown.tokens(issued), headers=NOT_STORED)
 
 
 class SessionsView(OwnView):
@@ -116,7 +122,7 @@ class SessionsView(OwnView):
     def get(self, request: Request) -> Response:
         """One's own sessions that go on, newest first."""
         current = self.session_of(request)
-        rows = sessions.live_sessions(realm=STAFF, account=request.user, now=timezone.now())
+        rows = sessions.live_sessions(realm=self.realm, account=request.user, now=timezone.now())
         return Response({"data": [shown.session(row, current) for row in rows]})
 
 
@@ -126,7 +132,7 @@ class SessionView(OwnView):
         """End one of one's own sessions; its tokens are refused from now on."""
         self.session_of(request)
         services.revoke(
-            realm=STAFF,
+            realm=self.realm,
             account=request.user,
             session_id=ids.decode("sess", session_id),
             now=timezone.now(),
@@ -140,7 +146,7 @@ class RevokeAllView(OwnView):
     def post(self, request: Request) -> Response:
         """End all of one's own sessions, this one included."""
         self.session_of(request)
-        services.revoke_all(realm=STAFF, account=request.user)
+        services.revoke_all(realm=self.realm, account=request.user)
         return Response(status=204)
 
 
@@ -149,7 +155,7 @@ class HistoryView(OwnView):
     def get(self, request: Request) -> Response:
         """One's own last 50 logins, newest first."""
         current = self.session_of(request)
-        rows = sessions.last_sessions(realm=STAFF, account=request.user)
+        rows = sessions.last_sessions(realm=self.realm, account=request.user)
         return Response({"data": [shown.login(row, current) for row in rows]})
 
 

@@ -22,6 +22,7 @@ TO_BE_MAILED = "If the address is known, a mail is on its way."
 
 
 class PublicView(APIView):
+    realm = STAFF
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
@@ -33,7 +34,7 @@ class ResetView(PublicView):
     def post(self, request: Request) -> Response:
         """Have a token mailed that resets the password; the answer is the same for every address."""
         walls.hold_back(request, group="reset", rate=RATE)
-        resets.ask_for_reset(realm=STAFF, email=api.read_input(request, resets.Address).email, now=timezone.now())
+        resets.ask_for_reset(realm=self.realm, email=api.read_input(request, resets.Address).email, now=timezone.now())
         return Response({"detail": TO_BE_MAILED}, status=202)
 
 
@@ -42,7 +43,7 @@ class ResetConfirmView(PublicView):
     def post(self, request: Request) -> Response:
         """Choose another password with the token of the mail; every session of the account ends."""
         walls.hold_back(request, group="reset", rate=RATE)
-        resets.reset_password(realm=STAFF, new=api.read_input(request, resets.NewPassword), now=timezone.now())
+        resets.reset_password(realm=self.realm, new=api.read_input(request, resets.NewPassword), now=timezone.now())
         return Response(status=204)
 
 

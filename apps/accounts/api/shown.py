@@ -27,6 +27,15 @@ def user(row: models.User) -> dict[str, Any]:
     }
 
 
+def customer(row: models.Customer) -> dict[str, Any]:
+    return {
+        "id": ids.encode("cust", row.pk),
+        "email": row.email,
+        "name": row.name,
+        "created_at": validation.to_text(row.created_at),
+    }
+
+
 def session(row: Any, current: Any) -> dict[str, Any]:
     return {
         "id": ids.encode("sess", row.pk),

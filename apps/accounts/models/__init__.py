@@ -1,5 +1,6 @@
 """Who may come in, and what they come in with."""
 
+from apps.accounts.models.customers import Customer, CustomerMailedToken, CustomerRefreshToken, CustomerSession
 from apps.accounts.models.keys import ApiKey
 from apps.accounts.models.mailed import Invitation, MailedToken, MailedTokenRecord, Purpose
 from apps.accounts.models.people import Membership, User, UserManager
@@ -7,6 +8,10 @@ from apps.accounts.models.sessions import RefreshRecord, RefreshToken, Session, 
 
 __all__ = [
     "ApiKey",
+    "Customer",
+    "CustomerMailedToken",
+    "CustomerRefreshToken",
+    "CustomerSession",
     "Invitation",
     "MailedToken",
     "MailedTokenRecord",

@@ -15,6 +15,7 @@ class Purpose(models.TextChoices):
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a purpose, no password
     EMAIL_VERIFICATION = "email_verification"
     INVITATION = "invitation"
+    REGISTRATION = "registration"
 
 
 class MailedTokenRecord(models.Model):

@@ -18,6 +18,7 @@ from django.db import transaction
 from apps.accounts import models, tokens
 from apps.accounts.models import Purpose
 from apps.kernel import errors, isolation, nudges
+from apps.outbox.append import unit_of_work
 from apps.tenants import queries, scope
 from apps.tenants.models import TenantModel
 
@@ -28,6 +29,7 @@ LIFETIMES = {
     Purpose.PASSWORD_RESET: timedelta(minutes=15),
     Purpose.EMAIL_VERIFICATION: timedelta(hours=24),
     Purpose.INVITATION: timedelta(hours=72),
+    Purpose.REGISTRATION: timedelta(hours=24),
 }
 # Who asks again within this time gets no second mail: nobody's mailbox is flooded through us.
 SPACING = timedelta(minutes=1)
@@ -41,6 +43,10 @@ WORDS = {
     Purpose.EMAIL_VERIFICATION: (
         "Confirm your e-mail address",
         "Please confirm that this is your address at {place}. If you don't know what this is about, do nothing.",
+    ),
+    Purpose.REGISTRATION: (
+        "Confirm your e-mail address",
+        "Please confirm that you want an account at {place}. If you don't know what this is about, do nothing.",
     ),
     Purpose.INVITATION: ("You are invited", "You are invited to work on {place}."),
 }
@@ -79,15 +85,17 @@ def find_usable(*, table: type[Any], purpose: Purpose, token: str, now: datetime
 
 
 @contextmanager
-def using(*, table: type[Any], purpose: Purpose, token: str, now: datetime) -> Iterator[None]:
-    """One transaction in which the token is used up and what it is for is done. Raises TokenUnusable.
+def using(*, table: type[Any], purpose: Purpose, token: str, now: datetime) -> Iterator[Any]:
+    """One transaction in which the token, whose row this gives, is used up and what it is for is done.
+
+    Raises TokenUnusable.
 
     Of two at once the second waits for the first and finds the token used.
     """
-    with transaction.atomic():
+    with unit_of_work():
         if not _usable(table, purpose, token, now).update(used_at=now):
             raise TokenUnusable("The token is unknown, used or expired; ask for another mail.")
-        yield
+        yield table.objects.get(digest=tokens.digest(token), purpose=purpose)
 
 
 def forget_old(*, table: type[Any], before: datetime) -> int:
@@ -142,6 +150,11 @@ def _is_wanted(table: type[Any], row: Any, now: datetime) -> bool:
     if row.purpose == Purpose.INVITATION:
         return True
     account = type(row).account.field.related_model.objects.filter(email=row.email, is_active=True).first()
+    if row.purpose == Purpose.REGISTRATION:
+        if account is None:
+            return True
+        # Who tried may have forgotten that they are a customer; whoever else it was learns nothing.
+        row.purpose, row.password = Purpose.PASSWORD_RESET, ""
     if account is None or (row.purpose == Purpose.EMAIL_VERIFICATION and account.email_verified_at is not None):
         return False
     row.account = account
@@ -175,4 +188,8 @@ def _nudge() -> None:
     nudges.send(tasks.send_mails, "accounts.mail")
 
 
-TABLES: tuple[type[models.MailedTokenRecord], ...] = (models.MailedToken, models.Invitation)
+TABLES: tuple[type[models.MailedTokenRecord], ...] = (
+    models.MailedToken,
+    models.Invitation,
+    models.CustomerMailedToken,
+)
