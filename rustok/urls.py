@@ -32,6 +32,7 @@ urlpatterns = [
     path("api/v1/admin/", include("apps.accounts.api.management")),
     path("api/v1/auth/", include("apps.accounts.api.auth")),
     path("api/v1/auth/", include("apps.accounts.api.mailed")),
+    path("api/v1/auth/", include("apps.accounts.api.totp")),
     path("", include("apps.events.api")),
     path("", include("apps.consumers.catalogue")),
     path(

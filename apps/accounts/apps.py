@@ -12,3 +12,4 @@ class AccountsConfig(AppConfig):
         from apps.accounts.forms import GuardedLoginForm
 
         admin.site.login_form = GuardedLoginForm
+        admin.site.login_template = "accounts/login.html"

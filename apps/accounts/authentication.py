@@ -46,6 +46,11 @@ class TokenAuthentication(BaseAuthentication):
                 raise tokens.refused()
         except tokens.TokenRefused as refusal:
             raise exceptions.AuthenticationFailed(refusal.detail) from None
+        if _is_too_weak(session, request):
+            raise exceptions.PermissionDenied(
+                "This tenant asks its members for a second factor: set one up at POST /api/v1/auth/totp, and log in "
+                "with its code."
+            )
         context.set_actor(f"{self.actor}:{session.account.pk}")
         return session.account, Presented(session)
 
@@ -67,6 +72,14 @@ class CustomerAuthentication(TokenAuthentication):
     realm = realms.STORE
     actor = "customer"
     takes_keys = False
+
+
+def _is_too_weak(session: Any, request: Request) -> bool:
+    """Whether the tenant asks for more than the session has shown. What is about oneself is open: one has to enrol."""
+    if not getattr(session, "is_strength_required", False) or not hasattr(session, "is_strong"):
+        return False
+    view = (request.parser_context or {}).get("view")
+    return not session.is_strong and not getattr(view, "is_about_oneself", False)
 
 
 def _bearer(request: Request) -> str | None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
+from django.utils import timezone
 
 from apps.accounts import models
 from apps.accounts.clients import Client, client_of
-from apps.accounts.realms import STAFF
 from apps.accounts.services import logins, passwords
 
 
@@ -17,14 +17,15 @@ class GuardedBackend(ModelBackend):
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **named: Any
     ) -> models.User | None:
-        """The user, or None. Raises TooManyAttempts, Busy, which the login form shows."""
+        """The user, or None. Raises TooManyAttempts, Busy, CodeRequired, WrongCode, which the login form shows."""
         email = username or named.get(models.User.USERNAME_FIELD)
         if email is None or password is None:
             return None
-        credentials = logins.Credentials.model_construct(email=email, password=password)
+        code = request.POST.get("code") if request is not None else None
+        credentials = logins.StaffCredentials.model_construct(email=email, password=password, code=code)
         client = client_of(request) if request is not None else Client()
         try:
-            user: models.User = logins.identify(realm=STAFF, credentials=credentials, client=client)
+            user, _ = logins.identify_staff(credentials=credentials, client=client, now=timezone.now())
         except passwords.WrongCredentials:
             return None
         return user

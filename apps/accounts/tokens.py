@@ -17,6 +17,8 @@ from typing import Any
 
 import jwt
 from django.conf import settings
+from nacl.exceptions import CryptoError
+from nacl.secret import SecretBox
 
 from apps.kernel import errors
 
@@ -105,6 +107,21 @@ def new_secret(prefix: str) -> str:
 def digest(secret: str) -> str:
     """What is stored of a random secret: it is too long to be guessed, so no slow hash is needed."""
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
+
+
+def seal(text: str, purpose: str) -> bytes:
+    """The text, unreadable without SECRET_KEY."""
+    return bytes(SecretBox(signing_key(settings.SECRET_KEY, purpose)).encrypt(text.encode()))
+
+
+def unseal(sealed: bytes, purpose: str) -> str:
+    """What was sealed, by the present key or a former one. Raises CryptoError when none of them fits."""
+    for key in _keys(purpose):
+        try:
+            return SecretBox(key).decrypt(sealed).decode()
+        except CryptoError:
+            continue
+    raise CryptoError("sealed with a key that is neither SECRET_KEY nor one of SECRET_KEY_FALLBACKS")
 
 
 def signing_key(secret: str, purpose: str) -> bytes:

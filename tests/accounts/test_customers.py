@@ -111,13 +111,16 @@ def test_registering_tells_nobody_who_is_a_customer(shopper: Shopper, django_ass
     for email in (EMAIL, "new@example.test"):
         with django_assert_num_queries(4):  # the host, the tenant, its locales, and the one row
             answers.append(shopper.register(email, "some other phrase"))
-    tasks.send_mails()
+    shopper.register(EMAIL, "some other phrase")
+    mailed.send_due(table=models.CustomerMailedToken, now=timezone.now() + mailed.SPACING)
 
     assert answers[0].status_code == answers[1].status_code == 202
     assert answers[0].content == answers[1].content
-    subjects = {message.to[0]: message.subject for message in mail.outbox[-3:]}
-    assert subjects[EMAIL] == "Reset your password"
-    assert subjects["new@example.test"] == "Confirm your e-mail address"
+    assert sorted((message.to[0], message.subject) for message in mail.outbox[1:]) == [
+        (EMAIL, "Reset your password"),
+        ("new@example.test", "Confirm your e-mail address"),
+        ("warm.up@example.test", "Confirm your e-mail address"),
+    ]
     with factories.at_work(shopper.tenant):
         assert models.Customer.objects.get(email=EMAIL).check_password(PASSWORD)
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps.accounts import models, services, tokens
 from apps.accounts.realms import STAFF
+from apps.kernel import isolation
 from tests import factories
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -121,13 +122,18 @@ def expire_session(user: models.User) -> None:
     models.Session.objects.update(expires_at=at(-1))
 
 
+def delete_user(user: models.User) -> None:
+    with isolation.all_tenants(reason="test"):
+        user.delete()
+
+
 ENDINGS: dict[str, Callable[[models.User], Any]] = {
     "revoked": revoke_session,
     "all revoked": lambda user: services.revoke_all(realm=STAFF, account=user),
     "expired": expire_session,
     "user disabled": lambda user: services.disable_user(user=user),
     "user switched off by hand": lambda user: models.User.objects.filter(pk=user.pk).update(is_active=False),
-    "user gone": lambda user: user.delete(),
+    "user gone": delete_user,
 }
 
 

@@ -34,11 +34,13 @@ class TokenView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(request=services.Credentials, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="login")
+    @extend_schema(
+        request=services.StaffCredentials, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="login"
+    )
     def post(self, request: Request) -> Response:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next one."""
         walls.hold_back(request, group="login", rate=LOGIN_RATE)
-        credentials = api.read_input(request, services.Credentials)
+        credentials = api.read_input(request, services.StaffCredentials)
         logged_in = services.log_in(credentials=credentials, client=client_of(request), now=timezone.now())
         document = shown.tokens(logged_in.tokens) | {"user": shown.user(logged_in.account)}
         return Response(document, headers=NOT_STORED)
@@ -61,6 +63,7 @@ class OwnView(APIView):
     """Of whoever is logged in, in no tenant in particular."""
 
     realm = STAFF
+    is_about_oneself = True
     permission_classes: Sequence[type[BasePermission]] = (LoggedIn,)
 
     @staticmethod

@@ -4,10 +4,12 @@ from apps.accounts.models.customers import Customer, CustomerMailedToken, Custom
 from apps.accounts.models.keys import ApiKey
 from apps.accounts.models.mailed import Invitation, MailedToken, MailedTokenRecord, Purpose
 from apps.accounts.models.people import Membership, User, UserManager
+from apps.accounts.models.second_factors import Authenticator, RecoveryCode
 from apps.accounts.models.sessions import RefreshRecord, RefreshToken, Session, SessionRecord
 
 __all__ = [
     "ApiKey",
+    "Authenticator",
     "Customer",
     "CustomerMailedToken",
     "CustomerRefreshToken",
@@ -17,6 +19,7 @@ __all__ = [
     "MailedTokenRecord",
     "Membership",
     "Purpose",
+    "RecoveryCode",
     "RefreshRecord",
     "RefreshToken",
     "Session",

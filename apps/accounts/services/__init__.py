@@ -1,6 +1,6 @@
 """Writes about people: who they are, what they come in with, and their roles in a tenant."""
 
-from apps.accounts.services.logins import Credentials, LoggedIn, log_in
+from apps.accounts.services.logins import Credentials, LoggedIn, StaffCredentials, log_in
 from apps.accounts.services.passwords import PasswordChange, WrongCredentials, WrongPassword, change_password
 from apps.accounts.services.people import OwnChanges, change_own, disable_user, enable_user
 from apps.accounts.services.roles import ROLE_PERMISSIONS, grant_role
@@ -12,6 +12,7 @@ __all__ = [
     "LoggedIn",
     "OwnChanges",
     "PasswordChange",
+    "StaffCredentials",
     "Tokens",
     "WrongCredentials",
     "WrongPassword",

@@ -145,20 +145,19 @@ def _send(table: type[Any], row_id: Any, now: datetime) -> bool:
 
 def _is_wanted(table: type[Any], row: Any, now: datetime) -> bool:
     """Whether the mail is to go out; the row knows its account then."""
-    if row.requested_at < now - GIVEN_UP_AFTER or _others(table, row).filter(sent_at__gt=now - SPACING).exists():
+    if row.requested_at < now - GIVEN_UP_AFTER:
         return False
-    if row.purpose == Purpose.INVITATION:
-        return True
-    account = type(row).account.field.related_model.objects.filter(email=row.email, is_active=True).first()
-    if row.purpose == Purpose.REGISTRATION:
-        if account is None:
-            return True
+    if row.purpose != Purpose.INVITATION:
+        accounts = type(row).account.field.related_model.objects
+        row.account = accounts.filter(email=row.email, is_active=True).first()
+    if row.purpose == Purpose.REGISTRATION and row.account is not None:
         # Who tried may have forgotten that they are a customer; whoever else it was learns nothing.
         row.purpose, row.password = Purpose.PASSWORD_RESET, ""
-    if account is None or (row.purpose == Purpose.EMAIL_VERIFICATION and account.email_verified_at is not None):
+    if row.purpose == Purpose.PASSWORD_RESET and row.account is None:
         return False
-    row.account = account
-    return True
+    if row.purpose == Purpose.EMAIL_VERIFICATION and (row.account is None or row.account.email_verified_at):
+        return False
+    return not _others(table, row).filter(sent_at__gt=now - SPACING).exists()
 
 
 def _others(table: type[Any], row: Any) -> Any:

@@ -9,14 +9,17 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F
 
 from apps.accounts import tokens
 from apps.accounts.clients import Client
 from apps.accounts.realms import Realm
 from apps.kernel import errors
+from apps.tenants import scope
+from apps.tenants.models import Tenant
 
 PREFIX = "rtr"
+REQUIRE_TOTP = "require_totp"
 GRACE = timedelta(seconds=5)
 
 
@@ -85,20 +88,23 @@ def refresh(*, realm: Realm, token: str, now: datetime) -> Tokens:
 
 
 def find_live(*, realm: Realm, claims: tokens.Claims, now: datetime) -> Any | None:
-    """The session behind an access token with its account, in one query; None when it is over or never was."""
-    return (
-        realm.sessions.objects.select_related("account")
-        .filter(
-            id=claims.session_id,
-            account_id=claims.account_id,
-            version=claims.version,
-            account__session_version=claims.version,
-            account__is_active=True,
-            revoked_at=None,
-            expires_at__gt=now,
-        )
-        .first()
-    )
+    """The session behind an access token with its account, in one query; None when it is over or never was.
+
+    Within a tenant `is_strength_required` says whether it asks its members for a second factor.
+    """
+    rows = realm.sessions.objects.select_related("account")
+    if (at_work := scope.find()) is not None:
+        strict = Tenant.objects.filter(id=at_work.tenant_id, settings__contains={REQUIRE_TOTP: True})
+        rows = rows.annotate(is_strength_required=Exists(strict))
+    return rows.filter(
+        id=claims.session_id,
+        account_id=claims.account_id,
+        version=claims.version,
+        account__session_version=claims.version,
+        account__is_active=True,
+        revoked_at=None,
+        expires_at__gt=now,
+    ).first()
 
 
 def is_live(session: Any, now: datetime) -> bool:
