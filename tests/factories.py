@@ -39,9 +39,15 @@ def make_user(**fields: Any) -> accounts.User:
 
 def make_token(tenant: models.Tenant, role: str = "owner") -> str:
     """An access token of a member of the tenant with this role."""
-    user = make_user()
-    account_services.grant_role(user=user, tenant=tenant, role=role)
-    return make_tokens(user).access_token
+    return make_tokens(make_member(tenant, role)).access_token
+
+
+def make_member(tenant: models.Tenant, role: str = "owner", user: accounts.User | None = None) -> accounts.User:
+    """The user, a new one if none is given, with this role in the tenant."""
+    user = user or make_user()
+    with at_work(tenant):
+        account_services.grant_role(user=user, tenant=tenant, role=role)
+    return user
 
 
 def make_tokens(user: accounts.User, **facts: Any) -> account_services.Tokens:

@@ -21,7 +21,6 @@ from apps.accounts.clients import Client as Peer
 from apps.accounts.rights import MANAGED
 from apps.accounts.services import keys
 from apps.kernel import ids
-from apps.tenants.models import Tenant
 from tests import factories
 
 CONTENT = [f"{resource}:manage" for resource in MANAGED["manage_content"]]
@@ -36,8 +35,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.tenant = factories.make_tenant()
-        self.owner = factories.make_user()
-        services.grant_role(user=self.owner, tenant=self.tenant, role="owner")
+        self.owner = factories.make_member(self.tenant)
         self.token = factories.make_tokens(self.owner).access_token
 
     def make_key(self, scopes: list[str] = CONTENT, **fields: Any) -> keys.MadeKey:
@@ -101,8 +99,7 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(shop: Shop) -> None:
 
 
 def test_nobody_gives_a_key_what_they_may_not_do(shop: Shop) -> None:
-    editor = factories.make_user()
-    services.grant_role(user=editor, tenant=shop.tenant, role="editor")
+    editor = factories.make_member(shop.tenant, "editor")
 
     with factories.at_work(shop.tenant), pytest.raises(keys.ScopeNotHeld, match="products:manage"):
         new = keys.NewApiKey(name="ERP", scopes=["products:manage"])
@@ -113,7 +110,7 @@ def test_a_key_loses_what_its_creator_loses(shop: Shop) -> None:
     both = shop.make_key([*CONTENT, *COMMERCE]).key
     assert shop.request("GET", PRODUCTS, token=both).status_code == 200
 
-    services.grant_role(user=shop.owner, tenant=shop.tenant, role="editor")
+    factories.make_member(shop.tenant, "editor", shop.owner)
     assert shop.request("GET", PRODUCTS, token=both).status_code == 403
     assert shop.request("GET", NODES, token=both).status_code == 200
 
@@ -137,7 +134,7 @@ def test_a_key_makes_no_keys_and_is_no_login(shop: Shop) -> None:
 
 def test_in_another_tenant_a_key_is_as_unknown_as_any(shop: Shop) -> None:
     other = Shop()
-    services.grant_role(user=shop.owner, tenant=other.tenant, role="owner")
+    factories.make_member(other.tenant, "owner", shop.owner)
     key = shop.make_key().key
     unknown = other.make_key()
     with factories.at_work(other.tenant):
@@ -276,7 +273,7 @@ def test_another_process_refuses_a_revoked_key_within_a_second() -> None:
         assert other.stdin and other.stdout
         assert other.stdout.readline() == "live\n"
 
-        with factories.at_work(Tenant.objects.get(pk=shop.tenant.pk)):
+        with factories.at_work(shop.tenant):
             keys.revoke_key(key_id=made.row.id, now=timezone.now())
         began = time.monotonic()
         other.stdin.write("\n")

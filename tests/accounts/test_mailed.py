@@ -18,6 +18,7 @@ from apps.accounts.models import Purpose
 from apps.accounts.realms import STAFF
 from apps.accounts.services import invitations, mailed, resets
 from apps.kernel import ids
+from apps.tenants.models import Tenant
 from tests import factories
 from tests.accounts.conftest import at_once
 
@@ -195,6 +196,11 @@ def test_the_mail_carries_a_link_where_there_is_a_page_for_it(settings: Any) -> 
     assert f"https://admin.example.test/account#password_reset={token}" in mail.outbox[0].body
 
 
+def role_in(tenant: Tenant, user: models.User) -> str:
+    with factories.at_work(tenant):
+        return models.Membership.objects.get(user=user, tenant=tenant).role
+
+
 def invited(client: Client, tenant: Any, email: str) -> str:
     """The token mailed to somebody the owner of the tenant invited."""
     headers = {"X-Tenant": tenant.slug, "Authorization": f"Bearer {factories.make_token(tenant)}"}
@@ -220,7 +226,7 @@ def test_who_has_no_account_makes_one_by_accepting(client: Client) -> None:
     assert again.status_code == 422
     user = models.User.objects.get(email="new@example.test")
     assert user.check_password(NEW)
-    assert user.has_perm("tenants.manage_content", tenant)
+    assert role_in(tenant, user) == "editor"
 
 
 @pytest.mark.usefixtures("db")
@@ -232,7 +238,7 @@ def test_who_has_an_account_joins_with_it_and_keeps_the_password(client: Client)
 
     user = models.User.objects.get(pk=user.pk)
     assert user.check_password(factories.PASSWORD)
-    assert user.has_perm("tenants.manage_content", tenant)
+    assert role_in(tenant, user) == "editor"
 
 
 @pytest.mark.usefixtures("committed_db")

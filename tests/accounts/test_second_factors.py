@@ -159,7 +159,7 @@ def test_disabling_takes_password_and_code(ann: Enrolled, client: Client) -> Non
 def test_a_tenant_may_ask_its_members_for_it(ann: Enrolled, client: Client) -> None:
     tenant = factories.make_tenant()
     for user in (ann.user, weak := factories.make_user()):
-        factories.account_services.grant_role(user=user, tenant=tenant, role="owner")
+        factories.make_member(tenant, "owner", user)
 
     def status(path: str, token: str) -> int:
         return client.get(path, headers={"X-Tenant": tenant.slug, "Authorization": f"Bearer {token}"}).status_code
@@ -167,7 +167,8 @@ def test_a_tenant_may_ask_its_members_for_it(ann: Enrolled, client: Client) -> N
     strong_token = ann.log_in(client, ann.code()).json()["access_token"]
     weak_token = factories.make_tokens(weak).access_token
     assert status("/api/v1/admin/tenant", weak_token) == 200
-    tenants.update_tenant(tenant=tenant, changes=tenants.TenantChanges(settings={"require_totp": True}))
+    with factories.at_work(tenant):
+        tenants.update_tenant(tenant=tenant, changes=tenants.TenantChanges(settings={"require_totp": True}))
 
     assert status("/api/v1/admin/tenant", weak_token) == 403
     assert status("/api/v1/auth/totp", weak_token) == 200, "to set one up"
