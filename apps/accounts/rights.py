@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from guardian.shortcuts import get_user_perms
 
 from apps.accounts import models
 from apps.accounts.access.catalogue import ACTIONS, PERMISSIONS
+from apps.accounts.services.roles import ROLE_PERMISSIONS
 from apps.tenants.models import Tenant
 
 # What the permissions on a tenant stand for in the words of the catalogue.
@@ -22,11 +25,19 @@ def rights_of(*, user: models.User, tenant: Tenant) -> frozenset[str]:
         return frozenset()
     if user.is_superuser:
         return PERMISSIONS
-    held = get_user_perms(user, tenant)
-    return frozenset(f"{resource}:{action}" for name in held for resource in MANAGED[name] for action in ACTIONS)
+    return _spelled_out(get_user_perms(user, tenant))
+
+
+def rights_of_role(role: str) -> frozenset[str]:
+    """Everything a role lets its holder do."""
+    return _spelled_out(ROLE_PERMISSIONS[role])
 
 
 def scopes_cover(scopes: frozenset[str] | None, required: str) -> bool:
     """Whether a request limited to the scopes may use a permission on the tenant, such as `tenants.manage_content`."""
     name = required.rpartition(".")[2]
     return scopes is None or all(f"{resource}:manage" in scopes for resource in MANAGED[name])
+
+
+def _spelled_out(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(f"{resource}:{action}" for name in names for resource in MANAGED[name] for action in ACTIONS)

@@ -128,6 +128,8 @@ def test_a_key_makes_no_keys_and_is_no_login(shop: Shop) -> None:
         ("GET", "/api/v1/auth/sessions", None),
         ("POST", "/api/v1/auth/password", {"current_password": "x", "new_password": "y"}),
         ("PATCH", "/api/v1/auth/me", {"name": "x"}),
+        ("GET", "/api/v1/auth/me", None),
+        ("GET", "/api/v1/auth/totp", None),
     ):
         assert shop.request(method, path, body, token=everything.key).status_code == 403, path
 

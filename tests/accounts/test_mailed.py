@@ -241,6 +241,35 @@ def test_who_has_an_account_joins_with_it_and_keeps_the_password(client: Client)
     assert role_in(tenant, user) == "editor"
 
 
+@pytest.mark.usefixtures("db")
+def test_a_second_invitation_corrects_the_first_at_once(client: Client) -> None:
+    tenant = factories.make_tenant()
+    first = invited(client, tenant, "new@example.test")
+    second = invited(client, tenant, "new@example.test")
+
+    assert post(client, "invitations/accept", {"token": first, "password": NEW}).status_code == 422
+    assert post(client, "invitations/accept", {"token": second, "password": NEW}).status_code == 200
+
+
+@pytest.mark.usefixtures("db")
+def test_nobody_invites_into_a_role_beyond_their_own_even_later() -> None:
+    tenant, now = factories.make_tenant(), timezone.now()
+    owner, editor = factories.make_member(tenant), factories.make_member(tenant, "editor")
+    new = invitations.NewInvitation(email="new@example.test", role="owner")
+
+    with factories.at_work(tenant):
+        with pytest.raises(invitations.RoleNotHeld):
+            invitations.invite(new=new, by=editor, now=now)
+        invitations.invite(new=new, by=owner, now=now)
+    tasks.send_mails()
+    factories.make_member(tenant, "editor", owner)
+
+    acceptance = invitations.Acceptance(token=token_of(mail.outbox[0]), password=NEW)
+    with pytest.raises(mailed.TokenUnusable):
+        invitations.accept(acceptance=acceptance, now=now)
+    assert not models.User.objects.filter(email="new@example.test").exists()
+
+
 @pytest.mark.usefixtures("committed_db")
 def test_of_two_acceptances_at_once_one_makes_the_account(client: Client) -> None:
     token = invited(client, factories.make_tenant(), "new@example.test")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyotp
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -154,6 +156,17 @@ def test_disabling_takes_password_and_code(ann: Enrolled, client: Client) -> Non
     assert disable(factories.PASSWORD, ann.code()) == 204
     assert ann.log_in(client).status_code == 200
     assert not models.RecoveryCode.objects.exists()
+
+
+def test_an_operator_lets_in_who_lost_everything(ann: Enrolled, client: Client) -> None:
+    call_command("disable_second_factor", ann.user.email, stdout=io.StringIO())
+
+    assert ann.log_in(client).status_code == 200
+    assert (
+        client.get("/api/v1/auth/me", headers={"Authorization": f"Bearer {ann.tokens.access_token}"}).status_code == 401
+    )
+    with pytest.raises(CommandError, match=r'no user "nobody@example\.test"'):
+        call_command("disable_second_factor", "nobody@example.test")
 
 
 def test_a_tenant_may_ask_its_members_for_it(ann: Enrolled, client: Client) -> None:

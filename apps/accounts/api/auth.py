@@ -93,6 +93,7 @@ class MeView(OwnView):
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="me")
     def get(self, request: Request) -> Response:
         """Whose token this is."""
+        self.session_of(request)
         return Response(shown.user(self.user_of(request)))
 
     @extend_schema(request=services.OwnChanges, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="me_update")

@@ -19,6 +19,7 @@ class TotpView(auth.OwnView):
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="totp")
     def get(self, request: Request) -> Response:
         """Whether logins ask for a code, and how many recovery codes are left."""
+        self.session_of(request)
         return Response(second_factors.state(user=self.user_of(request)))
 
     @extend_schema(request=None, responses={201: OpenApiTypes.OBJECT}, tags=["auth"], operation_id="totp_enrol")

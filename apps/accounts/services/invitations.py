@@ -10,11 +10,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from apps.accounts import models
+from apps.accounts import models, rights
 from apps.accounts.models import Purpose
 from apps.accounts.services import mailed, passwords, roles
 from apps.kernel import errors, isolation, validation
 from apps.tenants import queries, scope
+from apps.tenants.models import Tenant
 
 
 class NewInvitation(validation.Input):
@@ -30,17 +31,25 @@ class Acceptance(validation.Input):
     password: passwords.Password | None = None
 
 
+class RoleNotHeld(errors.Forbidden):
+    """Nobody invites into a role that may do what they may not."""
+
+    code = "role_not_held"
+
+
 class InvitationNotFound(errors.NotFound):
     code = "invitation_not_found"
 
 
 def invite(*, new: NewInvitation, by: models.User, now: datetime) -> models.Invitation:
-    """Invite an address into the tenant in scope. Raises ValidationFailed."""
+    """Invite an address into the tenant in scope. Raises ValidationFailed, RoleNotHeld."""
     check_email(new.email)
     if new.role not in roles.ROLE_PERMISSIONS:
         raise errors.ValidationFailed.for_field(
             "/role", "unknown_role", f'"{new.role}" is not one of {", ".join(roles.ROLE_PERMISSIONS)}.'
         )
+    if not _may_give(by, new.role, queries.get_tenant(slug_or_id=str(scope.current_id()))):
+        raise RoleNotHeld(f'The role "{new.role}" may do what you may not in this tenant.')
     with transaction.atomic():
         row: models.Invitation = mailed.ask(
             table=models.Invitation,
@@ -62,12 +71,16 @@ def withdraw(*, invitation_id: uuid.UUID) -> None:
 def accept(*, acceptance: Acceptance, now: datetime) -> models.Membership:
     """Join the tenant with the role of the invitation. The token shows who it was mailed to, so it says which account.
 
-    Raises TokenUnusable, ValidationFailed without a password where an account has to be made, Busy.
+    Whoever invited must still be allowed to. Raises TokenUnusable, ValidationFailed without a password where an account
+    has to be made, Busy.
     """
     with isolation.all_tenants(reason="accept an invitation"):
         found = mailed.find_usable(table=models.Invitation, purpose=Purpose.INVITATION, token=acceptance.token, now=now)
         tenant = queries.get_tenant(slug_or_id=str(found.tenant_id))
         at_work = queries.scope_of(tenant)
+    with scope.use(at_work):
+        if not _may_give(found.invited_by, found.role, tenant):
+            raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.")
     user = models.User.objects.filter(email=found.email).first()
     if user is None:
         user = _new_user(found.email, acceptance, now)
@@ -92,6 +105,10 @@ def check_email(email: str) -> None:
         raise errors.ValidationFailed.for_field(
             "/email", "invalid_email", f'"{email[:60]}" is not an e-mail address.'
         ) from None
+
+
+def _may_give(user: models.User, role: str, tenant: Tenant) -> bool:
+    return rights.rights_of_role(role) <= rights.rights_of(user=user, tenant=tenant)
 
 
 def _new_user(email: str, acceptance: Acceptance, now: datetime) -> models.User:

@@ -157,7 +157,9 @@ def _is_wanted(table: type[Any], row: Any, now: datetime) -> bool:
         return False
     if row.purpose == Purpose.EMAIL_VERIFICATION and (row.account is None or row.account.email_verified_at):
         return False
-    return not _others(table, row).filter(sent_at__gt=now - SPACING).exists()
+    # Whoever may invite may correct themselves at once.
+    is_repeated = _others(table, row).filter(sent_at__gt=now - SPACING).exists()
+    return row.purpose == Purpose.INVITATION or not is_repeated
 
 
 def _others(table: type[Any], row: Any) -> Any:

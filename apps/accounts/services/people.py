@@ -7,7 +7,11 @@ from django.db import transaction
 from apps.accounts import models
 from apps.accounts.realms import STAFF
 from apps.accounts.services import sessions
-from apps.kernel import validation
+from apps.kernel import errors, validation
+
+
+class UserNotFound(errors.NotFound):
+    code = "user_not_found"
 
 
 class OwnChanges(validation.Input):
@@ -17,6 +21,14 @@ class OwnChanges(validation.Input):
 def change_own(*, user: models.User, changes: OwnChanges) -> models.User:
     user.name = changes.name
     user.save(update_fields=["name"])
+    return user
+
+
+def get_user(*, email: str) -> models.User:
+    """Raises UserNotFound."""
+    user = models.User.objects.filter(email=email.strip().lower()).first()
+    if user is None:
+        raise UserNotFound(f'There is no user "{email}".')
     return user
 
 

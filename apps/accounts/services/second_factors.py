@@ -13,7 +13,7 @@ from django.db import transaction
 from apps.accounts import attempts, hashing, models, tokens
 from apps.accounts.clients import Client
 from apps.accounts.realms import STAFF
-from apps.accounts.services import passwords
+from apps.accounts.services import passwords, sessions
 from apps.kernel import errors, validation
 
 ISSUER = "RusToK"
@@ -133,10 +133,15 @@ def disable(*, user: models.User, disabling: Disabling, client: Client, now: dat
         raise
     if not prove(user=user, code=disabling.code, now=now):
         raise NotEnrolled("No second factor is set up.")
-    with transaction.atomic():
-        models.Authenticator.objects.filter(user=user).delete()
-        models.RecoveryCode.objects.filter(user=user).delete()
+    _forget(user)
     attempts.was_right(guess)
+
+
+def remove(*, user: models.User) -> None:
+    """For an operator: ask for no code any more, and end all sessions of the account."""
+    with transaction.atomic():
+        _forget(user)
+        sessions.revoke_all(realm=STAFF, account=user)
 
 
 def state(*, user: models.User) -> dict[str, bool | int]:
@@ -145,6 +150,12 @@ def state(*, user: models.User) -> dict[str, bool | int]:
         "enabled": models.Authenticator.objects.filter(user=user).exclude(confirmed_at=None).exists(),
         "recovery_codes_left": models.RecoveryCode.objects.filter(user=user, used_at=None).count(),
     }
+
+
+def _forget(user: models.User) -> None:
+    with transaction.atomic():
+        models.Authenticator.objects.filter(user=user).delete()
+        models.RecoveryCode.objects.filter(user=user).delete()
 
 
 def _use_step(row: models.Authenticator, code: str, now: datetime) -> bool:
