@@ -36,8 +36,11 @@ def rights_of_role(role: str) -> frozenset[str]:
 def scopes_cover(scopes: frozenset[str] | None, required: str) -> bool:
     """Whether a request limited to the scopes may use a permission on the tenant, such as `tenants.manage_content`."""
     name = required.rpartition(".")[2]
-    return scopes is None or all(f"{resource}:manage" in scopes for resource in MANAGED[name])
+    needed = {f"{resource}:manage" for resource in MANAGED.get(name, ())}
+    return scopes is None or (bool(needed) and needed <= scopes)
 
 
 def _spelled_out(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(f"{resource}:{action}" for name in names for resource in MANAGED[name] for action in ACTIONS)
+    return frozenset(
+        f"{resource}:{action}" for name in names for resource in MANAGED.get(name, ()) for action in ACTIONS
+    )
