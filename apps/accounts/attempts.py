@@ -66,7 +66,7 @@ class Guess:
 
     @property
     def account_key(self) -> str:
-        named = hashlib.sha256(f"{self.realm}\x00{self.who.lower()}".encode()).hexdigest()[:32]
+        named = hashlib.sha256(f"{self.realm}\x00{self.who.strip().lower()}".encode()).hexdigest()[:32]
         return f"{self.client.network}:{named}"
 
     @property

@@ -147,6 +147,16 @@ def test_addresses_are_counted_as_networks(address: str, network: str) -> None:
     assert Client(address).network == network
 
 
+def test_an_account_is_the_same_however_its_address_is_spelled() -> None:
+    spellings = ("ann@example.test", " Ann@Example.TEST\u00a0")
+
+    assert len({attempts.Guess("staff", who, Client("192.0.2.7")).account_key for who in spellings}) == 1
+    assert (
+        attempts.Guess("store:1", spellings[0], Client("192.0.2.7")).account_key
+        != attempts.Guess("store:2", spellings[0], Client("192.0.2.7")).account_key
+    )
+
+
 def test_no_key_holds_an_address_of_a_person() -> None:
     guess = attempts.Guess("staff", "ann@example.test", Client("192.0.2.7"))
     attempts.begin(guess)

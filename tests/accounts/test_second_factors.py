@@ -154,6 +154,7 @@ def test_disabling_takes_password_and_code(ann: Enrolled, client: Client) -> Non
     assert disable(factories.PASSWORD, ann.code()) == 204
     assert ann.log_in(client).status_code == 200
     assert not models.RecoveryCode.objects.exists()
+    assert not models.Session.objects.filter(is_strong=True).exists()
 
 
 def test_an_operator_lets_in_who_lost_everything(ann: Enrolled, client: Client) -> None:

@@ -156,6 +156,7 @@ def _forget(user: models.User) -> None:
     with transaction.atomic():
         models.Authenticator.objects.filter(user=user).delete()
         models.RecoveryCode.objects.filter(user=user).delete()
+        models.Session.objects.filter(account=user).update(is_strong=False)
 
 
 def _use_step(row: models.Authenticator, code: str, now: datetime) -> bool:
