@@ -108,12 +108,40 @@ class Environment(BaseSettings):
         default=False,
         description="Whether emergency access of platform staff to a tenant waits for somebody else's approval.",
     )
-    token_lifetime_hours: int = Field(
-        default=24 * 14,
+    secret_key_fallbacks: Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_commas)] = Field(
+        default_factory=list,
+        description="Former secret keys, still read while sessions and tokens signed with them last; nothing is signed "
+        "with them.",
+        json_schema_extra={"default_text": "none", **_unit("comma-separated")},
+    )
+
+    # Logins
+    session_hours: int = Field(
+        default=24 * 30,
         ge=1,
         le=24 * 366,
-        description="How long a login token is valid.",
+        description="How long after the login a session ends, however much it is used.",
         json_schema_extra=_unit("hours"),
+    )
+    session_idle_hours: int = Field(
+        default=24 * 7,
+        ge=1,
+        le=24 * 366,
+        description="How long a session lasts without being refreshed.",
+        json_schema_extra=_unit("hours"),
+    )
+    account_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Page of your front end that takes the tokens of mails to those who work here, after a `#`.",
+        json_schema_extra={"default_text": "mails carry the token without a link", **_unit("URL")},
+    )
+    password_hash_slots: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Most passwords hashed at once by all processes that share the data directory; each takes 19 MiB.",
+        json_schema_extra=_unit("hashes"),
     )
 
     # Web

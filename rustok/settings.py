@@ -19,6 +19,7 @@ IS_PRODUCTION = ENVIRONMENT.profile is Profile.PRODUCTION
 
 DEBUG = ENVIRONMENT.debug
 SECRET_KEY = ENVIRONMENT.secret_key.get_secret_value()
+SECRET_KEY_FALLBACKS = [key.get_secret_value() for key in ENVIRONMENT.secret_key_fallbacks]
 # Any well-formed host passes Django: TenantMiddleware lets in the hosts of tenants, and these.
 ALLOWED_HOSTS = ["*"]
 PLATFORM_HOSTS = ENVIRONMENT.allowed_hosts
@@ -142,23 +143,30 @@ CACHES = {
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
-    "apps.accounts.access.backend.AccessBackend",
+    "apps.accounts.backends.GuardedBackend",
 ]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "apps.accounts.hashing.SlottedArgon2Hasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 if ENVIRONMENT.profile is Profile.TEST:
     # Argon2 is slow on purpose, which tests that only need somebody logged in would pay for.
     PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")
+# Shared by the processes of one machine, whose memory is what the slots protect.
+PASSWORD_HASH_DIR = ENVIRONMENT.data_dir / "hashing"
+PASSWORD_HASH_SLOTS = ENVIRONMENT.password_hash_slots
+# Length and what is not common, and no rules of composition: OWASP ASVS 5.0, 6.2.
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 # Guardian would create an anonymous user by itself; anonymous visitors have no object permissions here.
 ANONYMOUS_USER_NAME = None
 BREAK_GLASS_NEEDS_APPROVAL = ENVIRONMENT.break_glass_needs_approval
-TOKEN_LIFETIME_HOURS = ENVIRONMENT.token_lifetime_hours
+ACCOUNT_URL = ENVIRONMENT.account_url
+SESSION_HOURS = ENVIRONMENT.session_hours
+SESSION_IDLE_HOURS = ENVIRONMENT.session_idle_hours
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_PRODUCTION
 RATELIMIT_IP_META_KEY = "apps.kernel.client.rate_key"
@@ -273,5 +281,7 @@ CELERY_BEAT_SCHEDULE = {
         ("audit.seal", 60.0, 60.0),
         ("audit.prune", 3600.0, 3600.0),
         ("commerce.expire_reservations", 30.0, 30.0),
+        ("accounts.send_mails", 5.0, 5.0),
+        ("accounts.forget", 3600.0, 3600.0),
     )
 }

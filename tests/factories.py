@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.utils import timezone
+
+from apps.accounts import clients, realms
 from apps.accounts import models as accounts
 from apps.accounts import services as account_services
 from apps.tenants import models, queries, scope, services
@@ -35,10 +38,19 @@ def make_user(**fields: Any) -> accounts.User:
 
 
 def make_token(tenant: models.Tenant, role: str = "owner") -> str:
-    """A bearer token of a member of the tenant with this role."""
-    from django.utils import timezone
+    """An access token of a member of the tenant with this role."""
+    return make_tokens(make_member(tenant, role)).access_token
 
-    user = make_user()
-    account_services.grant_role(user=user, tenant=tenant, role=role)
-    credentials = account_services.Credentials(email=user.email, password=PASSWORD)
-    return account_services.issue_token(credentials=credentials, now=timezone.now()).token
+
+def make_member(tenant: models.Tenant, role: str = "owner", user: accounts.User | None = None) -> accounts.User:
+    """The user, a new one if none is given, with this role in the tenant."""
+    user = user or make_user()
+    with at_work(tenant):
+        account_services.grant_role(user=user, tenant=tenant, role=role)
+    return user
+
+
+def make_tokens(user: accounts.User, **facts: Any) -> account_services.Tokens:
+    """The tokens of a session of the user, as after a login."""
+    now = timezone.now()
+    return account_services.open_session(realm=realms.STAFF, account=user, client=clients.Client(), now=now, **facts)

@@ -65,3 +65,12 @@ class BreakGlassAdmin(TenantReadOnlyAdmin):
     list_select_related = ("tenant", "user")
     search_fields = ("reason", "ticket", "user__email")
     ordering = ("-id",)
+
+
+@admin.register(models.Customer)
+class CustomerAdmin(TenantReadOnlyAdmin):
+    resource = "customers"
+    list_display = ("email", "name", "is_active", "created_at", "last_login")
+    list_filter = ("is_active",)
+    search_fields = ("email", "name")
+    exclude = ("password", "session_version")

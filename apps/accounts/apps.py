@@ -6,4 +6,10 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
+        from django.contrib import admin
+
         from apps.accounts import events  # noqa: F401 - registers the event types
+        from apps.accounts.forms import GuardedLoginForm
+
+        admin.site.login_form = GuardedLoginForm
+        admin.site.login_template = "accounts/login.html"

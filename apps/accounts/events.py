@@ -1,4 +1,5 @@
-"""What is published about who may do what in a tenant."""
+"""What is published about people and what they may do. Events are for ever, so they carry no e-mail address, no name of
+somebody and no secret."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from pydantic import Field
 from apps.events import registry
 
 ROLE, MEMBER, BREAK_GLASS = "accounts.role", "accounts.member", "accounts.break_glass"
+CUSTOMER = "accounts.customer"
 
 
 class Grant(registry.Payload):
@@ -92,3 +94,20 @@ class BreakGlassApproved(registry.Payload):
 @registry.event("accounts.break_glass.closed")
 class BreakGlassClosed(registry.Payload):
     """The access was given back before it expired."""
+
+
+class CustomerState(registry.Payload):
+    """A customer without what is personal; that is read from accounts, where it can be erased."""
+
+    is_active: bool
+    registered_at: datetime
+
+
+@registry.event("accounts.customer.registered")
+class CustomerRegistered(CustomerState):
+    """Somebody confirmed their address and is a customer of the tenant."""
+
+
+@registry.event("accounts.customer.updated")
+class CustomerUpdated(CustomerState):
+    """Something of the customer changed; who shows personal data should read them again."""

@@ -66,13 +66,19 @@ def problem_response(error: errors.DomainError) -> HttpResponse:
         problems=error.problems,
         **error.data,
     )
-    return HttpResponse(orjson.dumps(document, default=str), status=error.status, content_type=PROBLEM_JSON)
+    return HttpResponse(
+        orjson.dumps(document, default=str),
+        status=error.status,
+        content_type=PROBLEM_JSON,
+        headers=_retry_after(error),
+    )
 
 
 def exception_handler(error: Exception, view_context: dict[str, Any]) -> Response | None:
     """DRF's handler: anticipated errors become problem documents, all others go on to be logged as failures."""
     headers = {}
     if isinstance(error, errors.DomainError):
+        headers = _retry_after(error)
         document = problem(
             status=error.status,
             code=error.code,
@@ -105,6 +111,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """`handler500`: the error is in the log under the correlation id."""
     document = _plain(500, "internal_error", "Something went wrong on our side. Quote the correlation id.")
     return HttpResponse(orjson.dumps(document), status=500, content_type=PROBLEM_JSON)
+
+
+def _retry_after(error: errors.DomainError) -> dict[str, str]:
+    """An error whose data say `retry_after`, in seconds, says so in the header as well."""
+    return {"Retry-After": str(error.data["retry_after"])} if "retry_after" in error.data else {}
 
 
 def _plain(status: int, code: str, detail: str) -> dict[str, Any]:

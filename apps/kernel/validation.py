@@ -48,7 +48,8 @@ def _check_currency(value: str) -> str:
     return value
 
 
-def _refuse_nul(value: str) -> str:
+def refuse_nul(value: str) -> str:
+    """The text. Raises PydanticCustomError for what the database can't store."""
     if "\x00" in value:
         raise PydanticCustomError("nul_character", "the text contains a NUL character; remove it")
     if not value.isascii():
@@ -71,7 +72,7 @@ def check_json(value: Any, *, maximum_depth: int = MAXIMUM_METADATA_DEPTH) -> No
         case None | bool():
             return
         case str():
-            _refuse_nul(value)
+            refuse_nul(value)
         case int() | float():
             if not -(2**63) <= value < 2**63:  # NaN neither
                 raise PydanticCustomError("number_out_of_range", "a number is beyond 64 bits; send it as text")
@@ -82,7 +83,7 @@ def check_json(value: Any, *, maximum_depth: int = MAXIMUM_METADATA_DEPTH) -> No
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise PydanticCustomError("not_json", "the keys of an object are text")
-                _refuse_nul(key)
+                refuse_nul(key)
                 check_json(item, maximum_depth=maximum_depth - 1)
         case _:
             kind = {"kind": type(value).__name__}
@@ -118,16 +119,16 @@ def _empty_to_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Text = Annotated[str, AfterValidator(_refuse_nul)]
+Text = Annotated[str, AfterValidator(refuse_nul)]
 # Their own messages say more than that the text is too long; the schema tells the length all the same.
 Locale = Annotated[str, Field(json_schema_extra={"minLength": 2, "maxLength": 10}), AfterValidator(_check_locale)]
 Slug = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_check_slug)]
 OptionalSlug = Annotated[Slug | None, BeforeValidator(_empty_to_none)]
 Currency = Annotated[str, Field(json_schema_extra={"minLength": 3, "maxLength": 3}), AfterValidator(_check_currency)]
-Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_refuse_nul)]
-ShortText = Annotated[str, Field(max_length=255), AfterValidator(_refuse_nul)]
-Excerpt = Annotated[str, Field(max_length=1000), AfterValidator(_refuse_nul)]
-LongText = Annotated[str, Field(max_length=1_000_000), AfterValidator(_refuse_nul)]
+Title = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(refuse_nul)]
+ShortText = Annotated[str, Field(max_length=255), AfterValidator(refuse_nul)]
+Excerpt = Annotated[str, Field(max_length=1000), AfterValidator(refuse_nul)]
+LongText = Annotated[str, Field(max_length=1_000_000), AfterValidator(refuse_nul)]
 Position = Annotated[int, Field(ge=0, le=100_000)]
 MinorUnits = Annotated[int, Field(ge=0, le=money.MAXIMUM_MINOR_UNITS)]
 Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Permission
 from django.test import Client
-from django.utils import timezone
 
-from apps.accounts import models, services
+from apps.accounts import models
 from apps.accounts.access import members
 from apps.tenants import models as tenants
 from tests import factories
@@ -26,11 +24,7 @@ class Caller:
     client: Client = field(default_factory=Client)
 
     def __post_init__(self) -> None:
-        token = f"rtk_of_{self.user.pk}"
-        models.AccessToken.objects.get_or_create(
-            digest=services.digest(token),
-            defaults={"user": self.user, "expires_at": timezone.now() + timedelta(days=1)},
-        )
+        token = factories.make_tokens(self.user).access_token
         self.headers = {"X-Tenant": self.tenant.slug, "Authorization": f"Bearer {token}"}
 
     def call(self, method: str, path: str, body: Any = None) -> Any:

@@ -17,7 +17,7 @@ ACTIONS = {"view": "read", "add": "create", "change": "update", "delete": "delet
 
 
 class AccessBackend(ModelBackend):
-    """E-mail and password open the door; what is behind it is the engine's to say, never that of Django's groups.
+    """What is behind the door is the engine's to say, never that of Django's groups.
 
     Superusers may everything, as Django has it. On a host of no tenant nobody else may anything but what the platform
     itself gives to its staff.

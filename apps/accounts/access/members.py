@@ -64,6 +64,15 @@ def put_member(*, user: models.User, roles: Collection[str], by: granting.Grante
     return membership
 
 
+def add_role(*, user: models.User, role: str) -> models.Membership:
+    """Make the user a member of the tenant at work who holds this role beside others. Raises UnknownRole."""
+    with unit_of_work():
+        engine.lock_and_bump(scope.current_id())
+        membership = models.Membership.objects.filter(tenant_id=scope.current_id(), user=user).first()
+        before = roles_of(membership) if membership else set()
+        return put_member(user=user, roles=before | {role}, by=None)
+
+
 def set_roles(*, user_id: uuid.UUID, roles: Collection[str], by: granting.Granter | None) -> models.Membership:
     """Give a member exactly these roles. Raises MemberNotFound, UnknownRole, CannotGrant, OwnRoles, LastOwner."""
     with unit_of_work():

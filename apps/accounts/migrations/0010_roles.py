@@ -14,7 +14,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ('accounts', '0006_second_factors'),
         ('tenants', '0010_no_model_permissions'),
     ]
 

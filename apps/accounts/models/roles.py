@@ -1,79 +1,18 @@
-"""People who work here: global identities with memberships per tenant, their roles in it, and their access tokens."""
+"""What members may do in a tenant: roles of its own making, who holds which, and access in an emergency."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, ClassVar
 
-from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Lower
-from guardian.mixins import GuardianUserMixin
 
+from apps.accounts.models.people import Membership, User
 from apps.kernel import ids
 from apps.tenants.constraints import SameTenant, tenant_key
 from apps.tenants.models import InTenantForeignKey, Tenant, TenantModel
 
 LONGEST_BREAK_GLASS = timedelta(minutes=60)
-
-
-class UserManager(BaseUserManager["User"]):
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
-        user = self.model(email=email.strip().lower(), **fields)
-        user.set_password(password)
-        user.save(using=self._db)
-        return user
-
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
-
-    def get_by_natural_key(self, username: str | None) -> User:
-        return self.get(email=(username or "").strip().lower())
-
-
-class User(GuardianUserMixin, AbstractBaseUser, PermissionsMixin):
-    """A person, known by e-mail over the whole installation. What they may do in a tenant is a permission on it."""
-
-    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
-    email = models.EmailField(max_length=255, unique=True)
-    name = models.CharField(max_length=255, blank=True)
-    is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(default=False, help_text="May enter the admin.")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    objects: ClassVar[UserManager] = UserManager()
-
-    USERNAME_FIELD = "email"
-    REQUIRED_FIELDS: ClassVar[list[str]] = []
-
-    class Meta:
-        ordering = ["email"]
-        permissions = [("open_break_glass", "May ask for access to a tenant in an emergency")]
-        constraints = [
-            models.CheckConstraint(condition=Q(email=Lower("email")), name="accounts_user_email_lower"),
-        ]
-
-    def __str__(self) -> str:
-        return self.email
-
-
-class Membership(models.Model):
-    """A user belongs to a tenant; what they may do there is in their roles."""
-
-    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "user"], name="accounts_one_membership_per_tenant"),
-            tenant_key("accounts_membership_tenant_key"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user_id} in {self.tenant_id}"
 
 
 class Role(TenantModel):
@@ -185,15 +124,3 @@ class BreakGlass(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.tenant_id} until {self.expires_at:%H:%M}"
-
-
-class AccessToken(models.Model):
-    """A bearer token; only its SHA-256 is stored."""
-
-    digest = models.CharField(max_length=64, primary_key=True)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"token of {self.user_id}"

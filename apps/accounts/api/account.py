@@ -1,0 +1,150 @@
+"""A customer's own account in the shop: `/api/v1/store/account/`. Tokens are good in this tenant and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import exceptions
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts import models, services
+from apps.accounts.api import auth, mailed, shown, walls
+from apps.accounts.authentication import CustomerAuthentication
+from apps.accounts.clients import client_of
+from apps.accounts.realms import STORE
+from apps.accounts.services import customers, resets
+from apps.kernel import api
+
+TAGS = ["account"]
+
+
+class CustomerLoggedIn(BasePermission):
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not isinstance(cast(Any, request.user), models.Customer):
+            raise exceptions.NotAuthenticated(
+                "Send Authorization: Bearer <token>; get one from POST /api/v1/store/account/login."
+            )
+        return True
+
+
+class OwnAccount(auth.OwnView):
+    """A view of whoever is logged in as a customer."""
+
+    realm = STORE
+    authentication_classes = (CustomerAuthentication,)
+    permission_classes = (CustomerLoggedIn,)
+
+
+class RegisterView(mailed.PublicView):
+    @extend_schema(
+        request=customers.Registration, responses={202: OpenApiTypes.OBJECT}, tags=TAGS, operation_id="account_register"
+    )
+    def post(self, request: Request) -> Response:
+        """Become a customer. The account exists once `verify` got the mailed token; the answer is always the same."""
+        walls.hold_back(request, group="register", rate=mailed.RATE)
+        customers.register(registration=api.read_input(request, customers.Registration), now=timezone.now())
+        return Response({"detail": "A mail is on its way; it says how to go on."}, status=202)
+
+
+class VerifyView(mailed.PublicView):
+    @extend_schema(
+        request=resets.MailedSecret, responses={201: OpenApiTypes.OBJECT}, tags=TAGS, operation_id="account_verify"
+    )
+    def post(self, request: Request) -> Response:
+        """Confirm one's address with the token of the mail, and be a customer."""
+        walls.hold_back(request, group="verify", rate=mailed.RATE)
+        token = api.read_input(request, resets.MailedSecret).token
+        customer = customers.confirm_registration(token=token, now=timezone.now())
+        return Response(shown.customer(customer), status=201)
+
+
+class LoginView(mailed.PublicView):
+    @extend_schema(request=services.Credentials, responses=OpenApiTypes.OBJECT, tags=TAGS, operation_id="account_login")
+    def post(self, request: Request) -> Response:
+        """Log in with e-mail and password; the answer holds an access token and the refresh token for the next one."""
+        walls.hold_back(request, group="login", rate=auth.LOGIN_RATE)
+        credentials = api.read_input(request, services.Credentials)
+        logged_in = customers.log_in(credentials=credentials, client=client_of(request), now=timezone.now())
+        document = shown.tokens(logged_in.tokens) | {"customer": shown.customer(logged_in.account)}
+        return Response(document, headers=auth.NOT_STORED)
+
+
+class MeView(OwnAccount):
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=TAGS, operation_id="account_me")
+    def get(self, request: Request) -> Response:
+        """Whose token this is."""
+        return Response(shown.customer(cast(models.Customer, request.user)), headers=auth.NOT_STORED)
+
+    @extend_schema(request=services.OwnChanges, responses=OpenApiTypes.OBJECT, tags=TAGS, operation_id="account_update")
+    def patch(self, request: Request) -> Response:
+        """Change one's own name."""
+        customer = cast(models.Customer, request.user)
+        changes = api.read_input(request, services.OwnChanges)
+        return Response(shown.customer(customers.change_own(customer=customer, changes=changes)))
+
+
+def _of_account(method: str, operation_id: str) -> Any:
+    """Tell the inherited view's method apart in the OpenAPI document."""
+    return extend_schema_view(**{method: extend_schema(operation_id=operation_id, tags=TAGS)})
+
+
+@_of_account("post", "account_refresh")
+class RefreshView(auth.RefreshView):
+    realm = STORE
+
+
+@_of_account("post", "account_logout")
+class LogoutView(OwnAccount, auth.LogoutView):
+    pass
+
+
+@_of_account("post", "account_password_change")
+class PasswordView(OwnAccount, auth.PasswordView):
+    pass
+
+
+@_of_account("get", "account_sessions")
+class SessionsView(OwnAccount, auth.SessionsView):
+    pass
+
+
+@_of_account("delete", "account_session_revoke")
+class SessionView(OwnAccount, auth.SessionView):
+    pass
+
+
+@_of_account("post", "account_sessions_revoke_all")
+class RevokeAllView(OwnAccount, auth.RevokeAllView):
+    pass
+
+
+@_of_account("post", "account_password_forgotten")
+class ResetView(mailed.ResetView):
+    realm = STORE
+
+
+@_of_account("post", "account_password_reset")
+class ResetConfirmView(mailed.ResetConfirmView):
+    realm = STORE
+
+
+urlpatterns = [
+    path("register", RegisterView.as_view()),
+    path("verify", VerifyView.as_view()),
+    path("login", LoginView.as_view()),
+    path("refresh", RefreshView.as_view()),
+    path("logout", LogoutView.as_view()),
+    path("me", MeView.as_view()),
+    path("password", PasswordView.as_view()),
+    path("reset", ResetView.as_view()),
+    path("reset/confirm", ResetConfirmView.as_view()),
+    path("sessions", SessionsView.as_view()),
+    path("sessions/revoke-all", RevokeAllView.as_view()),
+    path("sessions/<str:session_id>", SessionView.as_view()),
+]

@@ -1,0 +1,178 @@
+"""Logging in, and what one's own login is: `/api/v1/auth/`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny, BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts import models, services
+from apps.accounts.api import shown, walls
+from apps.accounts.clients import client_of
+from apps.accounts.permissions import LoggedIn
+from apps.accounts.realms import STAFF
+from apps.accounts.services import sessions
+from apps.kernel import api, errors, ids, validation
+
+LOGIN_RATE = "30/m"
+NOT_STORED = {"Cache-Control": "no-store"}
+
+
+class Refresh(validation.Input):
+    refresh_token: validation.ShortText
+
+
+class TokenView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    public = "whoever logs in has no rights yet"
+
+    @extend_schema(
+        request=services.StaffCredentials, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="login"
+    )
+    def post(self, request: Request) -> Response:
+        """Log in with e-mail and password; the answer holds an access token and the refresh token for the next one."""
+        walls.hold_back(request, group="login", rate=LOGIN_RATE)
+        credentials = api.read_input(request, services.StaffCredentials)
+        logged_in = services.log_in(credentials=credentials, client=client_of(request), now=timezone.now())
+        document = shown.tokens(logged_in.tokens) | {"user": shown.user(logged_in.account)}
+        return Response(document, headers=NOT_STORED)
+
+
+class RefreshView(APIView):
+    realm = STAFF
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    public = "whoever logs in has no rights yet"
+
+    @extend_schema(request=Refresh, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="refresh")
+    def post(self, request: Request) -> Response:
+        """The next access and refresh token; the refresh token sent is used up. Using one twice ends the session."""
+        token = api.read_input(request, Refresh).refresh_token
+        issued = services.refresh(realm=self.realm, token=token, now=timezone.now())
+        return Response(shown.tokens(issued), headers=NOT_STORED)
+
+
+class OwnView(APIView):
+    """Of whoever is logged in, in no tenant in particular."""
+
+    realm = STAFF
+    public = "what concerns only whoever is logged in"
+    permission_classes: Sequence[type[BasePermission]] = (LoggedIn,)
+
+    @staticmethod
+    def user_of(request: Request) -> models.User:
+        return cast(models.User, request.user)
+
+    @staticmethod
+    def session_of(request: Request) -> Any:
+        """Raises Forbidden for requests that came with something else than the token of a session."""
+        session = getattr(request.auth, "session", None)
+        if session is None:
+            raise errors.Forbidden("This is about a login of a person; log in and use the access token.")
+        return session
+
+
+class LogoutView(OwnView):
+    @extend_schema(request=None, responses={204: None}, tags=["auth"], operation_id="logout")
+    def post(self, request: Request) -> Response:
+        """End the session this request came with, its refresh token included."""
+        session = self.session_of(request)
+        now = timezone.now()
+        services.revoke(realm=self.realm, account=request.user, session_id=session.id, now=now, because="logout")
+        return Response(status=204)
+
+
+class MeView(OwnView):
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="me")
+    def get(self, request: Request) -> Response:
+        """Whose token this is."""
+        self.session_of(request)
+        return Response(shown.user(self.user_of(request)))
+
+    @extend_schema(request=services.OwnChanges, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="me_update")
+    def patch(self, request: Request) -> Response:
+        """Change one's own name."""
+        self.session_of(request)
+        changes = api.read_input(request, services.OwnChanges)
+        return Response(shown.user(services.change_own(user=self.user_of(request), changes=changes)))
+
+
+class PasswordView(OwnView):
+    @extend_schema(
+        request=services.PasswordChange, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="password_change"
+    )
+    def post(self, request: Request) -> Response:
+        """Change one's own password. Every other session ends; this one goes on with the tokens of the answer."""
+        issued = services.change_password(
+            realm=self.realm,
+            account=request.user,
+            session=self.session_of(request),
+            change=api.read_input(request, services.PasswordChange),
+            client=client_of(request),
+            now=timezone.now(),
+        )
+        return Response(shown.tokens(issued), headers=NOT_STORED)
+
+
+class SessionsView(OwnView):
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="sessions")
+    def get(self, request: Request) -> Response:
+        """One's own sessions that go on, newest first."""
+        current = self.session_of(request)
+        rows = sessions.live_sessions(realm=self.realm, account=request.user, now=timezone.now())
+        return Response({"data": [shown.session(row, current) for row in rows]})
+
+
+class SessionView(OwnView):
+    @extend_schema(responses={204: None}, tags=["auth"], operation_id="session_revoke")
+    def delete(self, request: Request, session_id: str) -> Response:
+        """End one of one's own sessions; its tokens are refused from now on."""
+        self.session_of(request)
+        services.revoke(
+            realm=self.realm,
+            account=request.user,
+            session_id=ids.decode("sess", session_id),
+            now=timezone.now(),
+            because="revoked",
+        )
+        return Response(status=204)
+
+
+class RevokeAllView(OwnView):
+    @extend_schema(request=None, responses={204: None}, tags=["auth"], operation_id="sessions_revoke_all")
+    def post(self, request: Request) -> Response:
+        """End all of one's own sessions, this one included."""
+        self.session_of(request)
+        services.revoke_all(realm=self.realm, account=request.user)
+        return Response(status=204)
+
+
+class HistoryView(OwnView):
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="login_history")
+    def get(self, request: Request) -> Response:
+        """One's own last 50 logins, newest first."""
+        current = self.session_of(request)
+        rows = sessions.last_sessions(realm=self.realm, account=request.user)
+        return Response({"data": [shown.login(row, current) for row in rows]})
+
+
+urlpatterns = [
+    path("token", TokenView.as_view()),
+    path("refresh", RefreshView.as_view()),
+    path("logout", LogoutView.as_view()),
+    path("me", MeView.as_view()),
+    path("password", PasswordView.as_view()),
+    path("sessions", SessionsView.as_view()),
+    path("sessions/revoke-all", RevokeAllView.as_view()),
+    path("sessions/<str:session_id>", SessionView.as_view()),
+    path("history", HistoryView.as_view()),
+]

@@ -1,0 +1,93 @@
+"""Tokens that come by mail: `/api/v1/auth/`. Asking for one is answered the same for every address."""
+
+from __future__ import annotations
+
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts.api import walls
+from apps.accounts.api.auth import OwnView
+from apps.accounts.realms import STAFF
+from apps.accounts.services import invitations, resets
+from apps.kernel import api
+
+RATE = "10/m"
+TO_BE_MAILED = "If the address is known, a mail is on its way."
+
+
+class PublicView(APIView):
+    realm = STAFF
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    public = "asked before anybody is known"
+
+
+class ResetView(PublicView):
+    @extend_schema(
+        request=resets.Address, responses={202: OpenApiTypes.OBJECT}, tags=["auth"], operation_id="password_forgotten"
+    )
+    def post(self, request: Request) -> Response:
+        """Have a token mailed that resets the password; the answer is the same for every address."""
+        walls.hold_back(request, group="reset", rate=RATE)
+        resets.ask_for_reset(realm=self.realm, email=api.read_input(request, resets.Address).email, now=timezone.now())
+        return Response({"detail": TO_BE_MAILED}, status=202)
+
+
+class ResetConfirmView(PublicView):
+    @extend_schema(request=resets.NewPassword, responses={204: None}, tags=["auth"], operation_id="password_reset")
+    def post(self, request: Request) -> Response:
+        """Choose another password with the token of the mail; every session of the account ends."""
+        walls.hold_back(request, group="reset", rate=RATE)
+        resets.reset_password(realm=self.realm, new=api.read_input(request, resets.NewPassword), now=timezone.now())
+        return Response(status=204)
+
+
+class VerifyRequestView(OwnView):
+    @extend_schema(
+        request=None, responses={202: OpenApiTypes.OBJECT}, tags=["auth"], operation_id="email_verification_request"
+    )
+    def post(self, request: Request) -> Response:
+        """Have a token mailed that confirms one's own address."""
+        self.session_of(request)
+        resets.ask_for_verification(realm=STAFF, account=request.user, now=timezone.now())
+        return Response({"detail": TO_BE_MAILED}, status=202)
+
+
+class VerifyView(PublicView):
+    @extend_schema(request=resets.MailedSecret, responses={204: None}, tags=["auth"], operation_id="email_verify")
+    def post(self, request: Request) -> Response:
+        """Confirm an address with the token of the mail."""
+        walls.hold_back(request, group="verify", rate=RATE)
+        token = api.read_input(request, resets.MailedSecret).token
+        resets.verify_email(realm=STAFF, token=token, now=timezone.now())
+        return Response(status=204)
+
+
+class AcceptView(PublicView):
+    @extend_schema(
+        request=invitations.Acceptance,
+        responses=OpenApiTypes.OBJECT,
+        tags=["auth"],
+        operation_id="invitation_accept",
+    )
+    def post(self, request: Request) -> Response:
+        """Join a tenant with the token of the mail; whoever has no account yet chooses a password."""
+        walls.hold_back(request, group="invitation", rate=RATE)
+        acceptance = api.read_input(request, invitations.Acceptance)
+        joined = invitations.accept(acceptance=acceptance, now=timezone.now())
+        return Response({"tenant": joined.tenant, "role": joined.role})
+
+
+urlpatterns = [
+    path("reset", ResetView.as_view()),
+    path("reset/confirm", ResetConfirmView.as_view()),
+    path("verify/request", VerifyRequestView.as_view()),
+    path("verify", VerifyView.as_view()),
+    path("invitations/accept", AcceptView.as_view()),
+]

@@ -1,0 +1,132 @@
+"""Who else may come into the tenant: `/api/v1/admin/invitations` and `/api/v1/admin/api-keys`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts import models
+from apps.accounts.api.auth import OwnView
+from apps.accounts.services import invitations, keys
+from apps.kernel import api, ids, pagination, validation
+
+
+def _shown(row: models.Invitation) -> dict[str, Any]:
+    return {
+        "id": ids.encode("inv", row.id),
+        "email": row.email,
+        "role": row.role,
+        "requested_at": validation.to_text(row.requested_at),
+        "sent_at": validation.to_text(row.sent_at) if row.sent_at else None,
+        "expires_at": validation.to_text(row.expires_at) if row.expires_at else None,
+        "accepted_at": validation.to_text(row.used_at) if row.used_at else None,
+    }
+
+
+class InvitationsView(APIView):
+    permissions: ClassVar = {"GET": "users:list", "POST": "users:create"}
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="invitations")
+    def get(self, request: Request) -> Response:
+        """Invitations into the tenant, newest first."""
+        page = pagination.paginate(models.Invitation.objects.all(), order=("-id",), request=request)
+        return api.list_response(request, page, [_shown(row) for row in page.rows])
+
+    @extend_schema(
+        request=invitations.NewInvitation, responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="invite"
+    )
+    def post(self, request: Request) -> Response:
+        """Have an invitation with a role mailed; it is good for 72 hours."""
+        new = api.read_input(request, invitations.NewInvitation)
+        row = invitations.invite(new=new, by=OwnView.user_of(request), now=timezone.now())
+        return Response(_shown(row), status=201)
+
+
+class InvitationView(APIView):
+    permissions: ClassVar = {"DELETE": "users:delete"}
+
+    @extend_schema(responses={204: None}, tags=["people"], operation_id="invitation_withdraw")
+    def delete(self, request: Request, invitation_id: str) -> Response:
+        """Withdraw an invitation nobody has accepted yet."""
+        invitations.withdraw(invitation_id=ids.decode("inv", invitation_id))
+        return Response(status=204)
+
+
+def _shown_key(row: models.ApiKey) -> dict[str, Any]:
+    return {
+        "id": ids.encode("key", row.id),
+        "name": row.name,
+        "prefix": row.prefix,
+        "scopes": row.scopes,
+        "addresses": row.addresses,
+        "created_by": ids.encode("user", row.created_by_id),
+        "created_at": validation.to_text(row.created_at),
+        "expires_at": validation.to_text(row.expires_at),
+        "revoked_at": validation.to_text(row.revoked_at) if row.revoked_at else None,
+        "last_used_at": validation.to_text(row.last_used_at) if row.last_used_at else None,
+    }
+
+
+class ApiKeysView(APIView):
+    permissions: ClassVar = {"GET": "api_keys:list", "POST": "api_keys:create"}
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="api_keys")
+    def get(self, request: Request) -> Response:
+        """API keys of the tenant, newest first, without their secrets."""
+        page = pagination.paginate(models.ApiKey.objects.all(), order=("-id",), request=request)
+        return api.list_response(request, page, [_shown_key(row) for row in page.rows])
+
+    @extend_schema(
+        request=keys.NewApiKey, responses={201: OpenApiTypes.OBJECT}, tags=["people"], operation_id="api_key_create"
+    )
+    def post(self, request: Request) -> Response:
+        """Make an API key with some of one's own rights. The key is shown in this answer only."""
+        OwnView.session_of(request)
+        new = api.read_input(request, keys.NewApiKey)
+        made = keys.create_key(new=new, by=OwnView.user_of(request), now=timezone.now())
+        return Response(_shown_key(made.row) | {"key": made.key}, status=201)
+
+
+class ApiKeyView(APIView):
+    permissions: ClassVar = {"DELETE": "api_keys:delete"}
+
+    @extend_schema(responses={204: None}, tags=["people"], operation_id="api_key_revoke")
+    def delete(self, request: Request, key_id: str) -> Response:
+        """Revoke a key; it is refused from now on."""
+        OwnView.session_of(request)
+        keys.revoke_key(key_id=ids.decode("key", key_id), now=timezone.now())
+        return Response(status=204)
+
+
+class ApiKeyRotationView(APIView):
+    permissions: ClassVar = {"POST": "api_keys:create"}
+
+    @extend_schema(
+        request=keys.Rotation, responses={201: OpenApiTypes.OBJECT}, tags=["people"], operation_id="api_key_rotate"
+    )
+    def post(self, request: Request, key_id: str) -> Response:
+        """Make another key like this one, which goes on for `overlap_hours`. Only this answer shows it."""
+        OwnView.session_of(request)
+        made = keys.rotate_key(
+            key_id=ids.decode("key", key_id),
+            rotation=api.read_input(request, keys.Rotation),
+            by=OwnView.user_of(request),
+            now=timezone.now(),
+        )
+        return Response(_shown_key(made.row) | {"key": made.key}, status=201)
+
+
+urlpatterns = [
+    path("api-keys", ApiKeysView.as_view()),
+    path("api-keys/<str:key_id>", ApiKeyView.as_view()),
+    path("api-keys/<str:key_id>/rotate", ApiKeyRotationView.as_view()),
+    path("invitations", InvitationsView.as_view()),
+    path("invitations/<str:invitation_id>", InvitationView.as_view()),
+]

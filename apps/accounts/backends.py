@@ -1,0 +1,31 @@
+"""The door of everything that logs in by Django's own means, the admin above all: the same lock as at the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.accounts import models
+from apps.accounts.access.backend import AccessBackend
+from apps.accounts.clients import Client, client_of
+from apps.accounts.services import logins, passwords
+
+
+class GuardedBackend(AccessBackend):
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **named: Any
+    ) -> models.User | None:
+        """The user, or None. Raises TooManyAttempts, Busy, CodeRequired, WrongCode, which the login form shows."""
+        email = username or named.get(models.User.USERNAME_FIELD)
+        if email is None or password is None:
+            return None
+        code = request.POST.get("code") if request is not None else None
+        credentials = logins.StaffCredentials.model_construct(email=email, password=password, code=code)
+        client = client_of(request) if request is not None else Client()
+        try:
+            user, _ = logins.identify_staff(credentials=credentials, client=client, now=timezone.now())
+        except passwords.WrongCredentials:
+            return None
+        return user

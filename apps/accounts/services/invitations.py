@@ -1,0 +1,126 @@
+"""Invitations into a tenant: mailed, and accepted by whoever reads the mail."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import NamedTuple
+
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from apps.accounts import access, models
+from apps.accounts.access import granting, members
+from apps.accounts.models import Purpose
+from apps.accounts.services import mailed, passwords
+from apps.kernel import errors, isolation, validation
+from apps.tenants import queries, scope
+
+
+class NewInvitation(validation.Input):
+    email: validation.ShortText
+    role: validation.ShortText
+
+
+class Acceptance(validation.Input):
+    """`password` and `name` are for whoever has no account yet."""
+
+    token: validation.ShortText
+    name: validation.ShortText = ""
+    password: passwords.Password | None = None
+
+
+class Joined(NamedTuple):
+    """The slug of the tenant, and the role that came with the invitation."""
+
+    tenant: str
+    role: str
+
+
+class RoleNotHeld(errors.Forbidden):
+    """Nobody invites into a role that may do what they may not."""
+
+    code = "role_not_held"
+
+
+class InvitationNotFound(errors.NotFound):
+    code = "invitation_not_found"
+
+
+def invite(*, new: NewInvitation, by: models.User, now: datetime) -> models.Invitation:
+    """Invite an address into the tenant in scope. Raises ValidationFailed, UnknownRole, RoleNotHeld."""
+    check_email(new.email)
+    granting.check_assignable([new.role])
+    if not _may_give(by, new.role, now):
+        raise RoleNotHeld(f'The role "{new.role}" may do what you may not in this tenant.')
+    with transaction.atomic():
+        row: models.Invitation = mailed.ask(
+            table=models.Invitation,
+            purpose=Purpose.INVITATION,
+            email=new.email,
+            now=now,
+            role=new.role,
+            invited_by=by,
+        )
+    return row
+
+
+def withdraw(*, invitation_id: uuid.UUID) -> None:
+    """Make an invitation that nobody accepted yet worthless. Raises InvitationNotFound."""
+    if not models.Invitation.objects.filter(id=invitation_id, used_at=None).delete()[0]:
+        raise InvitationNotFound("There is no such invitation that is still open.")
+
+
+def accept(*, acceptance: Acceptance, now: datetime) -> Joined:
+    """Join the tenant with the role of the invitation. The token shows who it was mailed to, so it says which account.
+
+    Whoever invited must still be allowed to. Raises TokenUnusable, ValidationFailed without a password where an account
+    has to be made, Busy.
+    """
+    with isolation.all_tenants(reason="accept an invitation"):
+        found = mailed.find_usable(table=models.Invitation, purpose=Purpose.INVITATION, token=acceptance.token, now=now)
+        tenant = queries.get_tenant(slug_or_id=str(found.tenant_id))
+        at_work = queries.scope_of(tenant)
+    with scope.use(at_work):
+        if not _may_give(found.invited_by, found.role, now):
+            raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+    user = models.User.objects.filter(email=found.email).first()
+    if user is None:
+        user = _new_user(found.email, acceptance, now)
+    elif not user.is_active:
+        raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+    with (
+        scope.use(at_work),
+        mailed.using(table=models.Invitation, purpose=Purpose.INVITATION, token=acceptance.token, now=now),
+    ):
+        if user._state.adding:
+            user.save()
+        members.add_role(user=user, role=found.role)
+    return Joined(at_work.slug, found.role)
+
+
+def check_email(email: str) -> None:
+    """Raises ValidationFailed."""
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise errors.ValidationFailed.for_field(
+            "/email", "invalid_email", f'"{email[:60]}" is not an e-mail address.'
+        ) from None
+
+
+def _may_give(user: models.User, role: str, now: datetime) -> bool:
+    return not access.rights_of(user, scope.current_id(), now=now).lacking(granting.grants_of([role]))
+
+
+def _new_user(email: str, acceptance: Acceptance, now: datetime) -> models.User:
+    user = models.User(email=email, name=acceptance.name, email_verified_at=now)
+    if acceptance.password is None:
+        raise errors.ValidationFailed.for_field(
+            "/password", "missing", "choose a password; there is no account with this address yet."
+        )
+    passwords.check_new(password=acceptance.password, account=user, pointer="/password")
+    user.password = make_password(acceptance.password)
+    return user

@@ -1,0 +1,198 @@
+"""API keys: made with no more rights than their creator has, shown once, refused from the moment they are revoked."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+import string
+import uuid
+import zlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from apps.accounts import access, models, tokens
+from apps.accounts.access import rights
+from apps.accounts.access.catalogue import PERMISSIONS
+from apps.accounts.clients import Client
+from apps.kernel import errors, ids, validation
+from apps.tenants import scope
+
+PREFIX = "rtk"
+LIFETIME = timedelta(days=90)
+LONGEST = timedelta(days=366)
+NOTED_EVERY = timedelta(minutes=1)
+_LETTERS = string.digits + string.ascii_letters
+_SECRET_LENGTH = 32  # 190 bits
+_CHECK_LENGTH = 6
+
+
+class KeyNotFound(errors.NotFound):
+    code = "api_key_not_found"
+
+
+class ScopeNotHeld(errors.Forbidden):
+    """Nobody gives a key what they may not do themselves."""
+
+    code = "scope_not_held"
+
+
+def _check_scope(value: str) -> str:
+    if value not in PERMISSIONS:
+        hint = errors.did_you_mean(value, PERMISSIONS)
+        raise PydanticCustomError("unknown_scope", "there is no such permission.{hint}", {"hint": hint})
+    return value
+
+
+def _check_network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise PydanticCustomError(
+            "invalid_network", "this is no address or network such as 192.0.2.0/24 or 2001:db8::/48"
+        ) from None
+
+
+Scope = Annotated[str, AfterValidator(_check_scope)]
+Network = Annotated[str, AfterValidator(_check_network)]
+
+
+class NewApiKey(validation.Input):
+    """`addresses` are networks it may be used from, any when empty; `expires_at` is in 90 days when not given."""
+
+    name: validation.Title
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(PERMISSIONS))]
+    expires_at: validation.Moment | None = None
+    addresses: Annotated[list[Network], Field(max_length=100)] = []
+
+
+class Rotation(validation.Input):
+    """How long the old key goes on beside the new one."""
+
+    overlap_hours: Annotated[int, Field(ge=0, le=24 * 30)] = 24
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """The only time the key itself is known."""
+
+    row: models.ApiKey
+    key: str
+
+
+def create_key(*, new: NewApiKey, by: models.User, now: datetime) -> MadeKey:
+    """A key of the tenant in scope. Raises ScopeNotHeld, ValidationFailed."""
+    held = access.rights_of(by, scope.current_id(), now=now)
+    missing = held.lacking(rights.Grant(permission) for permission in new.scopes)
+    if missing:
+        raise ScopeNotHeld(f"You may not do this yourself in this tenant: {', '.join(missing)}.")
+    expires_at = new.expires_at or now + LIFETIME
+    if not now < expires_at <= now + LONGEST:
+        raise errors.ValidationFailed.for_field(
+            "/expires_at", "out_of_range", f"a key lasts until a moment within the next {LONGEST.days} days."
+        )
+    key_id = ids.new_id()
+    prefix = f"{PREFIX}_{_environment()}_{ids.encode('', key_id)[1:]}"
+    secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
+    key = f"{prefix}_{secret}{_check(f'{prefix}_{secret}')}"
+    row = models.ApiKey.objects.create(
+        id=key_id,
+        name=new.name,
+        prefix=prefix,
+        digest=tokens.digest(key),
+        scopes=sorted(set(new.scopes)),
+        addresses=new.addresses,
+        created_by=by,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return MadeKey(row, key)
+
+
+def rotate_key(*, key_id: uuid.UUID, rotation: Rotation, by: models.User, now: datetime) -> MadeKey:
+    """Another key with the same name, scopes and networks; the old one ends after the overlap.
+
+    Raises KeyNotFound for one that is over, ScopeNotHeld.
+    """
+    with transaction.atomic():
+        old = models.ApiKey.objects.select_for_update().filter(_live(now), id=key_id).first()
+        if old is None:
+            raise KeyNotFound("There is no such key that is still valid.")
+        new = NewApiKey(
+            name=old.name,
+            scopes=old.scopes,
+            addresses=old.addresses,
+            expires_at=now + min(old.expires_at - old.created_at, LONGEST),
+        )
+        made = create_key(new=new, by=by, now=now)
+        old.expires_at = min(old.expires_at, now + timedelta(hours=rotation.overlap_hours))
+        old.save(update_fields=["expires_at"])
+    return made
+
+
+def revoke_key(*, key_id: uuid.UUID, now: datetime) -> None:
+    """Raises KeyNotFound for one that is revoked already."""
+    if not models.ApiKey.objects.filter(id=key_id, revoked_at=None).update(revoked_at=now):
+        raise KeyNotFound("There is no such key that is still valid.")
+
+
+def find_key(*, key: str, client: Client, now: datetime) -> models.ApiKey:
+    """The key of the tenant in scope, with its creator, in one query. Raises TokenRefused, for whatever reason."""
+    key_id = _read_id(key)
+    if key_id is None or scope.find() is None:
+        raise tokens.refused()
+    row = models.ApiKey.objects.select_related("created_by").filter(_live(now), id=key_id).first()
+    stored = row.digest if row else tokens.digest("")
+    if not hmac.compare_digest(stored, tokens.digest(key)) or row is None or not _is_from(client, row.addresses):
+        raise tokens.refused()
+    if row.last_used_at is None or row.last_used_at <= now - NOTED_EVERY:
+        models.ApiKey.objects.filter(id=row.id).update(last_used_at=now)
+    return row
+
+
+def _live(now: datetime) -> Q:
+    return Q(revoked_at=None, expires_at__gt=now, created_by__is_active=True)
+
+
+def _is_from(client: Client, networks: list[str]) -> bool:
+    if not networks:
+        return True
+    try:
+        address: Any = ipaddress.ip_address(client.address)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in ipaddress.ip_network(network) for network in networks)
+
+
+def _read_id(key: str) -> uuid.UUID | None:
+    """The id a key names; None for what is no key, which its checksum tells without a query."""
+    parts = key.split("_")
+    if len(parts) != 4 or parts[:2] != [PREFIX, _environment()] or not key.isascii():
+        return None
+    if _check(key[:-_CHECK_LENGTH]) != key[-_CHECK_LENGTH:]:
+        return None
+    try:
+        return ids.decode("key", f"key_{parts[2]}")
+    except ids.InvalidId:
+        return None
+
+
+def _check(text: str) -> str:
+    """A checksum, so that scanners for leaked secrets know a key when they see one."""
+    number, letters = zlib.crc32(text.encode()), []
+    for _ in range(_CHECK_LENGTH):
+        number, digit = divmod(number, len(_LETTERS))
+        letters.append(_LETTERS[digit])
+    return "".join(letters)
+
+
+def _environment() -> str:
+    return "live" if settings.IS_PRODUCTION else "test"

@@ -1,0 +1,101 @@
+"""Passwords: proving one, choosing one, changing one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.contrib.auth import password_validation
+from django.contrib.auth.hashers import check_password, make_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from pydantic import AfterValidator, StringConstraints
+
+from apps.accounts import attempts, hashing
+from apps.accounts.clients import Client
+from apps.accounts.realms import Realm
+from apps.accounts.services import sessions
+from apps.kernel import errors, validation
+
+LONGEST = 1024
+# As it was typed: nothing trimmed, cut off or folded.
+Password = Annotated[
+    str,
+    StringConstraints(strip_whitespace=False, max_length=LONGEST),
+    AfterValidator(validation.refuse_nul),
+]
+
+
+class WrongCredentials(errors.DomainError):
+    """No active account has this e-mail and password."""
+
+    code = "wrong_credentials"
+    status = 401
+    title = "The e-mail address or the password is wrong"
+
+
+class WrongPassword(errors.DomainError):
+    """Whoever is logged in does not know the password of the account."""
+
+    code = "wrong_password"
+    status = 403
+    title = "The current password is wrong"
+
+
+class PasswordChange(validation.Input):
+    current_password: Password
+    new_password: Password
+
+
+def find_by_password(*, realm: Realm, email: str, password: str) -> Any | None:
+    """The active account with this e-mail and password, or None. Whatever the reason, one hash is made. Raises Busy."""
+    account = realm.accounts.objects.filter(email=email.strip().lower()).first()
+    if account is None:
+        check_password(password, NOBODYS)
+        return None
+    return account if account.check_password(password) and account.is_active else None
+
+
+def prove_again(*, realm: Realm, account: Any, password: str, client: Client) -> None:
+    """Make somebody who is logged in show their password. Raises WrongPassword, TooManyAttempts, Busy."""
+    guess = attempts.Guess(realm.counted_as, account.email, client)
+    attempts.begin(guess)
+    try:
+        is_right = account.check_password(password)
+    except hashing.Busy:
+        attempts.was_not_looked_at(guess)
+        raise
+    if not is_right:
+        raise WrongPassword("The current password is wrong.")
+    attempts.was_right(guess)
+
+
+def check_new(*, password: str, account: Any, pointer: str = "/new_password") -> None:
+    """Raises ValidationFailed naming every rule the password breaks."""
+    try:
+        password_validation.validate_password(password, account)
+    except ValidationError as failure:
+        problems = [
+            errors.FieldProblem(pointer, str(entry.code), " ".join(entry.messages)) for entry in failure.error_list
+        ]
+        named = " ".join(problem.detail for problem in problems)
+        raise errors.ValidationFailed(f"{pointer.lstrip('/')}: {named}", problems=problems) from None
+
+
+def change_password(
+    *, realm: Realm, account: Any, session: Any, change: PasswordChange, client: Client, now: datetime
+) -> sessions.Tokens:
+    """Another password: every other session ends, this one gets new tokens.
+
+    Raises WrongPassword, ValidationFailed, TooManyAttempts, Busy.
+    """
+    prove_again(realm=realm, account=account, password=change.current_password, client=client)
+    check_new(password=change.new_password, account=account)
+    account.password = make_password(change.new_password)
+    with transaction.atomic():
+        account.save(update_fields=["password"])
+        return sessions.revoke_others(realm=realm, account=account, keep=session, now=now)
+
+
+# No account has it: checking against it costs one hash and never succeeds.
+NOBODYS = "!"

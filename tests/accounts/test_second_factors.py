@@ -1,0 +1,197 @@
+"""A second factor: set up by its owner, asked for at every login, each code good once."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyotp
+import pytest
+import redis
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from apps.accounts import attempts, models, tokens
+from apps.accounts.clients import Client as Peer
+from apps.accounts.services import second_factors
+from apps.tenants import services as tenants
+from tests import factories
+from tests.accounts.conftest import at_once
+
+PEER = Peer("127.0.0.1")
+
+
+class Enrolled:
+    """Somebody with an authenticator app, confirmed a while ago."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.user = factories.make_user(**fields)
+        self.tokens = factories.make_tokens(self.user)
+        earlier = timezone.now() - timedelta(minutes=10)
+        self.enrolment = second_factors.enrol(user=self.user, now=earlier)
+        self.recovery_codes = second_factors.confirm(
+            user=self.user, session=self.tokens.session, code=self.code(earlier), client=PEER, now=earlier
+        )
+
+    def code(self, at: datetime | None = None) -> str:
+        return pyotp.TOTP(self.enrolment.secret).at(at or timezone.now())
+
+    def log_in(self, client: Client, code: str | None = None, password: str = factories.PASSWORD) -> Any:
+        body = {"email": self.user.email, "password": password} | ({} if code is None else {"code": code})
+        return client.post("/api/v1/auth/token", body, content_type="application/json")
+
+    def end_wait(self) -> None:
+        attempts.was_not_looked_at(attempts.Guess("staff", self.user.email, PEER))
+
+
+@pytest.fixture
+def ann(db: None) -> Enrolled:
+    return Enrolled()
+
+
+def post(client: Client, path: str, body: dict[str, Any], token: str) -> Any:
+    headers = {"Authorization": f"Bearer {token}"}
+    return client.post(f"/api/v1/auth/{path}", body, content_type="application/json", headers=headers)
+
+
+@pytest.mark.usefixtures("db")
+def test_one_sets_it_up_over_the_api(client: Client) -> None:
+    user = factories.make_user()
+    token = factories.make_tokens(user).access_token
+    headers = {"Authorization": f"Bearer {token}"}
+
+    enrolment = post(client, "totp", {}, token).json()
+    totp = pyotp.parse_uri(enrolment["uri"])
+    assert totp.secret == enrolment["secret"]
+    assert client.get("/api/v1/auth/totp", headers=headers).json() == {"enabled": False, "recovery_codes_left": 0}
+    confirmed = post(client, "totp/confirm", {"code": totp.now()}, token)
+
+    assert len(confirmed.json()["recovery_codes"]) == 10
+    assert client.get("/api/v1/auth/totp", headers=headers).json() == {"enabled": True, "recovery_codes_left": 10}
+    assert post(client, "totp", {}, token).status_code == 409
+
+
+def test_a_login_asks_for_the_code_and_says_so_only_to_who_knows_the_password(ann: Enrolled, client: Client) -> None:
+    assert ann.log_in(client).json()["code"] == "code_required"
+    assert ann.log_in(client, ann.code()).status_code == 200
+    assert ann.log_in(client, password="wrong").json()["code"] == "wrong_credentials"
+
+
+def test_a_code_is_good_once_and_for_a_short_time(ann: Enrolled, client: Client) -> None:
+    code = ann.code()
+
+    assert ann.log_in(client, code).status_code == 200
+    assert ann.log_in(client, code).json()["code"] == "wrong_code"
+    ann.end_wait()
+    assert ann.log_in(client, ann.code(timezone.now() - timedelta(minutes=2))).json()["code"] == "wrong_code"
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_of_two_uses_of_a_code_at_once_one_counts() -> None:
+    ann = Enrolled()
+    code, now = ann.code(), timezone.now()
+
+    results = at_once(4, lambda _: second_factors.prove(user=ann.user, code=code, now=now))
+
+    assert results.count(True) == 1
+    assert sum(isinstance(result, second_factors.WrongCode) for result in results) == 3
+
+
+def test_codes_are_guessed_as_slowly_as_passwords_and_the_password_alone_clears_no_count(
+    ann: Enrolled, client: Client
+) -> None:
+    guess = attempts.Guess("staff", ann.user.email, PEER)
+    wait, count, *_ = attempts._shared()._keys(guess.account_key, guess.address_key)
+    with redis.Redis.from_url(settings.VALKEY_URL) as valkey:
+        for guessed in (1, 2, 3):
+            assert ann.log_in(client).json()["code"] == "code_required"
+            assert ann.log_in(client, "000000").status_code == 401
+            assert ann.log_in(client, "000000").status_code == 429
+            assert int(valkey.get(count) or 0) == guessed
+            valkey.delete(wait)  # as time does
+
+
+def test_a_recovery_code_stands_in_once(ann: Enrolled, client: Client) -> None:
+    code = ann.recovery_codes[3].upper()
+
+    assert ann.log_in(client, code).status_code == 200
+    assert ann.log_in(client, code).status_code == 401
+    assert second_factors.state(user=ann.user)["recovery_codes_left"] == 9
+
+
+def test_the_database_knows_neither_secret_nor_recovery_codes(ann: Enrolled) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT encode(sealed_secret, 'escape') FROM accounts_authenticator UNION ALL "
+                       "SELECT accounts_recoverycode::text FROM accounts_recoverycode")  # fmt: skip
+        stored = " ".join(row for (row,) in cursor.fetchall())
+
+    assert ann.enrolment.secret not in stored
+    assert not [code for code in ann.recovery_codes if code in stored]
+
+
+def test_the_secret_survives_a_change_of_the_key(ann: Enrolled, client: Client, settings: Any) -> None:
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another " * 10
+
+    assert ann.log_in(client, ann.code()).status_code == 200
+    with pytest.raises(tokens.CryptoError):
+        settings.SECRET_KEY_FALLBACKS = []
+        second_factors.prove(user=ann.user, code="123456", now=timezone.now())
+
+
+def test_disabling_takes_password_and_code(ann: Enrolled, client: Client) -> None:
+    def disable(password: str, code: str) -> Any:
+        answer = post(client, "totp/disable", {"password": password, "code": code}, ann.tokens.access_token)
+        ann.end_wait()
+        return answer.status_code
+
+    assert disable("wrong", ann.code()) == 403
+    assert disable(factories.PASSWORD, "000000") == 401
+    assert disable(factories.PASSWORD, ann.code()) == 204
+    assert ann.log_in(client).status_code == 200
+    assert not models.RecoveryCode.objects.exists()
+    assert not models.Session.objects.filter(is_strong=True).exists()
+
+
+def test_an_operator_lets_in_who_lost_everything(ann: Enrolled, client: Client) -> None:
+    call_command("disable_second_factor", ann.user.email, stdout=io.StringIO())
+
+    assert ann.log_in(client).status_code == 200
+    assert (
+        client.get("/api/v1/auth/me", headers={"Authorization": f"Bearer {ann.tokens.access_token}"}).status_code == 401
+    )
+    with pytest.raises(CommandError, match=r'no user "nobody@example\.test"'):
+        call_command("disable_second_factor", "nobody@example.test")
+
+
+def test_a_tenant_may_ask_its_members_for_it(ann: Enrolled, client: Client) -> None:
+    tenant = factories.make_tenant()
+    for user in (ann.user, weak := factories.make_user()):
+        factories.make_member(tenant, "owner", user)
+
+    def status(path: str, token: str) -> int:
+        return client.get(path, headers={"X-Tenant": tenant.slug, "Authorization": f"Bearer {token}"}).status_code
+
+    strong_token = ann.log_in(client, ann.code()).json()["access_token"]
+    weak_token = factories.make_tokens(weak).access_token
+    assert status("/api/v1/admin/tenant", weak_token) == 200
+    with factories.at_work(tenant):
+        tenants.update_tenant(tenant=tenant, changes=tenants.TenantChanges(settings={"require_totp": True}))
+
+    assert status("/api/v1/admin/tenant", weak_token) == 403
+    assert status("/api/v1/auth/totp", weak_token) == 200, "to set one up"
+    assert status("/api/v1/admin/tenant", strong_token) == 200
+
+
+@pytest.mark.usefixtures("db")
+def test_the_admin_asks_for_it_too(client: Client) -> None:
+    ann = Enrolled(is_staff=True, is_superuser=True)
+    form = {"username": ann.user.email, "password": factories.PASSWORD, "next": "/admin/"}
+
+    assert b'name="code"' in client.get("/admin/login/").content
+    assert b"authenticator app" in client.post("/admin/login/", form).content
+    assert client.post("/admin/login/", form | {"code": ann.code()}).status_code == 302
