@@ -11,13 +11,22 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 
 from apps.kernel.admin import ReadOnlyAdmin
-from apps.tenants import models, queries, scope
+from apps.tenants import models, modules, queries, scope
 
 
 class TenantReadOnlyAdmin(ReadOnlyAdmin):
     """Rows of the tenant the host leads to; on a host of no tenant, the rows of all: see `PlatformAdminMiddleware`."""
 
     list_select_related: ClassVar[tuple[str, ...]] = ("tenant",)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return not self._is_off() and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not self._is_off() and super().has_view_permission(request, obj)
+
+    def _is_off(self) -> bool:
+        return modules.are_off(modules.owners_of_package(self.model.__module__))
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         own = super().get_list_filter(request)
@@ -86,9 +95,13 @@ class LocaleInline(ReadOnlyInline):
     model = models.TenantLocale
 
 
+class ModuleInline(ReadOnlyInline):
+    model = models.TenantModule
+
+
 @admin.register(models.Tenant)
 class TenantAdmin(ReadOnlyAdmin):
-    list_display = ("slug", "name", "default_locale", "currency", "is_active", "created_at")
+    list_display = ("slug", "name", "default_locale", "currency", "is_active", "suspended_at", "created_at")
     list_filter = ("is_active",)
     search_fields = ("slug", "name", "domains__host")
-    inlines = (DomainInline, LocaleInline)
+    inlines = (DomainInline, LocaleInline, ModuleInline)

@@ -6,4 +6,17 @@ class TenantsConfig(AppConfig):
     label = "tenants"
 
     def ready(self) -> None:
-        from apps.tenants import events  # noqa: F401 - registers the event types
+        from apps.consumers import sending
+        from apps.tenants import events, modules, queries  # noqa: F401 - registers the event types
+
+        sending.pause_for(queries.suspended_ids)
+        modules.register(
+            modules.Module(
+                slug="tenants",
+                name="Tenant",
+                description="The tenant's own data: domains, languages, modules.",
+                version="1",
+                packages=("apps.tenants",),
+                is_core=True,
+            )
+        )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 
 from apps.kernel import api, errors, isolation
-from apps.tenants import models, queries, scope
+from apps.tenants import models, modules, queries, scope
 
 HEADER = "X-Tenant"
 # These serve the installation, not a tenant; under `_OPTIONAL` a known host sets the scope, an unknown one is no error.
@@ -33,6 +34,21 @@ class TenantMiddleware:
             return api.problem_response(error)
         with scope.use(queries.scope_of(tenant)):
             return self.get_response(request)
+
+
+class ModuleMiddleware:
+    """What belongs to a module the tenant has switched off is answered as an address that is not there."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> HttpResponse | None:
+        return api.not_found(request, Http404()) if modules.are_off(modules.owners_of(view)) else None
 
 
 class PlatformAdminMiddleware:
@@ -61,5 +77,5 @@ def resolve(request: HttpRequest) -> models.Tenant:
     if tenant is None:
         raise queries.TenantNotFound(f"The host {host} leads to no tenant; use a tenant's domain or send {HEADER}.")
     if not tenant.is_active:
-        raise queries.TenantInactive(f'The tenant "{tenant.slug}" is switched off.')
+        raise queries.TenantInactive(f'The tenant "{tenant.slug}" is suspended.')
     return tenant

@@ -19,6 +19,8 @@ class Tenant(models.Model):
     default_locale = models.CharField(max_length=10, default="en")
     currency = models.CharField(max_length=3, default="USD", help_text="ISO 4217 code of prices given without one.")
     is_active = models.BooleanField(default=True)
+    suspended_at = models.DateTimeField(null=True, editable=False)
+    suspended_reason = models.CharField(max_length=255, blank=True, editable=False)
     settings = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -61,6 +63,24 @@ class TenantLocale(models.Model):
 
     def __str__(self) -> str:
         return self.locale
+
+
+class TenantModule(models.Model):
+    """What a tenant has chosen about a module; without a row the module's default holds."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="modules")
+    slug = models.CharField(max_length=64)
+    is_enabled = models.BooleanField()
+    settings = models.JSONField(default=dict, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "slug"], name="tenants_module_once_per_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
 
 
 class TenantManager[M: models.Model](models.Manager[M]):

@@ -6,10 +6,11 @@ import contextlib
 import uuid
 from collections.abc import Sequence
 
-from django.db.models import Q
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q
 
-from apps.kernel import errors, validation
-from apps.tenants import models, scope
+from apps.kernel import errors, isolation, validation
+from apps.tenants import models, modules, scope
 
 _SHOWN_TENANTS = 10
 
@@ -56,15 +57,29 @@ def find_by_host(*, host: str) -> models.Tenant | None:
 
 
 def scope_of(tenant: models.Tenant) -> scope.Scope:
-    """The scope to work in for this tenant."""
-    locales = models.TenantLocale.objects.filter(tenant=tenant, is_enabled=True).order_by("locale")
+    """The scope to work in for this tenant; one query."""
+    locales = models.TenantLocale.objects.filter(tenant=OuterRef("pk"), is_enabled=True).order_by("locale")
+    chosen = models.TenantModule.objects.filter(tenant=OuterRef("pk"))
+    found = models.Tenant.objects.filter(pk=tenant.pk).values_list(
+        ArraySubquery(locales.values("locale")),
+        ArraySubquery(chosen.filter(is_enabled=True).values("slug")),
+        ArraySubquery(chosen.filter(is_enabled=False).values("slug")),
+    )
+    enabled_locales, on, off = found.first() or ([], [], [])
     return scope.Scope(
         tenant.id,
         tenant.slug,
         tenant.default_locale,
         tenant.currency,
-        tuple(locales.values_list("locale", flat=True)),
+        tuple(enabled_locales),
+        modules.switched_on(dict.fromkeys(on, True) | dict.fromkeys(off, False)),
     )
+
+
+def suspended_ids() -> list[uuid.UUID]:
+    """The tenants that are suspended."""
+    with isolation.all_tenants(reason="suspended tenants"):
+        return list(models.Tenant.objects.filter(is_active=False).values_list("id", flat=True))
 
 
 def scope_for_command(*, slug_or_id: str) -> scope.Scope:

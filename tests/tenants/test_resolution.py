@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from apps.tenants import services
 from tests import factories
@@ -49,11 +50,19 @@ def test_host_and_header_must_agree(client: Client) -> None:
     assert status_and_code(client, host="shop.example.com", **{"X-Tenant": other.slug}) == (400, "tenant_mismatch")
 
 
-def test_an_inactive_tenant_is_403(client: Client) -> None:
+@pytest.mark.parametrize("path", [PRODUCTS, "/api/v1/admin/tenant", "/api/v1/auth/token", "/admin/", "/nowhere"])
+def test_a_suspended_tenant_is_403_on_every_path_until_it_is_resumed(client: Client, path: str) -> None:
     tenant = factories.make_tenant(domains=["shop.example.com"])
-    services.update_tenant(tenant=tenant, changes=services.TenantChanges(is_active=False))
+    services.suspend_tenant(
+        tenant=tenant, suspension=services.Suspension(reason="invoice 7 is open"), now=timezone.now()
+    )
 
-    assert status_and_code(client, host="shop.example.com") == (403, "tenant_inactive")
+    answer = client.get(path, headers={"host": "shop.example.com"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "tenant_inactive")
+    assert "invoice" not in answer.content.decode()
+
+    services.resume_tenant(tenant=tenant)
+    assert client.get(path, headers={"host": "shop.example.com"}).status_code != 403
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/api/schema", "/api/docs"])
