@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,6 +60,37 @@ def grant_role(*, user: models.User, tenant: Tenant, role: str) -> models.Member
         for permission in held - wanted:
             remove_perm(permission, user, tenant)
     return membership
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is known elsewhere, by e-mail."""
+
+    id: uuid.UUID
+    email: str
+    name: str
+
+
+def ensure_people(people: Sequence[Person]) -> tuple[dict[str, uuid.UUID], list[str]]:
+    """The ids of users by their e-mail, and the e-mails of those who had to be made.
+
+    A new user gets the id given, unless another one has it, and no password until it is reset.
+    """
+    emails = [person.email for person in people]
+    known = dict(models.User.objects.filter(email__in=emails).values_list("email", "id"))
+    taken = set(models.User.objects.filter(id__in=[person.id for person in people]).values_list("id", flat=True))
+    new = [person for person in people if person.email not in known]
+    for person in new:
+        own = {} if person.id in taken else {"id": person.id}
+        user = models.User.objects.create_user(person.email, None, name=person.name, **own)
+        known[user.email] = user.id
+    return known, [person.email for person in new]
+
+
+def restore_grants(*, tenant: Tenant) -> None:
+    """Give every member of the tenant what their role grants, after memberships were brought in as rows."""
+    for membership in tenant.memberships.select_related("user"):
+        grant_role(user=membership.user, tenant=tenant, role=membership.role)
 
 
 def issue_token(*, credentials: Credentials, now: datetime) -> IssuedToken:

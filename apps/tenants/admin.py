@@ -95,6 +95,11 @@ class LocaleInline(ReadOnlyInline):
     model = models.TenantLocale
 
 
+@admin.register(models.Purge)
+class PurgeAdmin(ReadOnlyAdmin):
+    list_display = ("slug", "purged_id", "actor", "started_at", "finished_at", "sha256")
+
+
 class ModuleInline(ReadOnlyInline):
     model = models.TenantModule
 

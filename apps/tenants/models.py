@@ -83,6 +83,38 @@ class TenantModule(models.Model):
         return self.slug
 
 
+class Purge(models.Model):
+    """The end of a tenant, under way or done. It outlives the tenant, and is the only place that still names it.
+
+    `counts` is what was deleted so far, kept in the transaction of each batch; `receipt` is what was proved at the end,
+    `sha256` its checksum and `signature` that of this installation. `hosts` and `members` are forgotten then.
+    """
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    purged_id = models.UUIDField()
+    slug = models.CharField(max_length=64)
+    actor = models.TextField()
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    counts = models.JSONField(default=dict)
+    hosts = models.JSONField(default=list)
+    members = models.JSONField(default=list)
+    receipt = models.JSONField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    signature = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["-started_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["purged_id"], condition=models.Q(finished_at=None), name="tenants_one_purge_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"purge of {self.slug}"
+
+
 class TenantManager[M: models.Model](models.Manager[M]):
     """Sees the rows of the tenant in scope, or of all within `isolation.all_tenants`; else raises NoTenantScope."""
 

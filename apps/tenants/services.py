@@ -232,6 +232,22 @@ def _switch(tenant: models.Tenant, *, is_active: bool, reason: str, suspended_at
     return tenant
 
 
+def settle_tenant(
+    *, tenant: models.Tenant, has_new_slug: bool, lost_hosts: Sequence[str], new_hosts: Sequence[str]
+) -> None:
+    """Tell what is different about a tenant that was brought in: its slug, the hosts that did not come, those it gets.
+
+    Raises DomainTaken.
+    """
+    with unit_of_work():
+        if has_new_slug:
+            _record(tenant, events.TenantUpdated(**_state(tenant)))
+        for host in lost_hosts:
+            _record(tenant, events.DomainRemoved(host=host))
+        for host in new_hosts:
+            add_domain(tenant=tenant, host=host)
+
+
 def check_host(host: str) -> str:
     """The host in lower case. Raises ValidationFailed when it is not a host name."""
     lowered = host.strip().lower().rstrip(".")
