@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 
-from apps.outbox import archive_files, archived, archiving, models
-from apps.outbox import wake as wakes
+from apps.outbox import archive_files, archived, archiving, models, wake
 
 IMPORTED = "imported"
 # Where it stood in the log it came from is no part of an event: id, transaction and position are drawn anew.
@@ -91,7 +90,7 @@ def finish(tenant_id: uuid.UUID) -> None:
     """Set the heads of the tenant's streams, after the last `write`."""
     with connection.cursor() as cursor:
         cursor.execute(HEADS, [tenant_id])
-    wakes.committed()
+    transaction.on_commit(wake.committed, robust=True)
 
 
 def imported_among(positions: Collection[int]) -> set[int]:

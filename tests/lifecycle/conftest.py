@@ -8,6 +8,7 @@ import pytest
 
 from apps.outbox import archive_files, archiving, partitions, retention
 from apps.tenants import models
+from tests import factories
 from tests.lifecycle import moving
 from tests.outbox.conftest import partitions_of_ten
 
@@ -42,9 +43,12 @@ def archived(
     with partitions_of_ten(tmp_path / "archive"):
         tenant = moving.make_full_tenant()
         neighbour = moving.make_full_tenant("neighbour-51c0")
-        moving.suspend(tenant)
         partitions.ensure()
         for first, last in archiving.sealed():
             archiving.archive(first, last)
         retention.drop()
+        with factories.at_work(neighbour):
+            moving.site.make_tag("later")
+            moving.site.make_tag("latest")
+        moving.suspend(tenant)
         yield tenant, neighbour
