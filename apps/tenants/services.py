@@ -55,6 +55,12 @@ class TenantChanges(validation.Input):
     settings: validation.Metadata | None = None
 
 
+class PurgeBegun(errors.Conflict):
+    """Part of the tenant is deleted: it can't answer any more."""
+
+    code = "tenant_purge_begun"
+
+
 class ModuleNeeded(errors.Conflict):
     """Another module stands in the way of switching this one on or off."""
 
@@ -216,7 +222,9 @@ def suspend_tenant(*, tenant: models.Tenant, suspension: Suspension, now: dateti
 
 
 def resume_tenant(*, tenant: models.Tenant) -> models.Tenant:
-    """Have the tenant answer again; one that does stays as it is."""
+    """Have the tenant answer again; one that does stays as it is. Raises PurgeBegun."""
+    if models.Purge.objects.filter(purged_id=tenant.pk, finished_at=None).exists():
+        raise PurgeBegun(f'"{tenant.slug}" is being purged, and part of it is gone; finish that with tenant_purge.')
     return _switch(tenant, is_active=True, reason="", suspended_at=None)
 
 

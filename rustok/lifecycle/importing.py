@@ -96,6 +96,9 @@ class _Run:
     def refuse_unfit(self) -> None:
         """Before anything is read: does it fit this installation, and is its place free."""
         self._refuse_other_schema()
+        for part in self.manifest.parts:
+            if ".." in part.name.split("/"):
+                raise archive.ArchiveRefused(f"{self.reader.path} is refused: {part.name} leads out of its folder.")
         with isolation.all_tenants(reason="tenant import"):
             self._refuse_taken()
 

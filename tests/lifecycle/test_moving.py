@@ -242,6 +242,7 @@ def test_what_is_taken_is_refused(tenant: models.Tenant, tmp_path: Path, no_doma
         ("manifest", "its manifest is not the one that was written"),
         ("format", "has format 2; this code reads format 1"),
         ("sealed lie", "its checksum is not that of its parts|is not what was written"),
+        ("way out", "leads out of its folder"),
         ("text", "no archive of a tenant, or not a whole one"),
         ("nothing", "can't be read"),
     ],
@@ -297,6 +298,11 @@ def rewritten(path: Path, harm: str) -> None:
         parts["tables/extra.ndjson.zst"] = parts[name]
     elif harm in ("manifest", "format"):
         told |= {"slug": "evil"} if harm == "manifest" else {"format": 2}
+    elif harm == "way out":
+        told["parts"].append({**told["parts"][0], "name": "files/../elsewhere/x"})
+        parts["files/../elsewhere/x"] = b""
+        manifest = archive.Manifest(**told | {"parts": [archive.Part(**part) for part in told["parts"]]})
+        told = orjson.loads(manifest.to_json())
     elif harm == "sealed lie":
         manifest = archive.Manifest(
             **told | {"parts": [archive.Part(**part) for part in told["parts"]], "checksum": "0" * 64}
@@ -441,6 +447,21 @@ def test_in_a_second_installation_the_checksum_is_the_same(
     told = orjson.loads(second_installation("tenant_checksum", tenant.slug, "--json"))
 
     assert told["checksum"] == exported["checksum"] == checksum.total(moving.sums(tenant.id))
+
+
+def test_an_interrupted_export_leaves_no_file(
+    tenant: models.Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press_ctrl_c(tenant_id: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(history, "read", press_ctrl_c)
+
+    with pytest.raises(CommandError, match="interrupted; nothing is left of the file") as interrupted:
+        moving.export(tenant, tmp_path / "acme.zip")
+
+    assert interrupted.value.returncode == 130
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 
 @pytest.mark.skipif(not DATA.exists(), reason=f"no real exports at {DATA}; set RUSTOK_SHARED_DATA")

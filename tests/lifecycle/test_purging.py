@@ -149,6 +149,8 @@ def test_what_the_proof_finds_is_named(
         moving.run("tenant_purge", tenant.slug, confirm=tenant.slug, quiet=True)
 
     assert models.Purge.objects.get().finished_at is None
+    with pytest.raises(services.PurgeBegun, match="is being purged, and part of it is gone"):
+        services.resume_tenant(tenant=tenant)
     monkeypatch.undo()
     with override_settings(MEDIA_ROOT=default_storage.location):  # type: ignore[attr-defined]
         moving.run("tenant_purge", tenant.slug, confirm=tenant.slug, quiet=True)
