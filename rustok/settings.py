@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Before the session is read: an unknown host costs no query of ours.
     "apps.tenants.middleware.TenantMiddleware",
+    "apps.tenants.middleware.ModuleMiddleware",
     "apps.accounts.middleware.AccessMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

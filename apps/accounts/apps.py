@@ -10,6 +10,17 @@ class AccountsConfig(AppConfig):
 
         from apps.accounts import events  # noqa: F401 - registers the event types
         from apps.accounts.forms import GuardedLoginForm
+        from apps.tenants import modules
 
         admin.site.login_form = GuardedLoginForm
         admin.site.login_template = "accounts/login.html"
+        modules.register(
+            modules.Module(
+                slug="accounts",
+                name="Accounts",
+                description="People, what they may do, and how they log in.",
+                version="1",
+                packages=("apps.accounts",),
+                is_core=True,
+            )
+        )

@@ -7,3 +7,24 @@ class CommerceConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.commerce import consumers, events  # noqa: F401 - registers the event types and the effect
+        from apps.tenants import modules
+
+        modules.register(
+            modules.Module(
+                slug="commerce",
+                name="Commerce",
+                description="Products, variants, prices, categories and collections.",
+                version="1",
+                packages=("apps.commerce",),
+            )
+        )
+        modules.register(
+            modules.Module(
+                slug="inventory",
+                name="Inventory",
+                description="Stock per location, reservations, notices of low stock.",
+                version="1",
+                packages=("apps.commerce.api.stock", "apps.commerce.models.stock"),
+                depends_on=("commerce",),
+            )
+        )

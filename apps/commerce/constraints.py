@@ -8,18 +8,30 @@ from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models.constraints import BaseConstraint
 
+# The one way to delete such rows: a transaction that purges their tenant says so.
+FUNCTION = """
+CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF OLD.tenant_id::text = current_setting('rustok.purged_tenant', true) THEN RETURN OLD; END IF;
+    END IF;
+    RAISE EXCEPTION 'rows of % are written once and kept: record a new row instead', TG_TABLE_NAME
+    USING ERRCODE = 'restrict_violation';
+END $$
+"""
+
 
 class AppendOnly(BaseConstraint):
-    """A trigger that refuses UPDATE and DELETE of any row; TRUNCATE, which needs ownership of the table, stays."""
+    """A trigger that refuses UPDATE and DELETE of any row, but for the purge of its tenant.
+
+    TRUNCATE, which needs ownership of the table, stays.
+    """
 
     def create_sql(  # type: ignore[override]  # Django never passes None
         self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor
     ) -> str:
         name, table = schema_editor.quote_name(self.name), schema_editor.quote_name(model._meta.db_table)
         return (
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "RAISE EXCEPTION 'rows of % are written once and kept: record a new row instead', TG_TABLE_NAME "
-            "USING ERRCODE = 'restrict_violation'; END $$; "
+            f"{FUNCTION.format(name=name)}; "
             f"CREATE TRIGGER {name} BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
         )
 

@@ -16,7 +16,8 @@ from apps.events import envelope, registry
 from apps.kernel import failpoints
 from apps.outbox import sequencer
 
-# The floor is read in the statement that inserts: no path, however it came here, can plan below it or twice.
+# The floor is read in the statement that inserts, and so is the mark of history that was brought in from elsewhere: no
+# path, however it came here, can plan below the floor, of such history, or twice.
 WRITE = """
 INSERT INTO consumers_effect (key, consumer, position, event_id, tenant_id, target, payload, state, attempts, next_at,
                               response, planned_at)
@@ -26,6 +27,8 @@ FROM unnest(%(positions)s::bigint[], %(event_ids)s::uuid[], %(tenant_ids)s::uuid
             %(payloads)s::text[]) AS e(position, event_id, tenant_id, target, payload)
 JOIN consumers_consumer c ON c.name = %(consumer)s
 WHERE e.position > c.effect_floor
+  AND NOT EXISTS (SELECT 1 FROM outbox_position p JOIN outbox_log l ON l.id = p.id
+                  WHERE p.position = e.position AND l.meta ? 'imported')
 ON CONFLICT (key) DO NOTHING
 """
 

@@ -13,8 +13,8 @@ from django.db import connection, transaction
 from apps.consumers import effects, folding, models, parking, projections, writing
 from apps.events import envelope
 from apps.kernel import failpoints, isolation
+from apps.outbox import history, sequencer
 from apps.outbox import log as event_log
-from apps.outbox import sequencer
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +139,8 @@ def _advance_window(run: Run, limit: int | None) -> int:
         if projection:
             _apply(projection, run.generation, kept)
         elif effect:
-            _plan(effect, run.generation, kept)
+            history_positions = history.imported_among([event.position for event in kept])
+            _plan(effect, run.generation, [event for event in kept if event.position not in history_positions])
         failpoints.reach("runner.after_apply_before_move")
         _move(run, position, until)
         failpoints.reach("runner.after_move_before_commit")

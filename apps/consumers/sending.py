@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 
 import orjson
 import structlog
@@ -26,6 +27,7 @@ UPDATE consumers_effect SET attempts = attempts + 1, next_at = clock_timestamp()
 WHERE key IN (
     SELECT key FROM consumers_effect
     WHERE state = 'pending' AND next_at <= clock_timestamp() AND consumer = ANY(%(consumers)s)
+      AND tenant_id <> ALL(%(paused)s)
     ORDER BY next_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 RETURNING consumer, key, tenant_id, target, payload, attempts
@@ -37,6 +39,17 @@ SET state = %(state)s, response = %(response)s, next_at = clock_timestamp() + ma
     done_at = CASE WHEN %(state)s = 'done' THEN clock_timestamp() END
 WHERE key = %(key)s AND state = 'pending' AND attempts = %(attempt)s
 """
+
+
+type Paused = Callable[[], Sequence[uuid.UUID]]
+
+_paused: list[Paused] = []
+
+
+def pause_for(tenants: Paused) -> None:
+    """Have `tenants` asked whose effects are to wait; for floors above this one."""
+    if tenants not in _paused:
+        _paused.append(tenants)
 
 
 @isolation.all_tenants(reason="send effects")
@@ -60,7 +73,10 @@ def send_pending(*, deadline: float | None = None) -> int:
 
 def _claim(consumers: Sequence[str]) -> list[tuple[str, effects.Task]]:
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, {"seconds": CLAIM_SECONDS, "consumers": list(consumers), "limit": BATCH})
+        paused = [tenant_id for tenants in _paused for tenant_id in tenants()]
+        cursor.execute(
+            CLAIM, {"seconds": CLAIM_SECONDS, "consumers": list(consumers), "limit": BATCH, "paused": paused}
+        )
         return [
             (row[0], effects.Task(row[1], row[2], row[3], orjson.loads(row[4]), row[5])) for row in cursor.fetchall()
         ]

@@ -20,6 +20,10 @@ BELOW_FLOOR = """
 SELECT count(*) FROM consumers_effect e JOIN consumers_consumer c ON c.name = e.consumer
 WHERE c.name = %s AND e.position <= c.effect_floor
 """
+OF_HISTORY = """
+SELECT count(*) FROM consumers_effect e JOIN outbox_position p USING (position) JOIN outbox_log l ON l.id = p.id
+WHERE e.consumer = %s AND l.meta ? 'imported'
+"""
 EFFECT_STATES = ("pending", "done", "failed")
 
 
@@ -105,8 +109,9 @@ def verify(*, wait_seconds: float = 0, report: Callable[[str], None] = lambda li
     """Every broken promise found, empty when all hold; `report` is told what is being checked.
 
     Checks: the log, as `verifying` has it; consumers that are not retired have read it and nothing of them is parked;
-    every stored row equals the fold of the log, byte for byte; no effect was planned at or below its floor. What was
-    committed before the call is given `wait_seconds` to be worked off, so that running writers are no false alarm.
+    every stored row equals the fold of the log, byte for byte; no effect was planned at or below its floor or for
+    history that was brought in. What was committed before the call is given `wait_seconds` to be worked off, so that
+    running writers are no false alarm.
     """
     with ExitStack() as stack:
         for projection in projections.all_projections():
@@ -128,6 +133,9 @@ def verify(*, wait_seconds: float = 0, report: Callable[[str], None] = lambda li
                 cursor.execute(BELOW_FLOOR, [effect.name])
                 if below := cursor.fetchone()[0]:
                     found.append(f"{effect.name} has {below} effects planned at or below its floor")
+                cursor.execute(OF_HISTORY, [effect.name])
+                if told := cursor.fetchone()[0]:
+                    found.append(f"{effect.name} has {told} effects planned for history that was brought in")
     return found
 
 

@@ -7,3 +7,14 @@ class ContentConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.content import events  # noqa: F401 - registers the event types
+        from apps.tenants import modules
+
+        modules.register(
+            modules.Module(
+                slug="content",
+                name="Content",
+                description="Pages, posts and other kinds of content, categories and tags.",
+                version="1",
+                packages=("apps.content",),
+            )
+        )

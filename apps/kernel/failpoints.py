@@ -30,6 +30,13 @@ POINTS = {
     "rebuild.after_verify": "it is ready",
     "rebuild.before_swap_commit": "the views point at it, the transaction is open",
     "rebuild.after_swap": "readers see it, old tables are not dropped",
+    "export.after_part": "some parts of the archive are written, it does not have its name yet",
+    "import.after_rows": "some tables are written, the transaction is open",
+    "import.before_commit": "rows and history are written, the transaction is open",
+    "purge.after_batch": "some rows are deleted and counted",
+    "purge.before_archive_swap": "an archive of the log is written anew, readers see the old one",
+    "purge.after_archive_swap": "readers see the new archive, the old one is not removed",
+    "purge.before_receipt": "everything is deleted, nobody has proved it",
 }
 
 

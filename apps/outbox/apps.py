@@ -6,6 +6,6 @@ class OutboxConfig(AppConfig):
     label = "outbox"
 
     def ready(self) -> None:
-        from apps.outbox import tasks, wake
+        from apps.outbox import events, tasks, wake  # noqa: F401 - registers the event type
 
         wake.on_commit(tasks.nudge)

@@ -41,6 +41,7 @@ SEGMENT_EVENTS = 20_000
 # The aggregate stands first in a line, so that lines of others are passed over without being parsed.
 KEY = b'{"aggregate_id":"'
 UUID_LENGTH = 36
+TENANT_KEY = b'","tenant_id":"'
 OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 6,
     zstd.CompressionParameter.checksum_flag: 1,
@@ -202,6 +203,12 @@ def read_lines(folder: Path, segment: Segment, lane_low: int = 0, lane_high: int
 def aggregate_of(line: bytes) -> bytes:
     """The id of the aggregate as the line has it."""
     return line[len(KEY) : len(KEY) + UUID_LENGTH]
+
+
+def tenant_of(line: bytes) -> bytes:
+    """The id of the tenant as the line has it."""
+    start = len(KEY) + UUID_LENGTH + len(TENANT_KEY)
+    return line[start : start + UUID_LENGTH]
 
 
 def check(folder: Path, manifest: Manifest, *, name: str = EVENTS) -> Iterator[tuple[Segment, list[dict[str, Any]]]]:

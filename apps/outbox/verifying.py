@@ -10,6 +10,7 @@ from django.db import connection
 
 from apps.kernel import isolation
 from apps.outbox import archive_files, archived, archiving, log, models, partitions, sequencer
+from apps.outbox.events import TOMBSTONE
 
 DENSE = """
 SELECT count(*), COALESCE(min(position), 0), COALESCE(max(position), 0), count(DISTINCT id)
@@ -20,7 +21,7 @@ SELECT count(*) FROM outbox_position p
 WHERE p.position > %(cold)s AND NOT EXISTS (SELECT 1 FROM outbox_log l WHERE l.id = p.id)
 """
 # A run is the versions low..high of an aggregate that follow each other: what a segment of an archive has of it, or one
-# event of the tables.
+# event of the tables. Tombstones are of no stream.
 VERSIONS = """
 SELECT count(*) FROM (
     SELECT low, COALESCE(lag(high) OVER w, 0) AS before
@@ -28,7 +29,8 @@ SELECT count(*) FROM (
         SELECT * FROM archived_runs
         UNION ALL
         SELECT l.tenant_id, l.aggregate_type, l.aggregate_id, p.position, l.version, l.version
-        FROM outbox_log l JOIN outbox_position p ON p.id = l.id WHERE p.position > %(cold)s
+        FROM outbox_log l JOIN outbox_position p ON p.id = l.id
+        WHERE p.position > %(cold)s AND l.type <> %(tombstone)s
     ) runs
     WINDOW w AS (PARTITION BY tenant_id, aggregate_type, aggregate_id ORDER BY position)
 ) numbered WHERE low <> before + 1
@@ -38,7 +40,7 @@ SELECT count(*) FROM outbox_stream s FULL JOIN (
     SELECT tenant_id, aggregate_type, aggregate_id, max(version) AS version FROM (
         SELECT tenant_id, aggregate_type, aggregate_id, high AS version FROM archived_runs
         UNION ALL
-        SELECT tenant_id, aggregate_type, aggregate_id, version FROM outbox_log
+        SELECT tenant_id, aggregate_type, aggregate_id, version FROM outbox_log WHERE type <> %(tombstone)s
     ) every GROUP BY 1, 2, 3
 ) l USING (tenant_id, aggregate_type, aggregate_id) WHERE s.version IS DISTINCT FROM l.version
 """
@@ -103,7 +105,8 @@ def _note_runs(events: list[dict[str, Any]]) -> None:
 
     with connection.cursor() as cursor, cursor.copy(COPY_RUNS) as copy:
         # By aggregate, each in position order: the sort keeps the order of the lane.
-        for aggregate, stream in groupby(sorted(events, key=key), key=key):
+        numbered = (event for event in events if event["type"] != TOMBSTONE)
+        for aggregate, stream in groupby(sorted(numbered, key=key), key=key):
             run: list[dict[str, Any]] = []
             for event in stream:
                 if run and event["version"] != run[-1]["version"] + 1:
@@ -140,7 +143,7 @@ def _check_versions(cold: int) -> list[str]:
             (VERSIONS, "events stand out of version order within their aggregate"),
             (HEADS, "stream heads differ from the newest version in the log"),
         ):
-            cursor.execute(sql, {"cold": cold})
+            cursor.execute(sql, {"cold": cold, "tombstone": TOMBSTONE})
             if wrong := cursor.fetchone()[0]:
                 found.append(f"{wrong} {meaning}")
     return found

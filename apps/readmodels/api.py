@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import orjson
@@ -20,10 +20,12 @@ from rest_framework.views import APIView
 
 from apps.kernel import errors, pagination
 from apps.readmodels import models, queries, search
-from apps.tenants import scope
+from apps.tenants import modules, scope
 
 PAGE_PARAMETERS = ("limit", "cursor", "count", "locale")
 SEARCHABLE = tuple(search.BRANCHES)
+# Whose words and documents these are.
+MODULES = {"product": "commerce", "collection": "commerce", "content": "content", "tag": "content"}
 _LIST = [
     OpenApiParameter("locale", description="Language; falls back to the tenant's default. Default: Accept-Language."),
     OpenApiParameter("limit", int, description="Page size, 1 to 100, default 20."),
@@ -34,7 +36,9 @@ _DETAIL = _LIST[:1]
 
 
 class StoreView(APIView):
-    """Public: what is published may be read by anyone."""
+    """Public: what is published may be read by anyone. `modules` names those of which the tenant must have one."""
+
+    modules: ClassVar[tuple[str, ...]]
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -42,6 +46,8 @@ class StoreView(APIView):
 
 
 class ProductsView(StoreView):
+    modules = ("commerce",)
+
     @extend_schema(
         operation_id="store_products",
         tags=["store"],
@@ -79,6 +85,8 @@ class ProductsView(StoreView):
 
 
 class ProductView(StoreView):
+    modules = ("commerce",)
+
     @extend_schema(operation_id="store_product", tags=["store"], responses=OpenApiTypes.OBJECT, parameters=_DETAIL)
     def get(self, request: Request, handle: str) -> HttpResponse:
         """One published product by handle or id."""
@@ -89,6 +97,8 @@ class ProductView(StoreView):
 
 
 class ContentListView(StoreView):
+    modules = ("content",)
+
     @extend_schema(
         operation_id="store_content_list",
         tags=["store"],
@@ -122,6 +132,8 @@ class ContentListView(StoreView):
 
 
 class ContentView(StoreView):
+    modules = ("content",)
+
     @extend_schema(
         operation_id="store_content",
         tags=["store"],
@@ -145,6 +157,8 @@ class ContentView(StoreView):
 
 
 class CategoriesView(StoreView):
+    modules = ("commerce", "content")
+
     @extend_schema(
         operation_id="store_categories",
         tags=["store"],
@@ -164,9 +178,7 @@ class CategoriesView(StoreView):
         """Categories, collections and tags in the editors' order."""
         _refuse_unknown(request, *PAGE_PARAMETERS, "type", "taxonomy", "parent")
         locale = read_locale(request)
-        terms = queries.in_locale(models.LiveTerm.objects.all(), locale)
-        if kind := request.GET.get("type"):
-            terms = terms.filter(source=_source_of(kind))
+        terms = queries.in_locale(models.LiveTerm.objects.filter(source__in=_sources(request)), locale)
         if taxonomy := request.GET.get("taxonomy"):
             terms = terms.filter(taxonomy=taxonomy)
         if parent := request.GET.get("parent"):
@@ -180,6 +192,8 @@ class CategoriesView(StoreView):
 
 
 class SearchView(StoreView):
+    modules = ("search",)
+
     @extend_schema(
         operation_id="store_search",
         tags=["store"],
@@ -195,7 +209,7 @@ class SearchView(StoreView):
         _refuse_unknown(request, *PAGE_PARAMETERS, "q", "type")
         locale = read_locale(request)
         query = _read_query(request)
-        kinds = [_choice(request, "type", SEARCHABLE)] if "type" in request.GET else list(SEARCHABLE)
+        kinds = _searched(request)
         page = search.find_page(query=query, kinds=kinds, locale=locale, request=request)
         documents = _with_terms(page.rows, locale)
         rows = [
@@ -310,18 +324,33 @@ def _read_query(request: Request) -> str:
     return text
 
 
-def _source_of(kind: str) -> str:
+def _searched(request: Request) -> list[str]:
+    """What to look for: the type asked for, else all the tenant has. Raises ModuleOff, ValidationFailed."""
+    if "type" in request.GET:
+        kind = _choice(request, "type", SEARCHABLE)
+        modules.require(MODULES[kind])
+        return [kind]
+    modules.require(*dict.fromkeys(MODULES[kind] for kind in SEARCHABLE))
+    return [kind for kind in SEARCHABLE if scope.current().has_one_of([MODULES[kind]])]
+
+
+def _sources(request: Request) -> list[str]:
+    """Whose terms are asked for: those of `type`, else all the tenant has. Raises ModuleOff, ValidationFailed."""
     sources = {
         "product": "commerce.category",
         "collection": "commerce.collection",
         "content": "content.category",
         "tag": "content.tag",
     }
+    kind = request.GET.get("type")
+    if not kind:
+        return [source for kind, source in sources.items() if scope.current().has_one_of([MODULES[kind]])]
     if kind not in sources:
         raise errors.ValidationFailed.for_field(
             "/type", "unknown_value", f'"{kind}" is not one of {", ".join(sources)}.'
         )
-    return sources[kind]
+    modules.require(MODULES[kind])
+    return [sources[kind]]
 
 
 def _parent_id(kind: str, parent: str, locale: str) -> uuid.UUID | None:

@@ -11,13 +11,22 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 
 from apps.kernel.admin import ReadOnlyAdmin
-from apps.tenants import models, queries, scope
+from apps.tenants import models, modules, queries, scope
 
 
 class TenantReadOnlyAdmin(ReadOnlyAdmin):
     """Rows of the tenant the host leads to; on a host of no tenant, the rows of all: see `PlatformAdminMiddleware`."""
 
     list_select_related: ClassVar[tuple[str, ...]] = ("tenant",)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return not self._is_off() and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not self._is_off() and super().has_view_permission(request, obj)
+
+    def _is_off(self) -> bool:
+        return modules.are_off(modules.owners_of_package(self.model.__module__))
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         own = super().get_list_filter(request)
@@ -86,15 +95,24 @@ class LocaleInline(ReadOnlyInline):
     model = models.TenantLocale
 
 
+@admin.register(models.Purge)
+class PurgeAdmin(ReadOnlyAdmin):
+    list_display = ("slug", "purged_id", "actor", "started_at", "finished_at", "sha256")
+
+
+class ModuleInline(ReadOnlyInline):
+    model = models.TenantModule
+
+
 @admin.register(models.Tenant)
 class TenantAdmin(ReadOnlyAdmin):
     """On a tenant's host that tenant; on a host of no tenant all of them."""
 
     resource = "settings"
-    list_display = ("slug", "name", "default_locale", "currency", "is_active", "created_at")
+    list_display = ("slug", "name", "default_locale", "currency", "is_active", "suspended_at", "created_at")
     list_filter = ("is_active",)
     search_fields = ("slug", "name", "domains__host")
-    inlines = (DomainInline, LocaleInline)
+    inlines = (DomainInline, LocaleInline, ModuleInline)
 
     def get_queryset(self, request: HttpRequest) -> django_models.QuerySet[Any]:
         rows: django_models.QuerySet[Any] = super().get_queryset(request)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.kernel import api
-from apps.tenants import models, scope, services
+from apps.tenants import models, modules, queries, scope, services
 
 
 def _shown(tenant: models.Tenant) -> dict[str, Any]:
@@ -72,7 +72,49 @@ class LocaleView(APIView):
         return Response(status=204)
 
 
+class ModulesView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_list")
+    def get(self, request: Request) -> Response:
+        """Every module there is, what it depends on, and whether the tenant has it."""
+        return Response({"data": _modules()})
+
+
+class ModuleView(APIView):
+    required_permission = "tenants.manage_settings"
+
+    @extend_schema(
+        request=services.ModuleChoice, responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_choose"
+    )
+    def patch(self, request: Request, slug: str) -> Response:
+        """Switch a module on or off, or change its settings."""
+        services.choose_module(tenant=_current(), slug=slug, choice=api.read_input(request, services.ModuleChoice))
+        return Response(next(shown for shown in _modules() if shown["slug"] == slug))
+
+
+def _modules() -> list[dict[str, Any]]:
+    tenant = _current()
+    on = queries.scope_of(tenant).modules
+    settings = dict(tenant.modules.values_list("slug", "settings"))
+    return [
+        {
+            "slug": module.slug,
+            "name": module.name,
+            "description": module.description,
+            "version": module.version,
+            "depends_on": list(module.depends_on),
+            "is_core": module.is_core,
+            "enabled": module.slug in on,
+            "settings": settings.get(module.slug, {}),
+        }
+        for module in modules.all_modules()
+    ]
+
+
 urlpatterns = [
+    path("modules", ModulesView.as_view()),
+    path("modules/<slug:slug>", ModuleView.as_view()),
     path("tenant", TenantView.as_view()),
     path("tenant/locales", LocalesView.as_view()),
     path("tenant/locales/<str:locale>", LocaleView.as_view()),

@@ -6,4 +6,17 @@ class TenantsConfig(AppConfig):
     label = "tenants"
 
     def ready(self) -> None:
-        from apps.tenants import consumers, events  # noqa: F401 - registers the event types and who hears them
+        from apps.consumers import sending
+        from apps.tenants import consumers, events, modules, queries  # noqa: F401 - register event types and who hears them
+
+        sending.pause_for(queries.suspended_ids)
+        modules.register(
+            modules.Module(
+                slug="tenants",
+                name="Tenant",
+                description="The tenant's own data: domains, languages, modules.",
+                version="1",
+                packages=("apps.tenants",),
+                is_core=True,
+            )
+        )

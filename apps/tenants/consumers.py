@@ -15,6 +15,10 @@ TYPES = (
     "tenants.domain.removed",
     "tenants.locale.enabled",
     "tenants.locale.disabled",
+    "tenants.module.enabled",
+    "tenants.module.disabled",
+    "tenants.tenant.suspended",
+    "tenants.tenant.resumed",
 )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from apps.events import fields, registry
 
 AGGREGATE = "tenants.tenant"
+PURGE = "tenants.purge"
 
 
 class TenantState(registry.Payload):
@@ -59,3 +60,49 @@ class LocaleDisabled(registry.Payload):
     """The tenant no longer publishes in this language."""
 
     locale: fields.Locale
+
+
+@registry.event("tenants.tenant.suspended")
+class TenantSuspended(registry.Payload):
+    """The tenant answers no request, and nothing is told to the outside for it, until it is resumed."""
+
+    reason: str
+
+
+@registry.event("tenants.tenant.resumed")
+class TenantResumed(registry.Payload):
+    """The tenant answers again."""
+
+    reason: Annotated[str, Field(description="Why it had been suspended.")]
+
+
+@registry.event("tenants.tenant.purged", aggregate=PURGE)
+class TenantPurged(registry.Payload):
+    """Nothing of a tenant is left. Recorded for the installation; whose data it was stands in the receipt only."""
+
+    rows: Annotated[int, Field(description="Rows that were deleted.")]
+    events: Annotated[int, Field(description="Events that became tombstones.")]
+    files: int
+    receipt_sha256: Annotated[str, Field(description="The checksum of the receipt.")]
+
+
+class ModuleChoice(registry.Payload):
+    """What a tenant has chosen about a module."""
+
+    module: Annotated[str, Field(description="The slug of the module.")]
+    settings: dict[str, Any]
+
+
+@registry.event("tenants.module.enabled", aggregate=AGGREGATE)
+class ModuleEnabled(ModuleChoice):
+    """A module is switched on for the tenant."""
+
+
+@registry.event("tenants.module.configured", aggregate=AGGREGATE)
+class ModuleConfigured(ModuleChoice):
+    """The settings of a module changed, and nothing else of it."""
+
+
+@registry.event("tenants.module.disabled", aggregate=AGGREGATE)
+class ModuleDisabled(ModuleChoice):
+    """A module is switched off for the tenant: it answers 404, its data stay."""

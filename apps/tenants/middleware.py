@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import validate_host
 
 from apps.kernel import api, client, errors, isolation
-from apps.tenants import resolution, scope
+from apps.tenants import modules, resolution, scope
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,21 @@ class TenantMiddleware:
         if is_optional and resolution.find_by_host(host) is None:
             return None
         return resolve(request)
+
+
+class ModuleMiddleware:
+    """What belongs to a module the tenant has switched off is answered as an address that is not there."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> HttpResponse | None:
+        return api.not_found(request, Http404()) if modules.are_off(modules.owners_of(view)) else None
 
 
 class PlatformAdminMiddleware:

@@ -19,6 +19,8 @@ class Tenant(models.Model):
     default_locale = models.CharField(max_length=10, default="en")
     currency = models.CharField(max_length=3, default="USD", help_text="ISO 4217 code of prices given without one.")
     is_active = models.BooleanField(default=True)
+    suspended_at = models.DateTimeField(null=True, editable=False)
+    suspended_reason = models.CharField(max_length=255, blank=True, editable=False)
     settings = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -56,6 +58,56 @@ class TenantLocale(models.Model):
 
     def __str__(self) -> str:
         return self.locale
+
+
+class TenantModule(models.Model):
+    """What a tenant has chosen about a module; without a row the module's default holds."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="modules")
+    slug = models.CharField(max_length=64)
+    is_enabled = models.BooleanField()
+    settings = models.JSONField(default=dict, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "slug"], name="tenants_module_once_per_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Purge(models.Model):
+    """The end of a tenant, under way or done. It outlives the tenant, and is the only place that still names it.
+
+    `counts` is what was deleted so far, kept in the transaction of each batch; `receipt` is what was proved at the end,
+    `sha256` its checksum and `signature` that of this installation. `hosts` and `members` are forgotten then.
+    """
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    purged_id = models.UUIDField()
+    slug = models.CharField(max_length=64)
+    actor = models.TextField()
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    counts = models.JSONField(default=dict)
+    hosts = models.JSONField(default=list)
+    members = models.JSONField(default=list)
+    receipt = models.JSONField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    signature = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["-started_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["purged_id"], condition=models.Q(finished_at=None), name="tenants_one_purge_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"purge of {self.slug}"
 
 
 class TenantManager[M: models.Model](models.Manager[M]):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet
 
 from apps.kernel import errors, isolation, validation
-from apps.tenants import models, scope
+from apps.tenants import models, modules, scope
 
 _SHOWN_TENANTS = 10
 
@@ -36,16 +37,34 @@ def get_tenant(*, slug_or_id: str) -> models.Tenant:
 def with_scopes() -> QuerySet[models.Tenant]:
     """Tenants that come with what `scope_of` needs, in the same query; for work over all tenants, or for the one."""
     locales = models.TenantLocale.objects.filter(tenant=OuterRef("pk"), is_enabled=True).order_by("locale")
-    return models.Tenant.objects.annotate(enabled_locales=ArraySubquery(locales.values("locale")))
+    chosen = models.TenantModule.objects.filter(tenant=OuterRef("pk"))
+    return models.Tenant.objects.annotate(
+        enabled_locales=ArraySubquery(locales.values("locale")),
+        modules_on=ArraySubquery(chosen.filter(is_enabled=True).values("slug")),
+        modules_off=ArraySubquery(chosen.filter(is_enabled=False).values("slug")),
+    )
 
 
 def scope_of(tenant: models.Tenant) -> scope.Scope:
     """The scope to work in for this tenant; asks a query unless it came from `with_scopes`."""
-    locales: list[str] | None = getattr(tenant, "enabled_locales", None)
-    if locales is None:
+    found: Any = tenant
+    if not hasattr(tenant, "enabled_locales"):
         with isolation.to_tenant(tenant.pk):
-            return scope_of(with_scopes().get(pk=tenant.pk))
-    return scope.Scope(tenant.id, tenant.slug, tenant.default_locale, tenant.currency, tuple(locales))
+            found = with_scopes().get(pk=tenant.pk)
+    return scope.Scope(
+        found.id,
+        found.slug,
+        found.default_locale,
+        found.currency,
+        tuple(found.enabled_locales),
+        modules.switched_on(dict.fromkeys(found.modules_on, True) | dict.fromkeys(found.modules_off, False)),
+    )
+
+
+def suspended_ids() -> list[uuid.UUID]:
+    """The tenants that are suspended."""
+    with isolation.all_tenants(reason="suspended tenants"):
+        return list(models.Tenant.objects.filter(is_active=False).values_list("id", flat=True))
 
 
 @isolation.all_tenants(reason="find tenant")

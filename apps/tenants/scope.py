@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,6 +22,11 @@ class Scope:
     default_locale: str
     currency: str
     locales: tuple[str, ...]
+    modules: tuple[str, ...]
+
+    def has_one_of(self, slugs: Iterable[str]) -> bool:
+        """Whether one of these modules is switched on."""
+        return any(slug in self.modules for slug in slugs)
 
     def refusal_of(self, locale: str) -> str:
         """What is wrong with a locale the tenant does not publish in, and what to do."""

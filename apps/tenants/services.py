@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,7 +15,7 @@ from apps.audit import recording as audit
 from apps.events import registry
 from apps.kernel import errors, isolation, validation
 from apps.outbox.append import append, unit_of_work
-from apps.tenants import events, models, resolution
+from apps.tenants import events, models, modules, queries, resolution
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
@@ -52,8 +54,30 @@ class TenantChanges(validation.Input):
     name: validation.Title | None = None
     default_locale: validation.Locale | None = None
     currency: validation.Currency | None = None
-    is_active: bool | None = None
     settings: validation.Metadata | None = None
+
+
+class PurgeBegun(errors.Conflict):
+    """Part of the tenant is deleted: it can't answer any more."""
+
+    code = "tenant_purge_begun"
+
+
+class ModuleNeeded(errors.Conflict):
+    """Another module stands in the way of switching this one on or off."""
+
+    code = "module_needed"
+
+
+class ModuleChoice(validation.Input):
+    """What is given is changed; what is absent stays."""
+
+    enabled: bool | None = None
+    settings: validation.Metadata | None = None
+
+
+class Suspension(validation.Input):
+    reason: validation.Title
 
 
 class LocaleChoice(validation.Input):
@@ -151,6 +175,92 @@ def disable_locale(*, tenant: models.Tenant, locale: str) -> None:
         if not changed:
             raise errors.NotFound(f'The locale "{locale}" is not enabled for "{tenant.slug}".')
         _record(tenant, events.LocaleDisabled(locale=locale), before={"locale": locale}, after={})
+
+
+def choose_module(*, tenant: models.Tenant, slug: str, choice: ModuleChoice) -> models.TenantModule | None:
+    """Switch a module on or off, or set it up; nothing is written, and None returned, when nothing differs.
+
+    Raises UnknownModule, and ModuleNeeded naming the modules in the way.
+    """
+    module = modules.get(slug)
+    with isolation.to_tenant(tenant.id), unit_of_work():
+        models.Tenant.objects.select_for_update().get(pk=tenant.pk)  # one choice at a time
+        on = queries.scope_of(tenant).modules
+        row = models.TenantModule.objects.filter(tenant=tenant, slug=slug).first()
+        was_on, old_settings = slug in on, row.settings if row else {}
+        is_on = was_on if choice.enabled is None else choice.enabled
+        settings = old_settings if choice.settings is None else choice.settings
+        if (was_on, old_settings) == (is_on, settings):
+            return None
+        if is_on != was_on:
+            _refuse_needed(tenant, module, is_on=is_on, on=on)
+        row, _ = models.TenantModule.objects.update_or_create(
+            tenant=tenant, slug=slug, defaults={"is_enabled": is_on, "settings": settings}
+        )
+        change = events.ModuleEnabled if is_on else events.ModuleDisabled
+        payload = (change if is_on != was_on else events.ModuleConfigured)(module=slug, settings=settings)
+        _record(tenant, payload)
+    return row
+
+
+def _refuse_needed(tenant: models.Tenant, module: modules.Module, *, is_on: bool, on: Sequence[str]) -> None:
+    if is_on:
+        if missing := [slug for slug in module.depends_on if slug not in on]:
+            raise ModuleNeeded(
+                f'"{module.slug}" needs {_named(missing)}, switched off for "{tenant.slug}"; switch that on first.',
+                modules=missing,
+            )
+    elif module.is_core:
+        raise ModuleNeeded(f'"{module.slug}" is part of every tenant and can\'t be switched off.', modules=[])
+    elif needing := [other.slug for other in modules.dependants_of(module.slug) if other.slug in on]:
+        raise ModuleNeeded(
+            f'"{module.slug}" is needed by {_named(needing)}, switched on for "{tenant.slug}"; switch that off first.',
+            modules=needing,
+        )
+
+
+def _named(slugs: Sequence[str]) -> str:
+    return ", ".join(f'"{slug}"' for slug in slugs)
+
+
+def suspend_tenant(*, tenant: models.Tenant, suspension: Suspension, now: datetime) -> models.Tenant:
+    """Have the tenant answer nobody, for a reason that is kept; one that is suspended stays as it is."""
+    return _switch(tenant, is_active=False, reason=suspension.reason, suspended_at=now)
+
+
+def resume_tenant(*, tenant: models.Tenant) -> models.Tenant:
+    """Have the tenant answer again; one that does stays as it is. Raises PurgeBegun."""
+    if models.Purge.objects.filter(purged_id=tenant.pk, finished_at=None).exists():
+        raise PurgeBegun(f'"{tenant.slug}" is being purged, and part of it is gone; finish that with tenant_purge.')
+    return _switch(tenant, is_active=True, reason="", suspended_at=None)
+
+
+def _switch(tenant: models.Tenant, *, is_active: bool, reason: str, suspended_at: datetime | None) -> models.Tenant:
+    with isolation.to_tenant(tenant.id), unit_of_work():
+        tenant = models.Tenant.objects.select_for_update().get(pk=tenant.pk)
+        if tenant.is_active is is_active:
+            return tenant
+        former = tenant.suspended_reason
+        tenant.is_active, tenant.suspended_reason, tenant.suspended_at = is_active, reason, suspended_at
+        tenant.save()
+        _record(tenant, events.TenantResumed(reason=former) if is_active else events.TenantSuspended(reason=reason))
+    return tenant
+
+
+def settle_tenant(
+    *, tenant: models.Tenant, has_new_slug: bool, lost_hosts: Sequence[str], new_hosts: Sequence[str]
+) -> None:
+    """Tell what is different about a tenant that was brought in: its slug, the hosts that did not come, those it gets.
+
+    Raises DomainTaken.
+    """
+    with isolation.to_tenant(tenant.id), unit_of_work():
+        if has_new_slug:
+            _record(tenant, events.TenantUpdated(**_state(tenant)))
+        for host in lost_hosts:
+            _record(tenant, events.DomainRemoved(host=host))
+        for host in new_hosts:
+            add_domain(tenant=tenant, host=host)
 
 
 def check_host(host: str) -> str:

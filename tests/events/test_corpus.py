@@ -48,7 +48,8 @@ FROM json_to_recordset(%s) AS e(
 """
 HEADS = """
 INSERT INTO outbox_stream (tenant_id, aggregate_type, aggregate_id, version)
-SELECT tenant_id, aggregate_type, aggregate_id, max(version) FROM outbox_log GROUP BY 1, 2, 3
+SELECT tenant_id, aggregate_type, aggregate_id, max(version) FROM outbox_log
+WHERE type <> 'outbox.event.erased' GROUP BY 1, 2, 3
 """
 
 

@@ -26,7 +26,8 @@ from tests.faults import invariants, mailbox, work
 pytestmark = pytest.mark.usefixtures("committed_db", "at_work")
 
 PRODUCTS = projections.get("products")
-WHEN_DRAINING = [name for name in failpoints.POINTS if not name.startswith(("append.", "rebuild.", "audit."))]
+DRAINING = ("sequencer.", "relay.", "runner.", "effects.", "sending.")
+WHEN_DRAINING = [name for name in failpoints.POINTS if name.startswith(DRAINING)]
 WHEN_REBUILDING = [name for name in failpoints.POINTS if name.startswith("rebuild.")]
 
 

@@ -1,6 +1,6 @@
 """A process that works on a database until it is done, or until a failpoint kills it.
 
-python -m tests.faults.work DATABASE (sell VARIANT TENANT | drain | rebuild | seal)
+python -m tests.faults.work DATABASE (sell VARIANT TENANT | drain | rebuild | seal | command NAME ARGUMENT…)
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from django.db import connection
 
 def start(what: str, *arguments: str, failpoint: str) -> int:
     """Do `what` in a process of its own with the failpoint set; its exit code, negative when it was killed."""
-    command = [sys.executable, "-m", "tests.faults.work", str(connection.settings_dict["NAME"]), what, *arguments]
+    database = str(connection.settings_dict["NAME"])
+    started = [sys.executable, "-m", "tests.faults.work", database, what, *arguments]
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.faults.settings", "RUSTOK_FAILPOINT": failpoint}
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    finished = subprocess.run(started, env=environment, capture_output=True, text=True, check=False, timeout=60)
     if finished.returncode > 0:
         raise RuntimeError(finished.stderr)
     return finished.returncode
@@ -27,7 +28,8 @@ def start(what: str, *arguments: str, failpoint: str) -> int:
 def main(database: str, what: str, *arguments: str) -> None:
     django.setup()
     connection.settings_dict["NAME"] = database
-    {"sell": sell, "drain": drain, "rebuild": rebuild, "seal": seal}[what](*arguments)
+    duties = {"sell": sell, "drain": drain, "rebuild": rebuild, "seal": seal, "command": command}
+    duties[what](*arguments)
 
 
 def sell(variant_id: str, tenant_slug: str) -> None:
@@ -44,6 +46,13 @@ def drain() -> None:
     from apps.consumers import tasks
 
     tasks.drain()
+
+
+def command(name: str, *arguments: str) -> None:
+    """Any of manage.py."""
+    from django.core.management import call_command
+
+    call_command(name, *arguments)
 
 
 def rebuild() -> None:

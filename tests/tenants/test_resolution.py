@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from apps.tenants import models, scope, services
@@ -66,7 +67,7 @@ def acme(db: None, settings: Settings) -> models.Tenant:
 def others(acme: models.Tenant) -> None:
     factories.make_tenant(slug="other", domains=["other.example.com"])
     asleep = factories.make_tenant(slug="asleep", domains=["asleep.example.com"])
-    services.update_tenant(tenant=asleep, changes=services.TenantChanges(is_active=False))
+    services.suspend_tenant(tenant=asleep, suspension=services.Suspension(reason="asleep"), now=timezone.now())
 
 
 @pytest.mark.usefixtures("others")
@@ -215,6 +216,21 @@ def test_who_proved_to_belong_to_a_tenant_works_in_no_other(acme: models.Tenant)
         scope.require_agreement(acme.id)
 
     assert refused.value.detail == scope.TenantNotFound().detail  # the same words as for an unknown one
+
+
+@pytest.mark.parametrize("path", [PRODUCTS, "/api/v1/admin/tenant", "/api/v1/auth/token", "/admin/", "/nowhere"])
+def test_a_suspended_tenant_is_403_on_every_path_until_it_is_resumed(client: Client, path: str) -> None:
+    tenant = factories.make_tenant(domains=["shop.example.com"])
+    services.suspend_tenant(
+        tenant=tenant, suspension=services.Suspension(reason="invoice 7 is open"), now=timezone.now()
+    )
+
+    answer = client.get(path, headers={"host": "shop.example.com"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "tenant_inactive")
+    assert "invoice" not in answer.content.decode()
+
+    services.resume_tenant(tenant=tenant)
+    assert client.get(path, headers={"host": "shop.example.com"}).status_code != 403
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/api/schema", "/api/docs"])

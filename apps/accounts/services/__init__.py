@@ -3,7 +3,7 @@
 from apps.accounts.access.members import grant_role
 from apps.accounts.services.logins import Credentials, LoggedIn, StaffCredentials, log_in
 from apps.accounts.services.passwords import PasswordChange, WrongCredentials, WrongPassword, change_password
-from apps.accounts.services.people import OwnChanges, change_own, disable_user, enable_user
+from apps.accounts.services.people import OwnChanges, Person, change_own, disable_user, enable_user, ensure_people
 from apps.accounts.services.sessions import Tokens, open_session, refresh, revoke, revoke_all
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "LoggedIn",
     "OwnChanges",
     "PasswordChange",
+    "Person",
     "StaffCredentials",
     "Tokens",
     "WrongCredentials",
@@ -19,6 +20,7 @@ __all__ = [
     "change_password",
     "disable_user",
     "enable_user",
+    "ensure_people",
     "grant_role",
     "log_in",
     "open_session",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from django.db import transaction
 
 from apps.accounts import models
@@ -43,3 +47,28 @@ def disable_user(*, user: models.User) -> None:
 def enable_user(*, user: models.User) -> None:
     user.is_active = True
     user.save(update_fields=["is_active"])
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is known elsewhere, by e-mail."""
+
+    id: uuid.UUID
+    email: str
+    name: str
+
+
+def ensure_people(people: Sequence[Person]) -> tuple[dict[str, uuid.UUID], list[str]]:
+    """The ids of users by their e-mail, and the e-mails of those who had to be made.
+
+    A new user gets the id given, unless another one has it, and no password until it is reset.
+    """
+    emails = [person.email for person in people]
+    known = dict(models.User.objects.filter(email__in=emails).values_list("email", "id"))
+    taken = set(models.User.objects.filter(id__in=[person.id for person in people]).values_list("id", flat=True))
+    new = [person for person in people if person.email not in known]
+    for person in new:
+        own = {} if person.id in taken else {"id": person.id}
+        user = models.User.objects.create_user(person.email, None, name=person.name, **own)
+        known[user.email] = user.id
+    return known, [person.email for person in new]

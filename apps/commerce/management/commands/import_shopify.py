@@ -18,7 +18,7 @@ from apps.commerce.shopify.mapping import Target
 from apps.kernel import context, money, validation
 from apps.kernel.commands import interruptible, readable_errors
 from apps.kernel.imports import Report
-from apps.tenants import queries, scope
+from apps.tenants import modules, queries, scope
 
 
 class Command(BaseCommand):
@@ -54,6 +54,8 @@ class Command(BaseCommand):
             raise CommandError(f"--batch-size {options['batch_size']}: give a number from 1 to 1000.")
         at_work = queries.scope_for_command(slug_or_id=options["tenant"])
         with scope.use(at_work), context.use(actor="command:import_shopify"), Report(options["report"]) as report:
+            modules.require("commerce")
+            modules.require("inventory")
             run = Import(
                 path=options["file"],
                 target=self._target(at_work, options),

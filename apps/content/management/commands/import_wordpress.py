@@ -13,7 +13,7 @@ from apps.content.wordpress import importing, reading
 from apps.kernel import context, imports
 from apps.kernel.commands import interruptible, readable_errors
 from apps.kernel.progress import Progress
-from apps.tenants import queries, scope
+from apps.tenants import modules, queries, scope
 
 HELP = """\
 Import a WordPress export (WXR 1.0 to 1.2, .gz too): pages, posts, custom types, attachments, comments, terms.
@@ -65,6 +65,7 @@ class Command(BaseCommand):
             scope.use(at_work),
             imports.Report(options["report"]) as report,
         ):
+            modules.require("content")
             site = reading.survey(options["file"])
             progress = Progress("Importing", unit="items", total=site.item_count, quiet=options["quiet"])
             importer = importing.Importer(

@@ -49,7 +49,7 @@ def backwards(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("accounts", "0010_roles"),
+        ("accounts", "0007_roles"),
         ("guardian", "__first__"),
     ]
 

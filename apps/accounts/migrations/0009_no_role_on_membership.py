@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("accounts", "0011_roles_of_members"),
+        ("accounts", "0008_roles_of_members"),
     ]
 
     operations = [

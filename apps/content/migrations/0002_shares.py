@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
         ('content', '0001_initial'),
-        ('tenants', '0010_no_model_permissions'),
+        ('tenants', '0002_no_model_permissions'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0006_second_factors'),
-        ('tenants', '0010_no_model_permissions'),
+        ('tenants', '0002_no_model_permissions'),
     ]
 
     operations = [

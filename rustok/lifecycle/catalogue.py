@@ -1,0 +1,162 @@
+"""Which tables hold a tenant's rows, in the order of their foreign keys; and what is left out of an export, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from django.db import connection
+from psycopg import sql
+
+from apps.accounts.models import User
+from apps.consumers import projections
+from apps.tenants.models import Tenant
+
+TENANTS = Tenant._meta.db_table
+USERS = User._meta.db_table
+LOG = "outbox_log"
+# Read whole, from archives too, and put back in order: `apps.outbox.history`.
+EVENTS = "its events are exported as streams"
+READ_MODEL = "a read model: built from the events"
+LEFT_OUT = {
+    LOG: EVENTS,
+    "outbox_stream": EVENTS,
+    "consumers_parked": "where a consumer of this installation stands",
+    "consumers_effect": "what this installation has told, or will tell, the outside",
+}
+
+COLUMNS = """
+SELECT c.relname, a.attname, a.attidentity <> '', a.attgenerated <> '', a.attnotnull AND NOT a.atthasdef,
+       COALESCE(array_position(i.indkey::smallint[], a.attnum), -1)
+FROM pg_class c
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+ORDER BY c.relname, a.attname
+"""
+REFERENCES = """
+SELECT k.conrelid::regclass::text, k.confrelid::regclass::text,
+       (SELECT array_agg(a.attname ORDER BY o.i) FROM unnest(k.conkey) WITH ORDINALITY AS o(n, i)
+        JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = o.n),
+       (SELECT array_agg(a.attname ORDER BY o.i) FROM unnest(k.confkey) WITH ORDINALITY AS o(n, i)
+        JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = o.n)
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace AND NOT c.relispartition
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`is_surrogate` is a number the database draws, which nothing outside the row may know."""
+
+    name: str
+    is_surrogate: bool
+    is_generated: bool
+    is_needed: bool
+    key_place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key of a table: `columns` point at `target_columns` of `target`."""
+
+    target: str
+    columns: tuple[str, ...]
+    target_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with rows of tenants; `reason` says why it is not exported, empty when it is."""
+
+    name: str
+    columns: tuple[Column, ...]
+    references: tuple[Reference, ...]
+    reason: str
+
+    @property
+    def tenant_column(self) -> str:
+        return "id" if self.name == TENANTS else "tenant_id"
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """The columns of an exported row, in alphabetical order. The tenant's id is that of the whole archive."""
+        return tuple(
+            column.name
+            for column in self.columns
+            if not column.is_surrogate and not column.is_generated and column.name != self.tenant_column
+        )
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns of the primary key, in its order."""
+        places = sorted((column.key_place, column.name) for column in self.columns if column.key_place >= 0)
+        return tuple(name for _, name in places)
+
+    @property
+    def people(self) -> frozenset[str]:
+        """The columns that point at users, who are known by e-mail outside."""
+        return frozenset(entry.columns[0] for entry in self.references if entry.target == USERS)
+
+    @property
+    def parents(self) -> tuple[Reference, ...]:
+        """The references to rows of the same table."""
+        return tuple(entry for entry in self.references if entry.target == self.name)
+
+    def identifier(self) -> sql.Identifier:
+        return sql.Identifier(self.name)
+
+
+def tables() -> list[Table]:
+    """Every table with rows of tenants, those they refer to first. Raises graphlib.CycleError."""
+    columns, references = _columns(), _references()
+    found = {
+        name: Table(name, tuple(own), tuple(references.get(name, ())), _reason(name))
+        for name, own in columns.items()
+        if name == TENANTS or any(column.name == "tenant_id" for column in own)
+    }
+    graph = {
+        name: {entry.target for entry in table.references if entry.target in found and entry.target != name}
+        for name, table in sorted(found.items())
+    }
+    return [found[name] for name in TopologicalSorter(graph).static_order()]
+
+
+def exported() -> list[Table]:
+    """The tables an archive has, in the order in which they can be filled."""
+    return [table for table in tables() if not table.reason]
+
+
+def all_names() -> list[str]:
+    """Every table of the installation."""
+    return sorted(_columns())
+
+
+def _reason(name: str) -> str:
+    template = re.sub(r"__g\d+$", "", name)
+    templates = {relation.template for each in projections.all_projections() for relation in each.all_relations}
+    return READ_MODEL if template in templates else LEFT_OUT.get(name, "")
+
+
+def _columns() -> dict[str, list[Column]]:
+    found: dict[str, list[Column]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(COLUMNS)
+        for table, name, is_identity, is_generated, is_needed, key_place in cursor.fetchall():
+            found.setdefault(table, []).append(Column(name, is_identity, is_generated, is_needed, key_place))
+    return found
+
+
+def _references() -> dict[str, list[Reference]]:
+    found: dict[str, list[Reference]] = {}
+    for table, target, columns, target_columns in _fetched_references():
+        found.setdefault(table, []).append(Reference(target, tuple(columns), tuple(target_columns)))
+    return found
+
+
+def _fetched_references() -> Iterator[tuple[str, str, list[str], list[str]]]:
+    with connection.cursor() as cursor:
+        cursor.execute(REFERENCES)
+        yield from cursor.fetchall()
