@@ -23,7 +23,6 @@ from apps.readmodels import models, queries, search
 from apps.tenants import modules, scope
 
 PAGE_PARAMETERS = ("limit", "cursor", "count", "locale")
-SEARCHABLE = tuple(search.BRANCHES)
 # Whose words and documents these are.
 MODULES = {"product": "commerce", "collection": "commerce", "content": "content", "tag": "content"}
 _LIST = [
@@ -200,7 +199,7 @@ class SearchView(StoreView):
         responses=OpenApiTypes.OBJECT,
         parameters=[
             OpenApiParameter("q", required=True, description='Words, "a phrase", -without, or.'),
-            OpenApiParameter("type", enum=list(SEARCHABLE)),
+            OpenApiParameter("type", enum=list(search.SEARCHABLE)),
             *_LIST,
         ],
     )
@@ -327,11 +326,11 @@ def _read_query(request: Request) -> str:
 def _searched(request: Request) -> list[str]:
     """What to look for: the type asked for, else all the tenant has. Raises ModuleOff, ValidationFailed."""
     if "type" in request.GET:
-        kind = _choice(request, "type", SEARCHABLE)
+        kind = _choice(request, "type", search.SEARCHABLE)
         modules.require(MODULES[kind])
         return [kind]
-    modules.require(*dict.fromkeys(MODULES[kind] for kind in SEARCHABLE))
-    return [kind for kind in SEARCHABLE if scope.current().has_one_of([MODULES[kind]])]
+    modules.require(*dict.fromkeys(MODULES[kind] for kind in search.SEARCHABLE))
+    return [kind for kind in search.SEARCHABLE if scope.current().has_one_of([MODULES[kind]])]
 
 
 def _sources(request: Request) -> list[str]:

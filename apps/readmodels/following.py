@@ -29,14 +29,6 @@ PARENT_IS_SHOWN = """NOT EXISTS (
 )"""
 
 
-def condition(alias: str, *, following: str) -> str:
-    """SQL that is true while everything above the row `alias` of the live content is public, as far up as it follows.
-
-    `following` is a placeholder for the names of the kinds that follow their parent.
-    """
-    return PARENT_IS_SHOWN % {"expressions": f"{alias}.tenant_id, {alias}.parent_id, {following}::text[]"}
-
-
 class ParentIsShown(Func):
     """The same for a queryset of LiveContent."""
 

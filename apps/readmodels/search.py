@@ -15,43 +15,17 @@ from django.http import HttpRequest
 
 from apps.content import kinds as content_kinds
 from apps.kernel import errors, pagination, text
-from apps.readmodels import following
 from apps.tenants import scope
 
-FOUND = """
-WITH query AS (
-    SELECT websearch_to_tsquery(%(language)s::regconfig, %(text)s) AS in_locale,
-           websearch_to_tsquery(%(fallback_language)s::regconfig, %(text)s) AS in_fallback
-), found AS (
-    {branches}
-)
-"""
-BRANCH = """
-SELECT '{kind}' AS kind, d.id, ts_rank_cd(d.search, q.tsquery)::float8 AS rank, d.document,
-       d.category_ids, {tag_ids} AS tag_ids
-FROM {view} d, query,
-     LATERAL (SELECT CASE WHEN d.locale = %(locale)s THEN in_locale ELSE in_fallback END AS tsquery) q
-WHERE d.tenant_id = %(tenant_id)s AND d.search @@ q.tsquery
-  AND (d.locale = %(locale)s OR (d.locale = %(fallback)s AND NOT d.locales @> ARRAY[%(locale)s]::varchar[]))
-  {and_shown}
-"""
-BRANCHES = {
-    "product": BRANCH.format(
-        kind="product", view="readmodels_productdocument_live", tag_ids="'{}'::uuid[]", and_shown=""
-    ),
-    "content": BRANCH.format(
-        kind="content",
-        view="readmodels_contentdocument_live",
-        tag_ids="d.tag_ids",
-        and_shown=f"AND (d.kind <> ALL(%(following)s) OR {following.condition('d', following='%(following)s')})",
-    ),
-}
-PAGE = """
-SELECT kind, id, rank, document, category_ids, tag_ids FROM found
-WHERE %(rank)s::float8 IS NULL OR (rank, id) {beyond} (%(rank)s::float8, %(id)s::uuid)
-ORDER BY rank {direction}, id {direction} LIMIT %(limit)s
-"""
-COUNT = "SELECT count(*) FROM found"
+SEARCHABLE = ("product", "content")
+# In the database, because only there it can be done with the text indexes: migrations/0002
+_WORDS = """%(kinds)s, websearch_to_tsquery(%(language)s::regconfig, %(text)s),
+    websearch_to_tsquery(%(fallback_language)s::regconfig, %(text)s), %(locale)s, %(fallback)s, %(following)s::text[]"""
+PAGE = f"""
+SELECT kind, id, rank, document, category_ids, tag_ids
+FROM readmodels_search({_WORDS}, %(is_backwards)s, %(rank)s::float8, %(id)s::uuid, %(limit)s)
+"""  # noqa: S608 - a constant
+COUNT = f"SELECT readmodels_count_found({_WORDS})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,29 +80,27 @@ def find_page(*, query: str, kinds: Sequence[str], locale: str, request: HttpReq
 
 def _hits(kinds: Sequence[str], cursor: Cursor | None, parameters: dict[str, Any]) -> list[Hit]:
     """Those beyond the cursor, the nearest first."""
-    ascending = cursor is not None and cursor.backwards
-    page = PAGE.format(beyond=">" if ascending else "<", direction="ASC" if ascending else "DESC")
-    place = {"rank": cursor.rank if cursor else None, "id": cursor.id if cursor else None}
+    place = {
+        "kinds": list(kinds),
+        "is_backwards": cursor is not None and cursor.backwards,
+        "rank": cursor.rank if cursor else None,
+        "id": cursor.id if cursor else None,
+    }
     with connection.cursor() as database:
-        database.execute(_found(kinds) + page, parameters | place)
+        database.execute(PAGE, parameters | place)
         return [Hit(*row) for row in database.fetchall()]
 
 
 def _count(kinds: Sequence[str], parameters: dict[str, Any]) -> int:
     with connection.cursor() as database:
-        database.execute(_found(kinds) + COUNT, parameters)
+        database.execute(COUNT, parameters | {"kinds": list(kinds)})
         return int(database.fetchone()[0])
-
-
-def _found(kinds: Sequence[str]) -> str:
-    return FOUND.format(branches=" UNION ALL ".join(BRANCHES[kind] for kind in kinds))
 
 
 def _parameters(query: str, locale: str) -> dict[str, Any]:
     tenant = scope.current()
     return {
         "text": query,
-        "tenant_id": tenant.tenant_id,
         "locale": locale,
         "fallback": tenant.default_locale,
         "following": content_kinds.following_parents(),
