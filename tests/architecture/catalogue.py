@@ -25,6 +25,8 @@ DEFINERS = {
 GLOBAL_UNIQUES = {
     "tenants_tenant_slug_key": "a slug is a sub-domain",
     "tenants_domain_pkey": "a host leads to one tenant",
+    "consumers_parked_once": "the tenant is part of it, behind the consumer that asks",
+    "consumers_effect_pkey": "the key holds the position of an event, which nobody chooses",
 }
 TENANTED = """
 SELECT c.oid::regclass::text AS name, c.relrowsecurity AND c.relforcerowsecurity AS is_forced, c.relispartition,

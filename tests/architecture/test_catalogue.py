@@ -52,7 +52,8 @@ def test_policies_grants_keys_views_and_functions_are_as_they_must_be() -> None:
             "everywhere on commerce_product is unique over",
         ),
         (
-            "ALTER TABLE commerce_variant ADD CONSTRAINT astray FOREIGN KEY (product_id) REFERENCES commerce_product (id)",
+            "ALTER TABLE commerce_variant ADD CONSTRAINT astray "
+            "FOREIGN KEY (product_id) REFERENCES commerce_product (id)",
             "astray: commerce_variant may refer to",
         ),
         ("ALTER ROLE {app} BYPASSRLS", "is past row policies"),

@@ -128,8 +128,8 @@ def test_it_costs_no_statement_of_its_own(two: list[tenants.Tenant], monkeypatch
         messages.append(query.query)
         send(cursor, query, **options)
 
-    monkeypatch.setattr(psycopg.ClientCursor, "_execute_send", watch)
     with factories.at_work(two[0]):
+        monkeypatch.setattr(psycopg.ClientCursor, "_execute_send", watch)
         assert vendors() == ["first"]
         with transaction.atomic():
             assert vendors() == ["first"]
@@ -148,6 +148,15 @@ def test_the_connection_keeps_nothing_of_it(two: list[tenants.Tenant]) -> None:
 
 def atomically(work: Any) -> Any:
     return transaction.atomic(work)
+
+
+def test_a_transaction_begun_past_django_is_told_too(two: list[tenants.Tenant]) -> None:
+    for number, expected in ((0, "first"), (1, "second"), (1, "second")):
+        with factories.at_work(two[number]):
+            connection.ensure_connection()
+            with connection.connection.transaction():
+                assert vendors() == [expected]
+                assert vendors() == [expected]
 
 
 @pytest.mark.parametrize("is_atomic", [True, False])
@@ -254,7 +263,7 @@ def one_turn(taken: psycopg.Connection[Any], chance: random.Random) -> list[Any]
             taken.execute("SELECT 1 / 0")
         taken.rollback()
     elif event < 0.13:
-        threading.Timer(0.002, taken.cancel_safe).start()
+        taken.execute("SET LOCAL statement_timeout = '1ms'")
         with pytest.raises(psycopg.errors.QueryCanceled):
             taken.execute("SELECT pg_sleep(5)")
         taken.rollback()

@@ -11,6 +11,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper as PostgresWrappe
 from django_prometheus.db.backends.postgresql.base import DatabaseWrapper as CountingWrapper
 from django_prometheus.db.common import ExportingCursorWrapper
 
+from apps.kernel.database import cursors
 from apps.kernel.database.cursors import IsolatedCursor, IsolatedServerSideCursor
 
 POWERS = """
@@ -48,6 +49,18 @@ class DatabaseWrapper(CountingWrapper):  # type: ignore[misc] # without types
         super().init_connection_state()
         if not self.settings_dict.get("IS_MIGRATOR"):
             self._refuse_powerful_role()
+
+    def _commit(self) -> None:
+        super()._commit()
+        self._forget()
+
+    def _rollback(self) -> None:
+        super()._rollback()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.connection is not None:
+            cursors.forget(self.connection)
 
     @contextmanager
     def as_migrator(self) -> Iterator[None]:

@@ -38,12 +38,10 @@ class IsolatedCursor(Cursor):
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         shown = isolation.shown()
         telling = _telling(self.connection, shown)
-        try:
-            super().execute(_prefixed(telling, query), params, **options)
-        except BaseException:
-            _remember(self.connection, None)
-            raise
-        _remember(self.connection, None if _undoes_settings(query) else shown)
+        forget(self.connection)
+        super().execute(_prefixed(telling, query), params, **options)
+        if not _undoes_settings(query):
+            _remember(self.connection, shown)
         if telling:
             self.nextset()
         return self
@@ -69,6 +67,7 @@ class IsolatedServerSideCursor(ServerSideCursor):
             _tell_beforehand(self.connection)
             return super().execute(query, params, **options)
         # It is declared WITH HOLD: PostgreSQL reads all rows at this commit, while it knows whose they may be.
+        forget(self.connection)
         with self.connection.transaction():
             _tell_beforehand(self.connection)
             return super().execute(query, params, **options)
@@ -99,8 +98,14 @@ def _is_alone(connection: psycopg.Connection[Any]) -> bool:
     return connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE
 
 
-def _remember(connection: psycopg.Connection[Any], shown: str | None) -> None:
-    setattr(connection, _TOLD, shown)
+def forget(connection: psycopg.Connection[Any]) -> None:
+    """Whatever its transaction was told, it is over."""
+    setattr(connection, _TOLD, None)
+
+
+def _remember(connection: psycopg.Connection[Any], shown: str) -> None:
+    if connection.info.transaction_status == TransactionStatus.INTRANS:
+        setattr(connection, _TOLD, shown)
 
 
 def _undoes_settings(query: Any) -> bool:
