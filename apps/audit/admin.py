@@ -47,6 +47,7 @@ class CappedPaginator(Paginator[Any]):
 
 @admin.register(models.Entry)
 class EntryAdmin(ReadOnlyAdmin):
+    resource = "audit"
     list_display = ("occurred_at", "actor", "action", "object_type", "object_id", "tenant_id")
     list_filter = (ModuleFilter, "occurred_at")
     search_fields = ("actor__exact", "object_id__exact", "action__startswith")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from apps.kernel import api, errors, forwarding
+from apps.kernel import api, context, errors, forwarding
 
 _KEPT = "rustok.client"
 
@@ -28,7 +28,8 @@ class ClientMiddleware:
             request.META.pop(name, None)
         request.META["HTTP_HOST"] = found.host_as_sent
         request.META["wsgi.url_scheme"] = "https" if found.is_secure else "http"
-        return self.get_response(request)
+        with context.use(client_address=str(found.address or "")):
+            return self.get_response(request)
 
 
 def of(request: HttpRequest) -> forwarding.Client:

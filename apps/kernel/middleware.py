@@ -30,9 +30,7 @@ class CorrelationMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         correlation_id = _read(request.headers.get(HEADER))
         with (
-            context.use(
-                actor="anonymous", correlation_id=correlation_id, client_address=request.META.get("REMOTE_ADDR", "")
-            ),
+            context.use(actor="anonymous", correlation_id=correlation_id),
             structlog.contextvars.bound_contextvars(correlation_id=str(correlation_id)),
         ):
             response = _refuse_nul(request) or self.get_response(request)

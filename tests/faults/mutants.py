@@ -16,6 +16,7 @@ from django.db import connection
 
 from apps.consumers import effects, folding, rebuild, runner
 from apps.outbox import append, cursors, relay, retention, sequencer
+from rustok import servers
 
 
 class Stale(LookupError):
@@ -50,6 +51,14 @@ class Edit:
         return bound
 
 
+def as_superuser(statements: str) -> None:
+    """Past all policies and ownership, as no process of the installation may."""
+    facts = servers.connection_facts().superuser
+    assert facts is not None
+    with facts.connect(database=connection.settings_dict["NAME"]) as superuser:
+        superuser.execute(statements)
+
+
 @dataclass(frozen=True, slots=True)
 class Tampering:
     """Another definition of the tables, taken back afterwards."""
@@ -59,13 +68,11 @@ class Tampering:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        with connection.cursor() as cursor:
-            cursor.execute(self.there)
+        as_superuser(self.there)
         try:
             yield
         finally:
-            with connection.cursor() as cursor:
-                cursor.execute(self.back)
+            as_superuser(self.back)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.db import connection
 from apps.consumers import generations, projections, tasks
 from apps.events.bus import memory
 from apps.outbox import relay
-from tests.faults import invariants, scenes
+from tests.faults import invariants, mutants, scenes
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -68,10 +68,10 @@ def test_a_broken_promise_is_found(stage: scenes.Stage, tampering: str, promise:
     names = {"state": content.state_relation.table(number), "view": relation.live, "template": relation.template}
 
     try:
-        execute(tampering.format(**names))
+        mutants.as_superuser(tampering.format(**names))
         found = invariants.broken()
     finally:
-        generations._point_views(content, number)
+        generations._in_database("show", content, number)
 
     assert promise in invariants.numbers(found), found
 

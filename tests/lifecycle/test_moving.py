@@ -22,6 +22,7 @@ from psycopg import sql
 from apps.accounts import models as accounts
 from apps.consumers import effects, status, tasks
 from apps.consumers import models as consumers
+from apps.kernel.database import roles
 from apps.outbox import history, log, sequencer
 from apps.outbox.models import Log
 from apps.tenants import models, services
@@ -419,9 +420,8 @@ def test_an_export_is_of_one_moment_beside_writers(tenant: models.Tenant, tmp_pa
 def second_installation(_superuser: psycopg.Connection[Any], committed_db: None) -> Any:
     """A database of its own, migrated; commands run on it in processes of their own."""
     name = f"{connection.settings_dict['NAME']}_second"
-    owner = str(connection.settings_dict["USER"])
     _superuser.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-    _superuser.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner)))
+    _superuser.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(roles.OWNER)))
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", "tests.faults.work", name, "command", *arguments]

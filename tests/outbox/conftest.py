@@ -62,13 +62,15 @@ def partitions_of_ten(archive: Path) -> Iterator[None]:
     """Partitions of ten events each; those of before are back afterwards. The archive is a folder of the test's own."""
     before = {table: partitions.leaves(table) for table in (partitions.LOG, partitions.POSITION)}
     with override_settings(EVENTS_PARTITION_SIZE=10, EVENTS_ARCHIVE_DIR=archive):
-        _arrange({table: [(0, 10)] for table in before})
+        with isolation.all_tenants(reason="test"):
+            _arrange({table: [(0, 10)] for table in before})
         try:
             yield
         finally:
-            with connection.cursor() as cursor:
-                cursor.execute("DELETE FROM outbox_log; DELETE FROM outbox_position")
-            _arrange({table: [(leaf.low, leaf.high) for leaf in leaves] for table, leaves in before.items()})
+            with isolation.all_tenants(reason="test"):
+                with connection.cursor() as cursor:
+                    cursor.execute("DELETE FROM outbox_log; DELETE FROM outbox_position")
+                _arrange({table: [(leaf.low, leaf.high) for leaf in leaves] for table, leaves in before.items()})
 
 
 def _arrange(wanted: dict[partitions.Partitioned, list[tuple[int, int]]]) -> None:
