@@ -30,6 +30,7 @@ urlpatterns = [
     path("api/v1/admin/", include("apps.audit.api")),
     path("api/v1/admin/", include("apps.accounts.access.api")),
     path("api/v1/admin/", include("apps.accounts.api.management")),
+    path("api/v1/admin/", include("apps.accounts.api.customers")),
     path("api/v1/auth/", include("apps.accounts.api.auth")),
     path("api/v1/auth/", include("apps.accounts.api.mailed")),
     path("api/v1/auth/", include("apps.accounts.api.totp")),

@@ -59,7 +59,7 @@ class TokenAuthentication(BaseAuthentication):
             key = keys.find_key(key=token, client=client_of(request), now=timezone.now())
         except tokens.TokenRefused as refusal:
             raise exceptions.AuthenticationFailed(refusal.detail) from None
-        context.set_actor(f"key:{key.pk}")
+        context.set_actor(f"key:{key.pk}", authority=f"key:{key.pk}")
         return key.created_by, Presented(key=key, scopes=frozenset(key.scopes))
 
     def authenticate_header(self, request: Request) -> str:

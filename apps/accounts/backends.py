@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.accounts import models
 from apps.accounts.access.backend import AccessBackend
 from apps.accounts.clients import Client, client_of
-from apps.accounts.services import logins, passwords
+from apps.accounts.services import logins, passwords, trail
 
 
 class GuardedBackend(AccessBackend):
@@ -25,7 +26,9 @@ class GuardedBackend(AccessBackend):
         credentials = logins.StaffCredentials.model_construct(email=email, password=password, code=code)
         client = client_of(request) if request is not None else Client()
         try:
-            user, _ = logins.identify_staff(credentials=credentials, client=client, now=timezone.now())
+            user, is_strong = logins.identify_staff(credentials=credentials, client=client, now=timezone.now())
         except passwords.WrongCredentials:
             return None
+        with transaction.atomic():
+            trail.tell(user, "login.succeeded", after={"is_strong": is_strong})
         return user

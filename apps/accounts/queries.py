@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from apps.accounts import models
 from apps.accounts.access import matrix
-from apps.kernel import errors, isolation
+from apps.kernel import errors, ids, isolation
 
 STOCK = ("inventory:update", "inventory:manage")
 
@@ -25,6 +25,20 @@ def get_user(*, email: str) -> models.User:
     if user is None:
         raise UserNotFound(f'There is no account with the e-mail address "{email}".')
     return user
+
+
+class CustomerNotFound(errors.NotFound):
+    """The tenant in scope has no such customer."""
+
+    code = "customer_not_found"
+
+
+def get_customer(customer_id: uuid.UUID) -> models.Customer:
+    """Raises CustomerNotFound."""
+    customer = models.Customer.objects.filter(id=customer_id).first()
+    if customer is None:
+        raise CustomerNotFound(f'There is no customer "{ids.encode("cust", customer_id)}".')
+    return customer
 
 
 def emails_of_stock_managers(*, tenant_id: uuid.UUID) -> list[str]:

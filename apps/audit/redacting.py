@@ -25,8 +25,10 @@ _SECRET_PARTS = (
 )  # fmt: skip
 _SECRET_NAMES = {"pin", "otp", "totp", "key", "salt", "cvc", "cvv", "dsn", "iban"}
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]")
-# A token of ours, and the password in an address, wherever they stand.
-_SECRET_TEXT = re.compile(r"rtk_[A-Za-z0-9_-]{16,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
+# What such a text has in it somewhere: an API key, refresh token or mailed token of ours, a JWT, the password in an
+# address.
+_SECRET_MARKS = re.compile(r"rt[krs]_|eyJ|://")
+_SECRET_TEXT = re.compile(r"rt[krs]_[A-Za-z0-9_-]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 
 
 def is_secret(name: str) -> bool:
@@ -93,7 +95,7 @@ def _plain(value: Any) -> Any:
 def _text(value: str) -> str | dict[str, Any]:
     if not value.isascii():
         value = value.encode(errors="replace").decode()
-    if "rtk_" in value or "://" in value:
+    if _SECRET_MARKS.search(value):
         value = _SECRET_TEXT.sub(REDACTED, value)
     if len(value) <= LONGEST_TEXT:
         return value

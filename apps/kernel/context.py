@@ -15,8 +15,8 @@ from apps.kernel import ids
 class Context:
     """`actor` is `user:<uuid>`, `command:<name>` or `system`; `causation_id` is the event that led here.
 
-    `authority` is by what right beyond their own they act, `token:<id>` or `break_glass:<id>`; `client_address` where
-    the request came from. Both are empty where there is none.
+    `authority` is by what right they act, `token:<id>` of a session, `key:<id>` or `break_glass:<id>`; `client_address`
+    where the request came from. Both are empty where there is none.
     """
 
     correlation_id: uuid.UUID | None = None

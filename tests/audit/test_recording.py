@@ -212,27 +212,31 @@ def test_roles_and_logins_are_told_without_a_word_of_the_password(tenant: tenant
         credentials = {"email": email, "password": password}
         return client.post("/api/v1/auth/token", credentials, content_type="application/json")
 
-    token = log_in(user.email, factories.PASSWORD).json()["token"]
-    log_in(user.email, "wr0ng-canary")
-    log_in("canary@nowhere.test", "wr0ng-canary")
-    client.post("/api/v1/auth/logout", headers={"Authorization": f"Bearer {token}"})
+    issued = log_in(user.email, factories.PASSWORD).json()
+    session = str(user.sessions.get().pk)
+    assert log_in(user.email, "wr0ng-canary").status_code == 401
+    assert log_in(user.email, "wr0ng-canary").status_code == 429
+    assert log_in("canary@nowhere.test", "wr0ng-canary").status_code == 401
+    client.post("/api/v1/auth/logout", headers={"Authorization": f"Bearer {issued['access_token']}"})
 
-    assert told(tenant, "accounts.role.granted") == [{"role": [None, "editor"]}, {"role": ["editor", "owner"]}]
+    [added] = told(tenant, "accounts.member.added")
+    [changed] = told(tenant, "accounts.member.roles_changed")
+    assert (added["roles"], changed["roles"]) == ([None, ["editor"]], [["editor"], ["owner"]])
     platform = [(entry.action, entry.object_id) for entry in writing.entries_of(None)]
-    assert platform[-4:] == [
+    assert platform[-5:] == [
         ("accounts.login.succeeded", str(user.pk)),
         ("accounts.login.failed", str(user.pk)),
+        ("accounts.login.locked_out", str(user.pk)),
         ("accounts.login.failed", "unknown"),
-        ("accounts.login.ended", str(user.pk)),
+        ("accounts.session.revoked", str(user.pk)),
     ]
     ended = writing.entries_of(None)[-1]
-    assert ended.actor == f"user:{user.pk}"
-    assert ended.authority.startswith("token:")
-    assert ended.read_changes()["by"] == [ended.authority, None]
+    assert (ended.actor, ended.authority) == (f"user:{user.pk}", f"token:{session}")
+    assert ended.read_changes() == {"session": [None, session], "because": [None, "logout"]}
     with isolation.all_tenants(reason="test"):
         stored = repr([entry.__dict__ for entry in models.Entry.objects.all()])
         stored += repr([row.changes for row in models.Personal.objects.all()])
-    for secret in ("canary", token, user.email, factories.PASSWORD):
+    for secret in ("canary", issued["access_token"], issued["refresh_token"], user.email, factories.PASSWORD):
         assert secret not in stored
 
 
@@ -316,6 +320,9 @@ CANARY = "canary-7d1f"
         {"metadata": {"payment": {"secret-key": CANARY}}},
         {"metadata": [{"Authorization": CANARY}]},
         {"note": f"use rtk_{CANARY}0123456789abcdef"},
+        {"note": f"use rtr_{CANARY}0123456789abcdef"},
+        {"note": f"follow /reset#rts_{CANARY}0123456789abcdef"},
+        {"note": f"eyJhbGciOiJIUzI1NiJ9.eyJ{CANARY}.{CANARY}"},
         {"webhook": f"https://user:{CANARY}@hooks.test/in"},
         {"pin": CANARY},
     ],

@@ -11,7 +11,7 @@ from apps.accounts import events, models
 from apps.accounts.clients import Client
 from apps.accounts.models import Purpose
 from apps.accounts.realms import STORE
-from apps.accounts.services import invitations, logins, mailed, passwords, sessions
+from apps.accounts.services import invitations, logins, mailed, passwords, sessions, trail
 from apps.accounts.services.people import OwnChanges
 from apps.events import registry
 from apps.kernel import validation
@@ -23,6 +23,12 @@ class Registration(validation.Input):
     email: validation.ShortText
     password: passwords.Password
     name: validation.ShortText = ""
+
+
+class CustomerChanges(validation.Input):
+    """What those who work in the tenant change about a customer."""
+
+    is_active: bool
 
 
 def register(*, registration: Registration, now: datetime) -> None:
@@ -53,6 +59,7 @@ def confirm_registration(*, token: str, now: datetime) -> models.Customer:
             )
             models.CustomerMailedToken.objects.filter(id=row.id).update(password="", account=customer)
             _record(customer, events.CustomerRegistered)
+            trail.tell(customer, "customer.registered", after={"email": customer.email, "name": customer.name})
     except IntegrityError:
         raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.") from None
     return customer
@@ -61,10 +68,7 @@ def confirm_registration(*, token: str, now: datetime) -> models.Customer:
 def log_in(*, credentials: logins.Credentials, client: Client, now: datetime) -> logins.LoggedIn:
     """A session of a customer. Raises WrongCredentials, TooManyAttempts, Busy."""
     customer = logins.identify(realm=STORE, credentials=credentials, client=client)
-    customer.last_login = now
-    customer.save(update_fields=["last_login"])
-    issued = sessions.open_session(realm=STORE, account=customer, client=client, now=now)
-    return logins.LoggedIn(customer, issued)
+    return logins.succeed(realm=STORE, account=customer, client=client, now=now)
 
 
 def change_own(*, customer: models.Customer, changes: OwnChanges) -> models.Customer:
@@ -72,6 +76,7 @@ def change_own(*, customer: models.Customer, changes: OwnChanges) -> models.Cust
     if customer.name == changes.name:
         return customer
     with unit_of_work():
+        trail.tell(customer, "customer.updated", before={"name": customer.name}, after={"name": changes.name})
         customer.name = changes.name
         customer.save(update_fields=["name"])
         _record(customer, events.CustomerUpdated)
@@ -85,8 +90,9 @@ def set_active(*, customer: models.Customer, is_active: bool) -> models.Customer
     with unit_of_work():
         customer.is_active = is_active
         customer.save(update_fields=["is_active"])
-        sessions.revoke_all(realm=STORE, account=customer)
+        sessions.end_all(realm=STORE, account=customer)
         _record(customer, events.CustomerUpdated)
+        trail.tell(customer, "customer.enabled" if is_active else "customer.disabled")
     return customer
 
 

@@ -14,7 +14,7 @@ from django.db import transaction
 from apps.accounts import access, models
 from apps.accounts.access import granting, members
 from apps.accounts.models import Purpose
-from apps.accounts.services import mailed, passwords
+from apps.accounts.services import mailed, passwords, trail
 from apps.kernel import errors, isolation, validation
 from apps.tenants import queries, scope
 
@@ -64,13 +64,18 @@ def invite(*, new: NewInvitation, by: models.User, now: datetime) -> models.Invi
             role=new.role,
             invited_by=by,
         )
+        trail.tell_of_tenant("invitation", row, "made", after={"email": row.email, "role": row.role})
     return row
 
 
 def withdraw(*, invitation_id: uuid.UUID) -> None:
     """Make an invitation that nobody accepted yet worthless. Raises InvitationNotFound."""
-    if not models.Invitation.objects.filter(id=invitation_id, used_at=None).delete()[0]:
-        raise InvitationNotFound("There is no such invitation that is still open.")
+    with transaction.atomic():
+        row = models.Invitation.objects.select_for_update().filter(id=invitation_id, used_at=None).first()
+        if row is None:
+            raise InvitationNotFound("There is no such invitation that is still open.")
+        trail.tell_of_tenant("invitation", row, "withdrawn", before={"email": row.email, "role": row.role})
+        row.delete()
 
 
 def accept(*, acceptance: Acceptance, now: datetime) -> Joined:
@@ -97,6 +102,8 @@ def accept(*, acceptance: Acceptance, now: datetime) -> Joined:
     ):
         if user._state.adding:
             user.save()
+            trail.tell(user, "user.created", after={"email": user.email, "name": user.name})
+        trail.tell_of_tenant("invitation", found, "accepted", after={"user": user.pk, "role": found.role})
         members.add_role(user=user, role=found.role)
     return Joined(at_work.slug, found.role)
 

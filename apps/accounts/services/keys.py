@@ -22,6 +22,7 @@ from apps.accounts import access, models, tokens
 from apps.accounts.access import rights
 from apps.accounts.access.catalogue import PERMISSIONS
 from apps.accounts.clients import Client
+from apps.accounts.services import trail
 from apps.kernel import errors, ids, validation
 from apps.tenants import scope
 
@@ -102,17 +103,18 @@ def create_key(*, new: NewApiKey, by: models.User, now: datetime) -> MadeKey:
     prefix = f"{PREFIX}_{_environment()}_{ids.encode('', key_id)[1:]}"
     secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
     key = f"{prefix}_{secret}{_check(f'{prefix}_{secret}')}"
-    row = models.ApiKey.objects.create(
-        id=key_id,
-        name=new.name,
-        prefix=prefix,
-        digest=tokens.digest(key),
-        scopes=sorted(set(new.scopes)),
-        addresses=new.addresses,
-        created_by=by,
-        created_at=now,
-        expires_at=expires_at,
-    )
+    told = {"scopes": sorted(set(new.scopes)), "addresses": new.addresses, "expires_at": expires_at}
+    with transaction.atomic():
+        row = models.ApiKey.objects.create(
+            id=key_id,
+            name=new.name,
+            prefix=prefix,
+            digest=tokens.digest(key),
+            created_by=by,
+            created_at=now,
+            **told,
+        )
+        trail.tell_of_tenant("api_key", row, "created", after={"created_by": by.pk, **told})
     return MadeKey(row, key)
 
 
@@ -132,15 +134,23 @@ def rotate_key(*, key_id: uuid.UUID, rotation: Rotation, by: models.User, now: d
             expires_at=now + min(old.expires_at - old.created_at, LONGEST),
         )
         made = create_key(new=new, by=by, now=now)
-        old.expires_at = min(old.expires_at, now + timedelta(hours=rotation.overlap_hours))
+        ends_at = min(old.expires_at, now + timedelta(hours=rotation.overlap_hours))
+        told = {"expires_at": ends_at, "successor": made.row.pk}
+        trail.tell_of_tenant("api_key", old, "rotated", before={"expires_at": old.expires_at}, after=told)
+        old.expires_at = ends_at
         old.save(update_fields=["expires_at"])
     return made
 
 
 def revoke_key(*, key_id: uuid.UUID, now: datetime) -> None:
     """Raises KeyNotFound for one that is revoked already."""
-    if not models.ApiKey.objects.filter(id=key_id, revoked_at=None).update(revoked_at=now):
-        raise KeyNotFound("There is no such key that is still valid.")
+    with transaction.atomic():
+        row = models.ApiKey.objects.select_for_update().filter(id=key_id, revoked_at=None).first()
+        if row is None:
+            raise KeyNotFound("There is no such key that is still valid.")
+        row.revoked_at = now
+        row.save(update_fields=["revoked_at"])
+        trail.tell_of_tenant("api_key", row, "revoked")
 
 
 def find_key(*, key: str, client: Client, now: datetime) -> models.ApiKey:

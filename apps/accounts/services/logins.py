@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from apps.accounts import attempts, hashing, models
 from apps.accounts.clients import Client
 from apps.accounts.realms import STAFF, Realm
-from apps.accounts.services import passwords, second_factors, sessions
+from apps.accounts.services import passwords, second_factors, sessions, trail
 from apps.kernel import validation
 
 
@@ -41,16 +43,17 @@ def identify(*, realm: Realm, credentials: Credentials, client: Client, prove: P
     whose password is right show more; until it has, the guess is not known to be right.
     """
     guess = attempts.Guess(realm.counted_as, credentials.email, client)
-    attempts.begin(guess)
-    try:
-        account = passwords.find_by_password(realm=realm, email=credentials.email, password=credentials.password)
-        if account is None:
-            raise passwords.WrongCredentials("No active account has this e-mail and password.")
-        if prove is not None:
-            prove(account)
-    except (hashing.Busy, second_factors.CodeRequired):
-        attempts.was_not_looked_at(guess)
-        raise
+    with trail.of_refusals(realm=realm, email=credentials.email):
+        attempts.begin(guess)
+        try:
+            account = passwords.find_by_password(realm=realm, email=credentials.email, password=credentials.password)
+            if account is None:
+                raise passwords.WrongCredentials("No active account has this e-mail and password.")
+            if prove is not None:
+                prove(account)
+        except (hashing.Busy, second_factors.CodeRequired):
+            attempts.was_not_looked_at(guess)
+            raise
     attempts.was_right(guess)
     return account
 
@@ -72,7 +75,14 @@ def identify_staff(*, credentials: StaffCredentials, client: Client, now: dateti
 def log_in(*, credentials: StaffCredentials, client: Client, now: datetime) -> LoggedIn:
     """A session of somebody who works here. Raises what `identify_staff` does."""
     user, is_strong = identify_staff(credentials=credentials, client=client, now=now)
-    user.last_login = now
-    user.save(update_fields=["last_login"])
-    issued = sessions.open_session(realm=STAFF, account=user, client=client, now=now, is_strong=is_strong)
-    return LoggedIn(user, issued)
+    return succeed(realm=STAFF, account=user, client=client, now=now, is_strong=is_strong)
+
+
+def succeed(*, realm: Realm, account: Any, client: Client, now: datetime, **facts: Any) -> LoggedIn:
+    """The session of an account whose credentials were right; `facts` are of the session."""
+    account.last_login = now
+    with transaction.atomic():
+        account.save(update_fields=["last_login"])
+        issued = sessions.open_session(realm=realm, account=account, client=client, now=now, **facts)
+        trail.tell(account, "login.succeeded", after={"session": issued.session.pk, **facts})
+    return LoggedIn(account, issued)

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, StringConstraints
 from apps.accounts import attempts, hashing
 from apps.accounts.clients import Client
 from apps.accounts.realms import Realm
-from apps.accounts.services import sessions
+from apps.accounts.services import sessions, trail
 from apps.kernel import errors, validation
 
 LONGEST = 1024
@@ -94,6 +94,7 @@ def change_password(
     account.password = make_password(change.new_password)
     with transaction.atomic():
         account.save(update_fields=["password"])
+        trail.tell(account, "password.changed")
         return sessions.revoke_others(realm=realm, account=account, keep=session, now=now)
 
 

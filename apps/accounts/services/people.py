@@ -10,7 +10,7 @@ from django.db import transaction
 
 from apps.accounts import models
 from apps.accounts.realms import STAFF
-from apps.accounts.services import sessions
+from apps.accounts.services import sessions, trail
 from apps.kernel import errors, validation
 
 
@@ -23,8 +23,13 @@ class OwnChanges(validation.Input):
 
 
 def change_own(*, user: models.User, changes: OwnChanges) -> models.User:
-    user.name = changes.name
-    user.save(update_fields=["name"])
+    """Nothing is written when nothing differs."""
+    if user.name == changes.name:
+        return user
+    with transaction.atomic():
+        trail.tell(user, "user.updated", before={"name": user.name}, after={"name": changes.name})
+        user.name = changes.name
+        user.save(update_fields=["name"])
     return user
 
 
@@ -41,12 +46,15 @@ def disable_user(*, user: models.User) -> None:
     with transaction.atomic():
         user.is_active = False
         user.save(update_fields=["is_active"])
-        sessions.revoke_all(realm=STAFF, account=user)
+        sessions.end_all(realm=STAFF, account=user)
+        trail.tell(user, "user.disabled")
 
 
 def enable_user(*, user: models.User) -> None:
-    user.is_active = True
-    user.save(update_fields=["is_active"])
+    with transaction.atomic():
+        user.is_active = True
+        user.save(update_fields=["is_active"])
+        trail.tell(user, "user.enabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,8 @@ def ensure_people(people: Sequence[Person]) -> tuple[dict[str, uuid.UUID], list[
     new = [person for person in people if person.email not in known]
     for person in new:
         own = {} if person.id in taken else {"id": person.id}
-        user = models.User.objects.create_user(person.email, None, name=person.name, **own)
+        with transaction.atomic():
+            user = models.User.objects.create_user(person.email, None, name=person.name, **own)
+            trail.tell(user, "user.created", after={"email": user.email, "name": user.name})
         known[user.email] = user.id
     return known, [person.email for person in new]

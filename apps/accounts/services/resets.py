@@ -9,7 +9,7 @@ from django.contrib.auth.hashers import make_password
 
 from apps.accounts.models import Purpose
 from apps.accounts.realms import Realm
-from apps.accounts.services import mailed, passwords, sessions
+from apps.accounts.services import mailed, passwords, sessions, trail
 from apps.kernel import validation
 
 
@@ -43,7 +43,8 @@ def reset_password(*, realm: Realm, new: NewPassword, now: datetime) -> None:
     account.email_verified_at = account.email_verified_at or now
     with mailed.using(**which):
         account.save(update_fields=["password", "email_verified_at"])
-        sessions.revoke_all(realm=realm, account=account)
+        sessions.end_all(realm=realm, account=account)
+        trail.tell(account, "password.reset")
 
 
 def ask_for_verification(*, realm: Realm, account: Any, now: datetime) -> None:
@@ -57,6 +58,7 @@ def verify_email(*, realm: Realm, token: str, now: datetime) -> Any:
     account.email_verified_at = now
     with mailed.using(**which):
         account.save(update_fields=["email_verified_at"])
+        trail.tell(account, "email.verified")
     return account
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from apps.accounts import attempts, hashing, models, tokens
 from apps.accounts.clients import Client
 from apps.accounts.realms import STAFF
-from apps.accounts.services import passwords, sessions
+from apps.accounts.services import passwords, sessions, trail
 from apps.kernel import errors, validation
 
 ISSUER = "RusToK"
@@ -105,6 +105,7 @@ def confirm(*, user: models.User, session: models.Session, code: str, client: Cl
         )
         session.is_strong = True
         session.save(update_fields=["is_strong"])
+        trail.tell(user, "second_factor.enrolled")
     attempts.was_right(guess)
     return codes
 
@@ -133,15 +134,15 @@ def disable(*, user: models.User, disabling: Disabling, client: Client, now: dat
         raise
     if not prove(user=user, code=disabling.code, now=now):
         raise NotEnrolled("No second factor is set up.")
-    _forget(user)
+    _forget(user, because="own wish")
     attempts.was_right(guess)
 
 
 def remove(*, user: models.User) -> None:
     """For an operator: ask for no code any more, and end all sessions of the account."""
     with transaction.atomic():
-        _forget(user)
-        sessions.revoke_all(realm=STAFF, account=user)
+        _forget(user, because="operator")
+        sessions.end_all(realm=STAFF, account=user)
 
 
 def state(*, user: models.User) -> dict[str, bool | int]:
@@ -152,11 +153,12 @@ def state(*, user: models.User) -> dict[str, bool | int]:
     }
 
 
-def _forget(user: models.User) -> None:
+def _forget(user: models.User, *, because: str) -> None:
     with transaction.atomic():
         models.Authenticator.objects.filter(user=user).delete()
         models.RecoveryCode.objects.filter(user=user).delete()
         models.Session.objects.filter(account=user).update(is_strong=False)
+        trail.tell(user, "second_factor.disabled", after={"because": because})
 
 
 def _use_step(row: models.Authenticator, code: str, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from django.db.models import Exists, F
 from apps.accounts import tokens
 from apps.accounts.clients import Client
 from apps.accounts.realms import Realm
+from apps.accounts.services import trail
 from apps.kernel import errors
 from apps.tenants import scope
 from apps.tenants.models import Tenant
@@ -129,21 +130,21 @@ def last_sessions(*, realm: Realm, account: Any, count: int = 50) -> list[Any]:
 
 def revoke(*, realm: Realm, account: Any, session_id: uuid.UUID, now: datetime, because: str) -> None:
     """End one session of the account. Raises SessionNotFound for one that is over or somebody else's."""
-    ended = realm.sessions.objects.filter(id=session_id, account=account, revoked_at=None)
-    if not ended.update(revoked_at=now, revoked_because=because):
-        raise SessionNotFound("You have no such session; it may be over already.")
-
-
-def revoke_by_token(*, realm: Realm, token: str, now: datetime) -> None:
-    """End the session a refresh token belongs to; a token that is unknown or over changes nothing."""
-    link = realm.refresh_tokens.objects.filter(digest=tokens.digest(token)).first()
-    if link is not None:
-        realm.sessions.objects.filter(id=link.session_id, revoked_at=None).update(
-            revoked_at=now, revoked_because="logout"
-        )
+    with transaction.atomic():
+        ended = realm.sessions.objects.filter(id=session_id, account=account, revoked_at=None)
+        if not ended.update(revoked_at=now, revoked_because=because):
+            raise SessionNotFound("You have no such session; it may be over already.")
+        _tell_revoked(account, session_id, because)
 
 
 def revoke_all(*, realm: Realm, account: Any) -> None:
+    """What `end_all` does, as something that is done for its own sake."""
+    with transaction.atomic():
+        end_all(realm=realm, account=account)
+        trail.tell(account, "session.all_revoked")
+
+
+def end_all(*, realm: Realm, account: Any) -> None:
     """End every session of the account, also those being opened at this moment with what was known before."""
     realm.accounts.objects.filter(pk=account.pk).update(session_version=F("session_version") + 1)
     account.refresh_from_db(fields=["session_version"])
@@ -152,7 +153,7 @@ def revoke_all(*, realm: Realm, account: Any) -> None:
 def revoke_others(*, realm: Realm, account: Any, keep: Any, now: datetime) -> Tokens:
     """End every session but `keep`, which goes on with new tokens: its old ones may be known to others."""
     with transaction.atomic():
-        revoke_all(realm=realm, account=account)
+        end_all(realm=realm, account=account)
         keep.version = account.session_version
         keep.last_used_at = now
         keep.save(update_fields=["version", "last_used_at"])
@@ -188,3 +189,8 @@ def _next_tokens(realm: Realm, session: Any, now: datetime) -> Tokens:
 def _revoke(session: Any, now: datetime, because: str) -> None:
     session.revoked_at, session.revoked_because = now, because
     session.save(update_fields=["revoked_at", "revoked_because"])
+    _tell_revoked(session.account, session.pk, because)
+
+
+def _tell_revoked(account: Any, session_id: uuid.UUID, because: str) -> None:
+    trail.tell(account, "session.revoked", after={"session": session_id, "because": because})

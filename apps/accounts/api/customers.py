@@ -1,0 +1,58 @@
+"""The customers of the tenant, for those who work in it: `/api/v1/admin/customers`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.urls import path
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.accounts import models, queries
+from apps.accounts.api import shown
+from apps.accounts.services import customers
+from apps.kernel import api, ids, pagination
+
+
+def _shown(row: models.Customer) -> dict[str, Any]:
+    return shown.customer(row) | {"is_active": row.is_active}
+
+
+class CustomersView(APIView):
+    permissions: ClassVar = {"GET": "customers:list"}
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["customers"], operation_id="customers")
+    def get(self, request: Request) -> Response:
+        """Customers, newest first."""
+        page = pagination.paginate(models.Customer.objects.all(), order=("-id",), request=request)
+        return api.list_response(request, page, [_shown(row) for row in page.rows])
+
+
+class CustomerView(APIView):
+    permissions: ClassVar = {"GET": "customers:read", "PATCH": "customers:update"}
+
+    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["customers"], operation_id="customer_get")
+    def get(self, request: Request, customer_id: str) -> Response:
+        """One customer."""
+        return Response(_shown(queries.get_customer(ids.decode("cust", customer_id))))
+
+    @extend_schema(
+        request=customers.CustomerChanges,
+        responses=OpenApiTypes.OBJECT,
+        tags=["customers"],
+        operation_id="customer_update",
+    )
+    def patch(self, request: Request, customer_id: str) -> Response:
+        """Switch a customer's account off or on; switched off, all its sessions end for good."""
+        changes = api.read_input(request, customers.CustomerChanges)
+        customer = queries.get_customer(ids.decode("cust", customer_id))
+        return Response(_shown(customers.set_active(customer=customer, is_active=changes.is_active)))
+
+
+urlpatterns = [
+    path("customers", CustomersView.as_view()),
+    path("customers/<str:customer_id>", CustomerView.as_view()),
+]
