@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,7 @@ from django.db import connection
 
 from apps.events import bus, cloudevents
 from apps.events.bus.contract import END
+from apps.kernel import isolation
 
 EVENTS = 500
 BYTES = 8 * 2**20
@@ -63,7 +65,8 @@ class Page:
 
 
 def read(lanes: Lanes, after: int) -> Page:
-    """The next page, at most EVENTS and about BYTES. A page never spans two epochs."""
+    """The next page, at most EVENTS and about BYTES. A page never spans two epochs. Raises NotOverAllTenants."""
+    isolation.require_all()
     head, newest_epoch = _head()
     epoch, epoch_end = _epoch_after(after, newest_epoch, head)
     window_end = min(head, epoch_end, after + WINDOW)
@@ -74,7 +77,8 @@ def read(lanes: Lanes, after: int) -> Page:
 
 
 def read_positions(positions: Sequence[int]) -> list[bus.Message]:
-    """Exactly these events, as the relay would publish them; in position order."""
+    """Exactly these events, as the relay would publish them; in position order. Raises NotOverAllTenants."""
+    isolation.require_all()
     _, newest_epoch = _head()
     by_epoch: dict[int, list[int]] = {}
     for position in positions:
@@ -102,7 +106,8 @@ class ReadAhead:
         """Begin to read the page behind a position."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
-        self._prepared = after, self._thread.submit(read, self._lanes, after)
+        # In our context: a thread of its own would see nobody's rows, and what it does not see would be passed over.
+        self._prepared = after, self._thread.submit(copy_context().run, read, self._lanes, after)
 
     def page(self, after: int) -> Page:
         """The page behind a position, prepared or read now."""

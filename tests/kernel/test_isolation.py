@@ -16,11 +16,14 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from apps.commerce.models import Product
+from apps.events import bus
 from apps.kernel import isolation
 from apps.kernel.database import base, cursors, roles
+from apps.outbox import pages, relay
 from apps.tenants import models as tenants
 from rustok import servers
 from tests import factories
+from tests.outbox.recording import record_events
 
 ALL_ROWS = "SELECT tenant_id, vendor FROM commerce_product ORDER BY vendor"
 
@@ -273,3 +276,16 @@ def one_turn(taken: psycopg.Connection[Any], chance: random.Random) -> list[Any]
             assert taken.execute(ALL_ROWS).fetchall() == []
         taken.execute("ROLLBACK TO SAVEPOINT before")
     return [*rows, *taken.execute(ALL_ROWS).fetchall()]
+
+
+def test_the_relay_reads_ahead_with_the_rows_of_all_tenants(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread begins with nobody's rows, and a page without events would be passed over for good."""
+    monkeypatch.setattr(pages, "EVENTS", 2)
+    transport = bus.connect("memory")
+    with isolation.all_tenants(reason="test"):
+        record_events(7)
+
+    assert relay.publish_pending(transport) == 7
+    assert [message.position for message in transport.read(0, limit=10)] == list(range(1, 8))

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from apps.events import bus
 from apps.events.bus import memory
+from apps.kernel import isolation
 from apps.outbox import cursors, pages, readers, relay, sequencer, tasks
 from tests.outbox.recording import record_events
 
@@ -52,6 +53,14 @@ def test_every_position_is_published_once_in_order(transport: bus.Bus, monkeypat
 
     assert positions(transport) == list(range(1, 11))
     assert relay.position() == 10
+
+
+def test_a_page_is_never_read_by_somebody_who_sees_only_a_part_of_it() -> None:
+    with isolation.to_nobody():
+        with pytest.raises(isolation.NotOverAllTenants):
+            pages.read(pages.Lanes(0, 255), 0)
+        with pytest.raises(isolation.NotOverAllTenants):
+            pages.read_positions([1])
 
 
 def test_it_is_counted_what_was_published_and_what_is_left() -> None:
