@@ -92,6 +92,10 @@ rebuild-proof: env ## rebuild under reads, killed at every step, and prove the d
 bench-events: env ## measure the event core against ceilings of the same run (ARGS="--part writing")
 	$(PYTHON) -m tests.benchmarks.events $(filter-out -n 2,$(ARGS))
 
+.PHONY: bench-isolation
+bench-isolation: env ## measure what isolation costs, with and without it in one run, and 1,000 tenants (ARGS="--tenants 100")
+	$(PYTHON) -m tests.benchmarks.isolation $(filter-out -n 2,$(ARGS))
+
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay
 	@$(PYTHON) manage.py services stop

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from django.db import connection, transaction
+from psycopg import sql
 
 from apps.consumers.writing import LANE
 from apps.outbox import sequencer
@@ -53,6 +54,12 @@ def fill(tenant_id: uuid.UUID, *, nodes: int, events_each: int) -> int:
             cursor.execute(STREAMS, parameters)
             cursor.execute(EVENTS.format(lane=LANE.as_string()), parameters)
         sequencer.assign_positions()
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE outbox_log, outbox_position, outbox_stream")
+    as_owner("ANALYZE outbox_log, outbox_position, outbox_stream")
     return sequencer.head()
+
+
+def as_owner(statement: str | sql.Composed) -> None:
+    """Do to tables what the application may not."""
+    database: Any = connection
+    with database.as_migrator(), connection.cursor() as cursor:
+        cursor.execute(statement)

@@ -19,6 +19,7 @@ from psycopg import sql
 from apps.consumers import folding, generations, models, projections, rebuild, runner, writing
 from apps.content import events as content_events
 from apps.events import envelope
+from apps.kernel import isolation
 from apps.outbox import append, sequencer
 from tests.benchmarks import filling
 from tests.benchmarks.installation import Ratio
@@ -59,7 +60,7 @@ def _raw_upserts_per_second(content: projections.Projection, built: list[writing
     """INSERT … ON CONFLICT DO UPDATE of state and document, a statement per relation and batch, nothing else."""
     with transaction.atomic():
         number = generations.create(content, state="building", target_position=0)
-        generations.add_indexes(content, number)
+        generations.finish(content, number)
     state, document = content.state_relation, content.relations[0]
     upserts = [(state, ("tenant_id", "id")), (document, ("tenant_id", "id", "locale"))]
     seconds = 0.0
@@ -147,8 +148,7 @@ def _event_at_a_time(content: projections.Projection, *, events: int = 2000) -> 
     first = max(head - events, 0)
     models.Checkpoint.objects.filter(consumer=content.name, generation=number).update(position=first)
     for relation in content.all_relations:
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(relation.table(number))))
+        filling.as_owner(sql.SQL("TRUNCATE {}").format(sql.Identifier(relation.table(number))))
     run = runner.Run(content.name, number, 0)
 
     def apply() -> None:
@@ -224,7 +224,7 @@ def _commit_one(tenant_id: uuid.UUID) -> tuple[float, uuid.UUID]:
         kind="post", author_name="Ann", metadata={}, category_ids=[], parent_id=None, position=0, depth=0, tag_ids=[],
         translations=[translation], bodies=[],
     )  # fmt: skip
-    with append.unit_of_work():
+    with isolation.to_tenant(tenant_id), append.unit_of_work():
         append.append(created, tenant_id=tenant_id, aggregate_type=content_events.NODE, aggregate_id=node_id)
     return time.monotonic(), node_id
 
@@ -280,7 +280,7 @@ def _poison_aggregate(tenant_id: uuid.UUID) -> Iterator[None]:
     }  # fmt: skip
 
     def write() -> None:
-        with connection.cursor() as cursor:
+        with isolation.to_tenant(tenant_id), connection.cursor() as cursor:
             while not over.wait(0.1):
                 cursor.execute(append.APPEND_ONE, row)
         connection.close()

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tests.benchmarks import filling
 from tests.benchmarks.installation import CHECKOUT, Ratio, set_up_django
 
 PROCESSES = 4
@@ -27,15 +28,14 @@ SETTLE_SECONDS = 2.0
 TABLE = f"""
 DROP TABLE IF EXISTS benchmark_row;
 CREATE TABLE benchmark_row (id int PRIMARY KEY, n int NOT NULL) WITH (fillfactor = 80);
-INSERT INTO benchmark_row SELECT i, 0 FROM generate_series(1, {ROWS}) i
+INSERT INTO benchmark_row SELECT i, 0 FROM generate_series(1, {ROWS}) i;
+GRANT SELECT, UPDATE ON benchmark_row TO PUBLIC
 """
 CHANGED = """
 SELECT COALESCE(sum(n_dead_tup + n_tup_upd + n_tup_del), 0) FROM pg_stat_user_tables
 WHERE relname ~ '^outbox_(log|position)'
 """
-COPY_INTO = """
-CREATE TEMPORARY TABLE copied (LIKE outbox_log INCLUDING ALL);
-"""
+COPY_INTO = "CREATE TEMPORARY TABLE copied (LIKE outbox_log INCLUDING ALL) ON COMMIT DROP"
 
 
 def appending(tenant_id: uuid.UUID, *, seconds: float) -> list[Ratio]:
@@ -45,7 +45,7 @@ def appending(tenant_id: uuid.UUID, *, seconds: float) -> list[Ratio]:
     The cases take turns so that a slow moment of the machine meets all of them; medians of the rounds.
     """
     rates: dict[str, list[float]] = {"plain": [], "event": [], "twice": [], "sequenced": [], "locked": []}
-    _execute(TABLE)
+    filling.as_owner(TABLE)
     for _ in range(ROUNDS):
         rates["plain"].append(_write("plain", tenant_id, seconds))
         rates["event"].append(_write("event", tenant_id, seconds))
@@ -82,29 +82,30 @@ def _draining(tenant_id: uuid.UUID, append_rate: float, seconds: float) -> list[
 
 def _batches(tenant_id: uuid.UUID, seconds: float) -> list[Ratio]:
     """One writer, `BATCH` events in a transaction, against COPY of the same rows into a table like the log."""
-    from django.db import connection
+    from django.db import connection, transaction
 
+    from apps.kernel import isolation
     from apps.outbox import append
 
     began, count = time.monotonic(), 0
     while time.monotonic() < began + seconds:
-        with append.unit_of_work():
+        with isolation.to_tenant(tenant_id), append.unit_of_work():
             for _ in range(BATCH):
                 _append(tenant_id)
         count += BATCH
     rate = count / (time.monotonic() - began)
     columns = "xid, event_id, tenant_id, aggregate_type, aggregate_id, version, lane, type, schema_version, actor, "
     columns += "occurred_at, recorded_at, data, meta"
-    with connection.cursor() as cursor:
-        cursor.execute(COPY_INTO)
+    with transaction.atomic(), connection.cursor() as cursor:
         newest = "FROM outbox_log ORDER BY id DESC LIMIT 20000"
         with cursor.copy(f"COPY (SELECT {columns} {newest}) TO STDOUT") as copy:
             rows = b"".join(bytes(block) for block in copy)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(COPY_INTO)
         began = time.monotonic()
         with cursor.copy(f"COPY copied ({columns}) FROM STDIN") as copy:
             copy.write(rows)
         copied = rows.count(b"\n") / (time.monotonic() - began)
-        cursor.execute("DROP TABLE copied")
     return [Ratio(f"append in batches of {BATCH}, one process / COPY", rate, copied, 0.25)]
 
 
@@ -186,17 +187,20 @@ def _transaction(mode: str, tenant_id: uuid.UUID) -> None:
 def _writer(mode: str, seconds: str, threads: str, tenant: str) -> None:
     from django.db import connection
 
+    from apps.kernel import isolation
+
     tenant_id, counts = uuid.UUID(tenant), [0] * int(threads)
     barrier, is_go = threading.Barrier(len(counts) + 1), threading.Event()
 
     def work(thread: int) -> None:
-        _transaction(mode, tenant_id)
-        barrier.wait()
-        is_go.wait()
-        ends = time.monotonic() + float(seconds)
-        while time.monotonic() < ends:
+        with isolation.to_tenant(tenant_id):
             _transaction(mode, tenant_id)
-            counts[thread] += 1
+            barrier.wait()
+            is_go.wait()
+            ends = time.monotonic() + float(seconds)
+            while time.monotonic() < ends:
+                _transaction(mode, tenant_id)
+                counts[thread] += 1
         connection.close()
 
     workers = [threading.Thread(target=work, args=[thread]) for thread in range(len(counts))]
@@ -224,8 +228,11 @@ def _sequence() -> None:
 
 def main(mode: str, *arguments: str) -> None:
     set_up_django()
+    from apps.kernel import isolation
+
     work: Callable[..., None] = _sequence if mode == "sequence" else _writer
-    work(*arguments if mode == "sequence" else (mode, *arguments))
+    with isolation.all_tenants(reason="benchmark"):
+        work(*arguments if mode == "sequence" else (mode, *arguments))
 
 
 if __name__ == "__main__":
