@@ -280,7 +280,7 @@ def test_of_two_acceptances_at_once_one_makes_the_account(client: Client) -> Non
 
     results = at_once(2, lambda _: invitations.accept(acceptance=acceptance, now=timezone.now()))
 
-    assert sum(isinstance(result, models.Membership) for result in results) == 1
+    assert sum(isinstance(result, invitations.Joined) for result in results) == 1
     assert models.User.objects.filter(email="new@example.test").count() == 1
 
 
