@@ -20,8 +20,7 @@ def platform_task[**P, Result](name: str) -> Callable[[Callable[P, Result]], Any
             with isolation.all_tenants(reason=f"task {name}"):
                 return work(*args, **options)
 
-        task = shared_task(name=name, ignore_result=True)(run)
-        task.tenancy = "platform"
-        return task
+        # As an option: to touch the task now would bind it to whatever Celery application there is.
+        return shared_task(name=name, ignore_result=True, tenancy="platform")(run)
 
     return register

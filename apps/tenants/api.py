@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
@@ -73,7 +73,7 @@ class LocaleView(APIView):
 
 
 class ModulesView(APIView):
-    required_permission = "tenants.manage_settings"
+    permissions: ClassVar = {"GET": "modules:list"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_list")
     def get(self, request: Request) -> Response:
@@ -82,7 +82,7 @@ class ModulesView(APIView):
 
 
 class ModuleView(APIView):
-    required_permission = "tenants.manage_settings"
+    permissions: ClassVar = {"PATCH": "modules:update"}
 
     @extend_schema(
         request=services.ModuleChoice, responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_choose"

@@ -14,8 +14,6 @@ from django.core.cache import cache
 from django.db import connection
 
 from apps.accounts import attempts
-from apps.tenants import models, scope
-from tests import factories
 
 # As NORMAL, but slower than any machine the tests run on: no wait ends by itself in the middle of a test.
 UNHURRIED = attempts.Policy(first_seconds=100, addresses_free=attempts.NORMAL.addresses_free)
@@ -63,12 +61,17 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
     return results
 
 
+# What needs Django is brought in late: processes of the tests of hashing import this without it.
 @pytest.fixture
-def tenant(db: None) -> models.Tenant:
+def tenant(db: None) -> Any:
+    from tests import factories
+
     return factories.make_tenant(default_locale="en", locales=["de"], currency="EUR")
 
 
 @pytest.fixture
-def at_work(tenant: models.Tenant) -> Iterator[scope.Scope]:
+def at_work(tenant: Any) -> Iterator[Any]:
+    from tests import factories
+
     with factories.at_work(tenant) as entered:
         yield entered

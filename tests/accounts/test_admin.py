@@ -18,7 +18,7 @@ from tests.content import making
 
 PLATFORM_ONLY = {
     "accounts.User", "auth.Group", "consumers.Consumer", "consumers.Parked", "consumers.Effect",
-    "consumers.OperatorAction",
+    "consumers.OperatorAction", "tenants.Purge",
 }  # fmt: skip
 
 

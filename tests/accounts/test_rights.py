@@ -85,7 +85,7 @@ def test_a_check_costs_one_query_and_a_list_of_twenty_no_more_than_one_of_two(te
             making.make_node(f"More {number}")
     of_twenty = queries_of("nodes?limit=20")
 
-    asking = [sql for sql in of_twenty if "accounts_" in sql and "accounts_accesstoken" not in sql]
+    asking = [sql for sql in of_twenty if "accounts_" in sql and "accounts_session" not in sql]
     assert len(asking) == 1
     assert len(first) == len(warm) == len(of_twenty)
 

@@ -149,7 +149,7 @@ def test_limits_count_by_address_and_by_64_bits_of_an_ipv6_one(settings: LazySet
 @pytest.mark.django_db
 def test_a_login_limit_is_not_escaped_by_a_forged_header(settings: LazySettings) -> None:
     def attempt(number: int, **extra: Any) -> int:
-        body = {"email": "a@example.test", "password": "wrong"}
+        body = {"email": f"guess-{number}@example.test", "password": "wrong"}
         headers = {"X-Forwarded-For": f"198.51.100.{number}"}
         answer = Client().post("/api/v1/auth/token", body, content_type="application/json", headers=headers, **extra)
         return answer.status_code

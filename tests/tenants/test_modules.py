@@ -30,7 +30,8 @@ def choose(tenant: models.Tenant, slug: str, **choice: Any) -> models.TenantModu
 
 
 def module_events(tenant: models.Tenant) -> list[tuple[str, str]]:
-    rows = Log.objects.filter(tenant_id=tenant.id, type__startswith="tenants.module.").order_by("id")
+    with factories.at_work(tenant):
+        rows = list(Log.objects.filter(type__startswith="tenants.module.").order_by("id"))
     return [(row.type.rpartition(".")[2], row.data["module"]) for row in rows]
 
 

@@ -130,7 +130,8 @@ def test_a_mismatch_does_not_tell_that_the_other_tenant_exists(client: Client) -
 
 @pytest.mark.usefixtures("others")
 def test_a_domain_and_a_sub_domain_that_disagree_lead_nowhere(client: Client, acme: models.Tenant) -> None:
-    models.Domain.objects.create(host="other.shops.test", tenant=acme)  # as no service would
+    with factories.at_work(acme):
+        models.Domain.objects.create(host="other.shops.test", tenant=acme)  # as no service would
 
     assert status_and_code(client, host="other.shops.test") == NOT_FOUND
 

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from prometheus_client import REGISTRY
 from pytest_django.fixtures import Settings
 
@@ -59,9 +60,13 @@ def change(**changes: Any) -> Callable[[models.Tenant], object]:
     return lambda tenant: services.update_tenant(tenant=tenant, changes=services.TenantChanges(**changes))
 
 
+def suspend(tenant: models.Tenant) -> object:
+    return services.suspend_tenant(tenant=tenant, suspension=services.Suspension(reason="unpaid"), now=timezone.now())
+
+
 CHANGES: dict[str, tuple[Callable[[models.Tenant], object], Callable[[Any], bool]]] = {
     "tenant changed": (change(currency="CHF"), lambda found: found["currency"] == "CHF"),
-    "tenant switched off": (change(is_active=False), lambda found: not found["is_active"]),
+    "tenant suspended": (suspend, lambda found: not found["is_active"]),
     "domain removed": (
         lambda tenant: services.remove_domain(tenant=tenant, host=HOST),
         lambda found: found is None,
@@ -196,7 +201,7 @@ def test_without_valkey_tenants_are_found_and_changes_of_this_process_are_seen(
     before = _degraded_reads()
 
     assert client.get("/api/v1/store/products", headers={"host": HOST}).status_code == 200
-    services.update_tenant(tenant=tenant, changes=services.TenantChanges(is_active=False))
+    suspend(tenant)
     assert client.get("/api/v1/store/products", headers={"host": HOST}).status_code == 403
 
     assert _degraded_reads() == before + 2

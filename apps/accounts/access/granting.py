@@ -55,7 +55,7 @@ def grants_of(slugs: Iterable[str]) -> list[rights.Grant]:
     return found + [rights.parse_grant(permission, constraint) for permission, constraint in rows]
 
 
-def check_assignable(slugs: Iterable[str]) -> dict[str, models.Role]:
+def check_assignable(slugs: Iterable[str], *, pointer: str = "/roles") -> dict[str, models.Role]:
     """The tenant's own roles among these, by slug. Raises UnknownRole for what no member can be given."""
     own = {role.slug: role for role in models.Role.objects.filter(slug__in=list(slugs))}
     known = [*matrix.assignable(), *own]
@@ -64,5 +64,5 @@ def check_assignable(slugs: Iterable[str]) -> dict[str, models.Role]:
             every = sorted({*known, *models.Role.objects.values_list("slug", flat=True)})
             hint = errors.did_you_mean(slug, every)
             detail = f'"{slug}" is not one of {", ".join(every)}.{hint}'
-            raise UnknownRole(detail, problems=[errors.FieldProblem("/roles", "unknown_role", detail)])
+            raise UnknownRole(detail, problems=[errors.FieldProblem(pointer, "unknown_role", detail)])
     return own

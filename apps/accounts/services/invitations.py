@@ -52,7 +52,7 @@ class InvitationNotFound(errors.NotFound):
 def invite(*, new: NewInvitation, by: models.User, now: datetime) -> models.Invitation:
     """Invite an address into the tenant in scope. Raises ValidationFailed, UnknownRole, RoleNotHeld."""
     check_email(new.email)
-    granting.check_assignable([new.role])
+    granting.check_assignable([new.role], pointer="/role")
     if not _may_give(by, new.role, now):
         raise RoleNotHeld(f'The role "{new.role}" may do what you may not in this tenant.')
     with transaction.atomic():
