@@ -3,7 +3,8 @@
     suspended     nobody is answered any more
     events        become tombstones, in the tables and in the archives; consumers that were reading end first
     rows          deleted table by table, those that refer to others first, in batches that are counted as they commit
-    elsewhere     files, cache keys, the bus
+    audit log     goes as a whole, which the platform's own log tells
+    elsewhere     files, what is known of its names, cache keys, the bus
     proved        every row of every table is looked at for the tenant's id; if something came in between, once more
     receipt       signed, with an event of the installation
 
@@ -27,14 +28,17 @@ from django.utils.crypto import salted_hmac
 from guardian.models import GroupObjectPermission, UserObjectPermission
 from psycopg import sql
 
+from apps import audit
 from apps.accounts.models import User
+from apps.audit import models as audit_models
+from apps.audit import retention
 from apps.consumers import generations, projections
 from apps.consumers import models as consumers
 from apps.kernel import context, errors, failpoints, isolation
 from apps.outbox import erasing
 from apps.outbox import events as outbox_events
 from apps.outbox.append import append, unit_of_work
-from apps.tenants import events, models, queries
+from apps.tenants import events, models, queries, resolution
 from rustok.lifecycle import caches, catalogue, files, locking, rows
 
 FORMAT = 1
@@ -42,6 +46,15 @@ BATCH = 2_000
 ROUNDS = 3
 SALT = "rustok.purge"
 PURGES = models.Purge._meta.db_table
+AUDITED = audit_models.Entry._meta.db_table
+# Rows that speak of a purged tenant and stay, by a condition: records of the installation, which tell that it was here.
+KEPT = {
+    PURGES: sql.SQL("true"),
+    AUDITED: sql.SQL("tenant_id IS NULL"),
+    audit_models.Personal._meta.db_table: sql.SQL("tenant_id IS NULL"),
+}
+# Not deleted row by row: the log of a tenant goes whole.
+AUDIT = {*audit.APPEND_ONLY_TABLES, *audit.ERASABLE_TABLES}
 # What is written once and kept lets this tenant's rows go in this transaction: apps/commerce/constraints.py.
 OPEN = "SELECT set_config('rustok.purged_tenant', %s, true)"
 # Tables of the installation that name tenants by their id as text.
@@ -108,7 +121,9 @@ class Left:
 
 
 def estimate(tenant: models.Tenant) -> Estimate:
-    """What `purge` would delete, without deleting it. Raises CacheUnreachable."""
+    """What `purge` would delete, without deleting it. Raises RebuildRunning and CacheUnreachable."""
+    with isolation.all_tenants(reason="tenant purge"):
+        _refuse_rebuild()
     hosts = list(tenant.domains.values_list("host", flat=True))
     with isolation.to_tenant(tenant.id):
         counts = {table.name: rows.count(table, tenant.id) for table in catalogue.tables()}
@@ -159,22 +174,23 @@ def find_left(tenant_id: uuid.UUID, hosts: list[str]) -> Left:
     with isolation.all_tenants(reason="tenant purge proof"), connection.cursor() as cursor:
         for name in catalogue.all_names():
             left.tables += 1
-            if name != PURGES:
-                query = sql.SQL("SELECT count(*) FROM {} t WHERE t::text LIKE %s").format(sql.Identifier(name))
-                cursor.execute(query, [f"%{tenant_id}%"])
-                if found := cursor.fetchone()[0]:
-                    left.rows[name] = int(found)
+            query = sql.SQL("SELECT count(*) FROM {} t WHERE t::text LIKE %s AND NOT ({})").format(
+                sql.Identifier(name), KEPT.get(name, sql.SQL("false"))
+            )
+            cursor.execute(query, [f"%{tenant_id}%"])
+            if found := cursor.fetchone()[0]:
+                left.rows[name] = int(found)
     return left
 
 
 def _begin(tenant_id: uuid.UUID) -> models.Purge:
+    _refuse_rebuild()
     with transaction.atomic():
         tenant = models.Tenant.objects.select_for_update().get(pk=tenant_id)
         if tenant.is_active:
             raise NotSuspended(
                 f'"{tenant.slug}" answers requests; suspend it first: manage.py tenant_suspend {tenant.slug} --reason …'
             )
-        _refuse_rebuild()
         return models.Purge.objects.create(
             purged_id=tenant.id,
             slug=tenant.slug,
@@ -186,12 +202,15 @@ def _begin(tenant_id: uuid.UUID) -> models.Purge:
 
 
 def _refuse_rebuild() -> None:
+    """The tables of a rebuild can't be read before they are finished, so those of one that was given up go first."""
     for projection in projections.all_projections():
         building = generations.find_unfinished(projection)
         if building is not None and building.state == "building":
             raise RebuildRunning(
                 f"{projection.name} is being rebuilt from the log; let it end, or give it up with events_rebuild."
             )
+        if not generations.sweep(projection):
+            raise RebuildRunning(f"A rebuild of {projection.name} that was given up is still at work; run it again.")
 
 
 class _Run:
@@ -205,6 +224,7 @@ class _Run:
         for _ in range(ROUNDS):
             self._erase_events()
             self._delete_rows()
+            self._delete_audit_log()
             self._delete_elsewhere()
             failpoints.reach("purge.before_receipt")
             self.on_step("looking for what is left", 0)
@@ -224,8 +244,18 @@ class _Run:
             count, _ = model._default_manager.filter(**{column: str(self.tenant_id)}).delete()
             self._counter(model._meta.db_table)(count)
         for table in reversed(catalogue.tables()):
-            if table.name != catalogue.LOG:
+            if table.name != catalogue.LOG and table.name not in AUDIT:
                 self._empty(table)
+
+    def _delete_audit_log(self) -> None:
+        """The entries and all that seals them; nothing is told of a log that has nothing, when a purge is gone on with."""
+        tables = [table for table in catalogue.tables() if table.name in AUDIT]
+        with transaction.atomic():
+            counts = {table.name: rows.count(table, self.tenant_id) for table in tables}
+            if any(counts.values()) or audit_models.Position.objects.filter(chain=self.tenant_id).exists():
+                counts[AUDITED] = retention.purge_tenant(tenant_id=self.tenant_id, reason=f"purge {self.purge.id}")
+            for name, count in counts.items():
+                self._counter(name)(count)
 
     def _empty(self, table: catalogue.Table) -> None:
         """Delete the tenant's rows of one table, in batches; of trees the leaves first."""
@@ -255,6 +285,8 @@ class _Run:
 
     def _delete_elsewhere(self) -> None:
         self._counter("files")(files.delete_all(self.tenant_id))
+        names = [f"slug:{self.purge.slug}", *(f"host:{host}" for host in self.purge.hosts)]
+        resolution.forget(self.tenant_id, names=names)
         self._counter("cache_keys")(caches.delete_keys(self.tenant_id, self.purge.hosts))
         self.purge.counts["bus_emptied"] = caches.empty_bus()
         self.purge.save(update_fields=["counts"])

@@ -72,8 +72,13 @@ def write(
     query = sql.SQL("INSERT INTO {} ({}, {}) SELECT %s, {} FROM json_populate_recordset(NULL::{}, %s::json) e").format(
         table.identifier(),
         sql.Identifier(table.tenant_column),
-        sql.SQL(", ").join(map(sql.Identifier, columns)),
-        sql.SQL(", ").join(sql.Identifier("e", column) for column in columns),
+        sql.SQL(", ").join(map(sql.Identifier, [*columns, *table.kept_back])),
+        sql.SQL(", ").join(
+            [
+                *(sql.Identifier("e", column) for column in columns),
+                *(sql.SQL(expression) for expression in table.kept_back.values()),
+            ]
+        ),
         table.identifier(),
     )
     with connection.cursor() as cursor:

@@ -14,6 +14,11 @@ from tests.outbox.conftest import partitions_of_ten
 
 
 @pytest.fixture(autouse=True)
+def view(over_all_tenants: None) -> None:
+    """The tests look at everybody's rows; what they call says itself whose it sees (`moving.run`)."""
+
+
+@pytest.fixture(autouse=True)
 def media(settings: Any, tmp_path: Path) -> Path:
     """A place for files of the test's own."""
     settings.MEDIA_ROOT = tmp_path / "media"

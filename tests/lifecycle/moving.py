@@ -20,6 +20,7 @@ from psycopg import sql
 
 from apps.accounts import services as account_services
 from apps.consumers import tasks
+from apps.kernel import isolation
 from apps.tenants import models, services
 from rustok.lifecycle import catalogue, checksum, files
 from tests import factories
@@ -84,8 +85,10 @@ def suspend(tenant: models.Tenant) -> None:
 
 
 def run(command: str, *arguments: Any, **options: Any) -> str:
+    """What a command says that nobody has shown any rows to."""
     out = io.StringIO()
-    call_command(command, *arguments, stdout=out, **options)
+    with isolation.to_nobody():
+        call_command(command, *arguments, stdout=out, **options)
     return out.getvalue()
 
 

@@ -34,7 +34,7 @@ def test_nothing_is_left_by_an_independent_look(tenant: models.Tenant, neighbour
     done = moving.purge(tenant)
     tasks.drain()
 
-    assert moving.places_of(str(tenant.id)) == {"tenants_purge": 1}
+    assert moving.places_of(str(tenant.id)) == {"tenants_purge": 1, "audit_entry": 1}
     # The account and the admin's own words about people stay: they are of nobody's tenant.
     assert set(moving.places_of(moving.CANARY)) == {"accounts_user"}
     with moving.cache() as valkey:

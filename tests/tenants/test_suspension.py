@@ -48,7 +48,7 @@ def types(tenant: Tenant) -> list[str]:
     return list(Log.objects.filter(tenant_id=tenant.id).order_by("id").values_list("type", flat=True))
 
 
-@pytest.mark.usefixtures("db")
+@pytest.mark.usefixtures("db", "over_all_tenants")
 def test_why_and_since_when_is_kept_and_published() -> None:
     tenant = factories.make_tenant()
 
