@@ -224,15 +224,17 @@ def checks(shop: Shop) -> list[Ratio]:
     ]
 
 
-def _queries(work: Work, *, warm: bool = False) -> int:
+def _queries(work: Work, *, times: int = 1) -> int:
+    """The fewest of so many times: now and then one request renews an entry of the cache for all."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    if warm:
-        work()
-    with CaptureQueriesContext(connection) as asked:
-        work()
-    return len(asked)
+    counts = []
+    for _ in range(times):
+        with CaptureQueriesContext(connection) as asked:
+            work()
+        counts.append(len(asked))
+    return min(counts)
 
 
 # --- many tenants ----------------------------------------------------------------------------------------------
@@ -246,14 +248,14 @@ def many_tenants(shop: Shop, count: int) -> list[Ratio]:
     from tests.benchmarks import filling
 
     listed = dict(shop.lists())
-    before = {path: _queries(work, warm=True) for path, work in listed.items()}
+    before = {path: _queries(work, times=3) for path, work in listed.items()}
     relations = _one(RELATIONS)
     few = connection.settings_dict["NAME"] + "_few"
     _copy_database(few)
     taken = [_timed(factories.make_tenant) for _ in range(count - 1)]
     made = _one(RELATIONS) - relations
     filling.as_owner("ANALYZE")
-    after = {path: _queries(work, warm=True) for path, work in listed.items()}
+    after = {path: _queries(work, times=3) for path, work in listed.items()}
     migrated = _migrate_in_turns(few, connection.settings_dict["NAME"])
     return [
         Ratio(f"the slowest of {count:,} tenants made / 1 s", max(taken), 1, 1, "s", True),
