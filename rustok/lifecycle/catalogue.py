@@ -21,18 +21,18 @@ LOG = "outbox_log"
 # Read whole, from archives too, and put back in order: `apps.outbox.history`.
 EVENTS = "its events are exported as streams"
 READ_MODEL = "a read model: built from the events"
-SECRET = "lets somebody in here: made anew where the tenant goes"
+LETS_IN = "lets somebody in here: made anew where the tenant goes"
 SEALED = "sealed with keys of this installation, where it can be verified"
 LEFT_OUT = {
     LOG: EVENTS,
     "outbox_stream": EVENTS,
     "consumers_parked": "where a consumer of this installation stands",
     "consumers_effect": "what this installation has told, or will tell, the outside",
-    "accounts_apikey": SECRET,
-    "accounts_invitation": SECRET,
-    "accounts_customersession": SECRET,
-    "accounts_customerrefreshtoken": SECRET,
-    "accounts_customermailedtoken": SECRET,
+    "accounts_apikey": LETS_IN,
+    "accounts_invitation": LETS_IN,
+    "accounts_customersession": LETS_IN,
+    "accounts_customerrefreshtoken": LETS_IN,
+    "accounts_customermailedtoken": LETS_IN,
     "accounts_authzversion": "counts changes of rights in this installation",
     "accounts_breakglass": "what the staff of this installation was let into",
     "content_nodeuserobjectpermission": "names permissions by their numbers in this installation: shared anew",
