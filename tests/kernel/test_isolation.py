@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 from psycopg import sql
 from psycopg_pool import ConnectionPool
@@ -289,3 +290,56 @@ def test_the_relay_reads_ahead_with_the_rows_of_all_tenants(
 
     assert relay.publish_pending(transport) == 7
     assert [message.position for message in transport.read(0, limit=10)] == list(range(1, 8))
+
+
+CATALOGUE = """
+SELECT oid::regclass::text, xmin::text, relacl::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT oid::regprocedure::text, xmin::text, proacl::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL SELECT polname || polrelid::regclass::text, xmin::text, '' FROM pg_policy ORDER BY 1
+"""
+
+
+def test_a_migrate_with_nothing_to_do_writes_nothing_into_the_catalogue(committed_db: None) -> None:
+    call_command("migrate", verbosity=0)
+    before = ask(CATALOGUE)
+
+    call_command("migrate", verbosity=0)
+
+    assert len(before) > 200
+    assert ask(CATALOGUE) == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "GRANT SELECT ON commerce_product TO PUBLIC",
+        "GRANT UPDATE ON audit_entry TO {app}",
+        "GRANT UPDATE (vendor) ON commerce_product TO PUBLIC",
+        "REVOKE DELETE ON commerce_product FROM {app}",
+        "REVOKE SELECT ON readmodels_productdocument_live FROM {app}",
+        "GRANT EXECUTE ON FUNCTION audit_prune TO PUBLIC",
+        "REVOKE USAGE ON SEQUENCE django_content_type_id_seq FROM {app}",
+    ],
+)
+def test_a_migrate_sets_right_what_somebody_granted_or_took_away(
+    committed_db: None, _superuser: psycopg.Connection[Any], wrong: str
+) -> None:
+    call_command("migrate", verbosity=0)
+    rights = "SELECT oid::regclass::text, relacl::text, NULL FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    rights += " UNION SELECT oid::regprocedure::text, proacl::text, NULL FROM pg_proc WHERE prosecdef"
+    rights += " UNION SELECT attrelid::regclass::text, attacl::text, attname FROM pg_attribute WHERE attacl IS NOT NULL"
+    before = sorted(map(_sorted_acl, ask(rights)))
+    app = sql.Identifier(connection.settings_dict["USER"])
+    _superuser.execute(sql.SQL(wrong).format(app=app))
+    _superuser.commit()
+    assert sorted(map(_sorted_acl, ask(rights))) != before
+
+    call_command("migrate", verbosity=0)
+
+    assert sorted(map(_sorted_acl, ask(rights))) == before
+
+
+def _sorted_acl(row: tuple[str, str | None, str | None]) -> tuple[str, list[str], str]:
+    name, acl, column = row
+    return name, sorted((acl or "{}").strip("{}").split(",")), column or ""
