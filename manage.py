@@ -34,6 +34,7 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rustok.settings")
     sys.path[:1] = [CHECKOUT]
     try:
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
         from django.db import InterfaceError, OperationalError
 
@@ -57,6 +58,12 @@ def main() -> int:
         if "--traceback" in sys.argv:
             raise
         print(without_database(error), file=sys.stderr)
+        return 2
+    except ImproperlyConfigured as error:
+        # A role of the database that row policies would not hold, above all.
+        if "--traceback" in sys.argv:
+            raise
+        print(error, file=sys.stderr)
         return 2
     return 0
 
