@@ -21,7 +21,7 @@ LOG = "outbox_log"
 # Read whole, from archives too, and put back in order: `apps.outbox.history`.
 EVENTS = "its events are exported as streams"
 READ_MODEL = "a read model: built from the events"
-SECRET = "lets somebody in here: made anew where the tenant goes"
+SECRET = "lets somebody in here: made anew where the tenant goes"  # noqa: S105 - a reason, no secret
 SEALED = "sealed with keys of this installation, where it can be verified"
 LEFT_OUT = {
     LOG: EVENTS,

@@ -248,7 +248,7 @@ class _Run:
                 self._empty(table)
 
     def _delete_audit_log(self) -> None:
-        """The entries and all that seals them; nothing is told of a log that has nothing, when a purge is gone on with."""
+        """The entries and all that seals them. A purge that is gone on with tells of an empty log nothing."""
         tables = [table for table in catalogue.tables() if table.name in AUDIT]
         with transaction.atomic():
             counts = {table.name: rows.count(table, self.tenant_id) for table in tables}
