@@ -140,6 +140,7 @@ def test_what_the_proof_finds_is_named(
     tenant: models.Tenant, neighbour: models.Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moving.suspend(tenant)
+    named_in = purging.NAMED_IN
     monkeypatch.setattr(purging, "NAMED_IN", [])
 
     with pytest.raises(CommandError, match=r"there is still 1 in django_admin_log; run it again"):
@@ -148,7 +149,7 @@ def test_what_the_proof_finds_is_named(
     assert models.Purge.objects.get().finished_at is None
     with pytest.raises(services.PurgeBegun, match="is being purged, and part of it is gone"):
         services.resume_tenant(tenant=tenant)
-    monkeypatch.undo()
+    monkeypatch.setattr(purging, "NAMED_IN", named_in)
     with override_settings(MEDIA_ROOT=default_storage.location):  # type: ignore[attr-defined]
         moving.run("tenant_purge", tenant.slug, confirm=tenant.slug, quiet=True)
     assert models.Purge.objects.get().finished_at is not None
