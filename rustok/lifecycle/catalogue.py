@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import LiteralString
 
@@ -87,12 +87,17 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with rows of tenants; `reason` says why it is not exported, empty when it is."""
+    """A table with rows of tenants; `reason` says why it is not exported, empty when it is.
+
+    `ranked` are columns that point at a number the database draws, with the table and the column of that: outside it
+    stands as the place of the row among the tenant's.
+    """
 
     name: str
     columns: tuple[Column, ...]
     references: tuple[Reference, ...]
     reason: str
+    ranked: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def tenant_column(self) -> str:
@@ -138,7 +143,9 @@ def tables() -> list[Table]:
     """Every table with rows of tenants, those they refer to first. Raises graphlib.CycleError."""
     columns, references = _columns(), _references()
     found = {
-        name: Table(name, tuple(own), tuple(references.get(name, ())), _reason(name))
+        name: Table(
+            name, tuple(own), tuple(references.get(name, ())), _reason(name), _ranked(references.get(name, ()), columns)
+        )
         for name, own in columns.items()
         if name == TENANTS or any(column.name == "tenant_id" for column in own)
     }
@@ -157,6 +164,16 @@ def exported() -> list[Table]:
 def all_names() -> list[str]:
     """Every table of the installation."""
     return sorted(_columns())
+
+
+def _ranked(references: Iterable[Reference], columns: Mapping[str, list[Column]]) -> dict[str, tuple[str, str]]:
+    return {
+        own: (reference.target, other)
+        for reference in references
+        for own, other in zip(reference.columns, reference.target_columns, strict=True)
+        if any(column.name == other and column.is_surrogate for column in columns[reference.target])
+        if any(column.name == "tenant_id" for column in columns[reference.target])
+    }
 
 
 def _reason(name: str) -> str:

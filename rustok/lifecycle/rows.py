@@ -75,7 +75,7 @@ def write(
         sql.SQL(", ").join(map(sql.Identifier, [*columns, *table.kept_back])),
         sql.SQL(", ").join(
             [
-                *(sql.Identifier("e", column) for column in columns),
+                *(_found(table, column, tenant_id) for column in columns),
                 *(sql.SQL(expression) for expression in table.kept_back.values()),
             ]
         ),
@@ -109,7 +109,27 @@ def people(tables: Sequence[Table], tenant_id: uuid.UUID) -> Iterator[bytes]:
                 yield text.encode()
 
 
+def _found(table: Table, column: str, tenant_id: uuid.UUID) -> sql.Composable:
+    """The value of a column on its way in: a place becomes the number of the row that stands there."""
+    if column not in table.ranked:
+        return sql.Identifier("e", column)
+    target, other = table.ranked[column]
+    there = "SELECT {number} FROM {target} WHERE tenant_id = {tenant} ORDER BY {number} LIMIT 1 OFFSET {place} - 1"
+    return sql.SQL("CASE WHEN {place} > 0 THEN (" + there + ") END").format(
+        place=sql.Identifier("e", column),
+        number=sql.Identifier(other),
+        target=sql.Identifier(target),
+        tenant=sql.Literal(str(tenant_id)),
+    )
+
+
 def _outside(table: Table, column: str) -> sql.Composable:
+    if column in table.ranked:
+        target, other = table.ranked[column]
+        query = "(SELECT NULLIF(count(*), 0) FROM {} o WHERE o.tenant_id = t.tenant_id AND {} <= {}) AS {}"
+        return sql.SQL(query).format(
+            sql.Identifier(target), sql.Identifier("o", other), sql.Identifier("t", column), sql.Identifier(column)
+        )
     if column not in table.people:
         return sql.Identifier("t", column)
     return sql.SQL("(SELECT email FROM {} WHERE id = {}) AS {}").format(

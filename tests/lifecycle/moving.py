@@ -18,6 +18,7 @@ from django.db import connection
 from django.utils import timezone
 from psycopg import sql
 
+from apps.accounts import models as accounts
 from apps.accounts import services as account_services
 from apps.consumers import tasks
 from apps.kernel import isolation
@@ -38,6 +39,7 @@ def make_full_tenant(canary: str = CANARY, **fields: Any) -> models.Tenant:
     with factories.at_work(tenant):
         _fill_shop(canary)
         _fill_site(canary)
+        _add_customer(canary)
     user = factories.make_user(name=canary, email=f"{canary}-{uuid.uuid4().hex[:6]}@people.test")
     account_services.grant_role(user=user, tenant=tenant, role="merchandiser")
     services.choose_module(
@@ -73,6 +75,17 @@ def _fill_site(canary: str) -> None:
     site.make_node(f"Team {canary}", parent_id=page.id, bodies=[{"locale": "en", "body": f"# {canary}"}], publish=True)
     site.services.publish_node(node_id=page.id, now=site.NOW)
     site.update(page, translations=[{"locale": "en", "title": f"About us {canary}", "slug": f"about-us-{canary}"}])
+
+
+def _add_customer(canary: str) -> None:
+    customer = accounts.Customer(
+        email=f"{canary}@customers.test", name=canary, created_at=site.NOW, email_verified_at=site.NOW
+    )
+    customer.set_password(canary)
+    customer.save()
+    accounts.CustomerSession.objects.create(
+        account=customer, version=1, created_at=site.NOW, last_used_at=site.NOW, expires_at=site.NOW
+    )
 
 
 def cache() -> redis.Redis:
