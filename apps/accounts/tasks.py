@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from celery import shared_task
 from django.utils import timezone
 
 from apps.accounts.realms import STAFF, STORE
 from apps.accounts.services import mailed, sessions
-from apps.kernel import context, isolation, nudges
+from apps.kernel import context, nudges
+from apps.kernel.tasks import platform_task
 
 KEPT = timedelta(days=90)
 
 
-@shared_task(name="accounts.send_mails", ignore_result=True)
+@platform_task("accounts.send_mails")
 def send_mails() -> int:
     """Send the mails that were asked for; returns how many went out."""
     nudges.taken("accounts.mail")
@@ -22,10 +22,9 @@ def send_mails() -> int:
         return sum(mailed.send_due(table=table, now=timezone.now()) for table in mailed.TABLES)
 
 
-@shared_task(name="accounts.forget", ignore_result=True)
+@platform_task("accounts.forget")
 def forget() -> int:
     """Delete sessions and mailed tokens that were over 90 days ago; returns how many rows went."""
     before = timezone.now() - KEPT
-    with isolation.all_tenants(reason="forget old logins"):
-        gone = sum(mailed.forget_old(table=table, before=before) for table in mailed.TABLES)
-        return gone + sum(sessions.forget_ended(realm=realm, before=before) for realm in (STAFF, STORE))
+    gone = sum(mailed.forget_old(table=table, before=before) for table in mailed.TABLES)
+    return gone + sum(sessions.forget_ended(realm=realm, before=before) for realm in (STAFF, STORE))

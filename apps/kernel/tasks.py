@@ -20,8 +20,7 @@ def platform_task[**P, Result](name: str) -> Callable[[Callable[P, Result]], Any
             with isolation.all_tenants(reason=f"task {name}"):
                 return work(*args, **options)
 
-        task = shared_task(name=name, ignore_result=True)(run)
-        task.tenancy = "platform"
-        return task
+        # As an option it is on the task of every Celery application, also of one that comes later.
+        return shared_task(name=name, ignore_result=True, tenancy="platform")(run)
 
     return register

@@ -73,7 +73,7 @@ class LocaleView(APIView):
 
 
 class ModulesView(APIView):
-    required_permission = "tenants.manage_settings"
+    permissions = {"GET": "settings:read"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_list")
     def get(self, request: Request) -> Response:
@@ -82,7 +82,7 @@ class ModulesView(APIView):
 
 
 class ModuleView(APIView):
-    required_permission = "tenants.manage_settings"
+    permissions = {"PATCH": "settings:update"}
 
     @extend_schema(
         request=services.ModuleChoice, responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_choose"

@@ -14,6 +14,7 @@ from rustok.lifecycle import checksum
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "The checksum of a tenant over all that an export has, part by part and in total: equal after export, purge "
         "and import, here or elsewhere. Exit codes: 0 told, 1 there is no such tenant."

@@ -16,6 +16,7 @@ from rustok.lifecycle import exporting
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Write everything of a tenant into one file that tenant_import reads: rows, events, files; no passwords, no "
         "tokens, nothing that can be built from the events. As one moment shows it, beside writers. "

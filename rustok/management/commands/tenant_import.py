@@ -15,6 +15,7 @@ from rustok.lifecycle import importing
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Bring in a tenant that tenant_export wrote, here or elsewhere: all of it or nothing. The file is read and "
         "checked before anything is written. Ids, times and events stay what they were; nothing is told to the outside "

@@ -15,6 +15,7 @@ from rustok.lifecycle import purging
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Delete everything of a suspended tenant, for good: rows, events, read models, files, cache keys; prove that "
         "nothing is left and keep a signed receipt. Run again, it goes on where it was stopped. "

@@ -11,6 +11,7 @@ from apps.kernel.commands import readable_errors
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Let somebody who lost app and recovery codes log in with the password alone; all their sessions end. "
         "Make sure who is asking. Exit codes: 0 no code is asked for, 1 there is no such user."

@@ -11,6 +11,7 @@ from apps.tenants import models, modules, queries, scope, services
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = "List a tenant's modules, or switch one on or off. Exit codes: 0 it is as asked, 1 refused."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from apps.tenants import models, queries, scope, services
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = "Have a suspended tenant answer again. Exit codes: 0 it answers, 1 refused."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

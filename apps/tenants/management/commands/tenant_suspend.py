@@ -12,6 +12,7 @@ from apps.tenants import models, queries, scope, services
 
 
 class Command(BaseCommand):
+    tenancy = "platform"
     help = (
         "Have a tenant answer nobody: 403 on every address, nothing told to the outside. Its data stay. "
         "Exit codes: 0 it is suspended, 1 refused."
