@@ -78,7 +78,7 @@ def test_the_database_does_not_know_the_key(shop: Shop) -> None:
     made = shop.make_key()
     secret = made.key.rpartition("_")[2]
 
-    with connection.cursor() as cursor:
+    with factories.at_work(shop.tenant), connection.cursor() as cursor:
         cursor.execute("SELECT accounts_apikey::text FROM accounts_apikey")
         stored = cursor.fetchone()[0]
 
