@@ -27,7 +27,7 @@ SLUG = "proof-site"
 MARKED = 4
 MARK = "seen in the old generation"
 MARK_OLD = """
-UPDATE readmodels_contentdocument_live SET document = replace(document, '"title":"', %s)
+UPDATE {table} SET document = replace(document, '"title":"', %s)
 WHERE id IN (SELECT id FROM readmodels_contentdocument_live ORDER BY published_at DESC, id DESC LIMIT %s)
 """
 
@@ -112,8 +112,13 @@ def _mark_old_documents() -> None:
     """The rebuild finds that the live generation differs from the log there, and that the new one does not."""
     from django.db import connection
 
+    from apps.consumers import generations, projections
+
+    content = projections.get("content")
+    [documents] = [relation for relation in content.relations if relation.live == "readmodels_contentdocument_live"]
     with connection.cursor() as cursor:
-        cursor.execute(MARK_OLD, [f'"title":"{MARK} ', MARKED])
+        table = documents.table(generations.live_number(content))
+        cursor.execute(MARK_OLD.format(table=table), [f'"title":"{MARK} ', MARKED])
 
 
 def _rebuild_with_kills(report: Report, kill_at: Sequence[str]) -> None:
