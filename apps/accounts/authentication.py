@@ -99,6 +99,6 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {"type": "http", "scheme": "bearer"}
 
 
-class CustomerTokenScheme(TokenScheme):  # type: ignore[no-untyped-call]
+class CustomerTokenScheme(TokenScheme):  # type: ignore[no-untyped-call] # drf-spectacular is without types there
     target_class = CustomerAuthentication
     name = "customer"

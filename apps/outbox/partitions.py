@@ -17,7 +17,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
-from apps.kernel import errors
+from apps.kernel import errors, isolation
 from apps.outbox import sequencer
 
 # What waits for a lock makes others wait behind it: never for long, but again and again.
@@ -114,6 +114,7 @@ def ensure(*, is_dry_run: bool = False) -> list[Made]:
     The coming time is as much again as the last seven days brought, and at least one whole partition. Idempotent, safe
     beside writers. Raises MaintenanceRunning and LogBusy; what was made before is kept.
     """
+    isolation.require_all()  # strays that are not shown would not be moved
     with exclusively():
         return [
             _make(table, low, high, is_dry_run=is_dry_run)
