@@ -94,6 +94,16 @@ TEMPLATES = [
 TIME_ZONE = "UTC"
 USE_TZ = True
 LANGUAGE_CODE = "en"
+# Errors are told in these; see apps/kernel/wording.py.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("es", "español"),
+    ("fr", "français"),
+    ("ru", "русский"),
+    ("zh-hans", "简体中文"),
+]
+LOCALE_PATHS = [CHECKOUT / "rustok" / "locale"]
 USE_I18N = True
 
 # --- Database, Valkey, cache --------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ urlpatterns = [
     path("api/v1/auth/", include("apps.accounts.api.auth")),
     path("api/v1/auth/", include("apps.accounts.api.mailed")),
     path("api/v1/auth/", include("apps.accounts.api.totp")),
+    path("", include("apps.kernel.problems")),
     path("", include("apps.events.api")),
     path("", include("apps.consumers.catalogue")),
     path(
@@ -48,5 +49,7 @@ urlpatterns = [
     ),
 ]
 
+handler400 = "apps.kernel.api.bad_request"
+handler403 = "apps.kernel.api.forbidden"
 handler404 = "apps.kernel.api.not_found"
 handler500 = "apps.kernel.api.server_error"

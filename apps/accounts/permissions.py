@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
-from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from apps.accounts.access import declaring, engine
+from apps.kernel import problems, wording
 from apps.tenants import scope
 
 
@@ -18,8 +18,8 @@ class LoggedIn(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
-            raise exceptions.NotAuthenticated(
-                "Send Authorization: Bearer <token>; get one from POST /api/v1/auth/token."
+            raise problems.NotAuthenticated(
+                wording.say("Send Authorization: Bearer <token>; get one from POST /api/v1/auth/token.")
             )
         return True
 

@@ -27,8 +27,8 @@ class ClientMiddleware:
         for name in forwarding.VARIABLES:
             request.META.pop(name, None)
         request.META["HTTP_HOST"] = found.host_as_sent
-        request.META["wsgi.url_scheme"] = "https" if found.is_secure else "http"
-        with context.use(client_address=str(found.address or "")):
+        scheme = request.META["wsgi.url_scheme"] = "https" if found.is_secure else "http"
+        with context.use(client_address=str(found.address or ""), origin=f"{scheme}://{found.host_as_sent}"):
             return self.get_response(request)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from apps.kernel import wording
+
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
@@ -40,7 +42,8 @@ class ValidationFailed(DomainError):
 
     @classmethod
     def for_field(cls, pointer: str, code: str, detail: str) -> ValidationFailed:
-        return cls(f"{pointer.lstrip('/') or 'body'}: {detail}", problems=[FieldProblem(pointer, code, detail)])
+        named = wording.say("{field}: {problem}", field=pointer.lstrip("/") or "body", problem=detail)
+        return cls(named, problems=[FieldProblem(pointer, code, detail)])
 
 
 class NotFound(DomainError):
@@ -66,4 +69,4 @@ class Forbidden(DomainError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean "x"?` for the nearest known word, or an empty string."""
     nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{nearest[0]}"?' if nearest else ""
+    return wording.say(' Did you mean "{word}"?', word=nearest[0]) if nearest else ""

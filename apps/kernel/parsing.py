@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import orjson
-from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
+
+from apps.kernel import errors, wording
+
+
+class MalformedBody(errors.DomainError):
+    """The body is not JSON."""
+
+    code = "malformed_body"
+    title = "The body cannot be read"
 
 
 class OrjsonParser(BaseParser):
@@ -19,4 +27,4 @@ class OrjsonParser(BaseParser):
         try:
             return orjson.loads(stream.read())
         except orjson.JSONDecodeError as error:
-            raise ParseError(f"The body is not JSON: {error}.") from None
+            raise MalformedBody(wording.say("The body is not JSON: {reason}.", reason=str(error))) from None

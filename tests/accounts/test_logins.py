@@ -59,9 +59,10 @@ def test_every_refusal_is_the_same_and_costs_one_hash(client: Client, hashes: li
 
     assert len(hashes) == 1
     assert answer.status_code == 401
-    document = {key: value for key, value in answer.json().items() if key != "correlation_id"}
+    document = {key: value for key, value in answer.json().items() if key != "request_id"}
     assert document == {
-        "type": "urn:rustok:problem:wrong_credentials",
+        "type": "http://testserver/problems/wrong_credentials",
+        "instance": "/api/v1/auth/token",
         "title": "The e-mail address or the password is wrong",
         "status": 401,
         "code": "wrong_credentials",

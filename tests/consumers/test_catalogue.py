@@ -56,7 +56,7 @@ def test_the_page_needs_no_script_no_inline_style_and_nothing_from_elsewhere() -
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
         for name in ("href", "src", "action"):
             assert re.match(r"[/#]", attributes.get(name) or "/"), attributes
-    assert finders.find("consumers/catalogue.css")
+    assert finders.find("kernel/page.css")
 
 
 def test_the_page_can_be_searched_and_shows_what_was_typed_as_text() -> None:

@@ -30,7 +30,7 @@ def test_a_nul_in_the_address_is_refused(method: str, path: str, place: str) -> 
     answer: Any = client.generic(method, path, headers={"X-Correlation-Id": correlation_id})
 
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
-    assert (answer.json()["code"], answer.json()["correlation_id"]) == ("nul_character", correlation_id)
+    assert (answer.json()["code"], answer.json()["request_id"]) == ("nul_character", correlation_id)
     assert answer["X-Correlation-Id"] == correlation_id
     assert f"The {place} contains" in answer.json()["detail"]
 

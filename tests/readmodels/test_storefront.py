@@ -390,7 +390,7 @@ def test_wrong_requests_are_answered_with_the_name_of_the_problem(
     assert answer.status_code == code
     assert answer["Content-Type"] == "application/problem+json"
     assert complaint in answer.json()["detail"]
-    assert answer.json()["correlation_id"]
+    assert answer.json()["request_id"]
 
 
 def test_a_rebuild_of_everything_answers_the_same_bytes(get: Get) -> None:

@@ -8,7 +8,6 @@ from django.urls import path
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +18,7 @@ from apps.accounts.authentication import CustomerAuthentication
 from apps.accounts.clients import client_of
 from apps.accounts.realms import STORE
 from apps.accounts.services import customers, resets
-from apps.kernel import api
+from apps.kernel import api, problems, wording
 
 TAGS = ["account"]
 
@@ -27,8 +26,8 @@ TAGS = ["account"]
 class CustomerLoggedIn(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(cast(Any, request.user), models.Customer):
-            raise exceptions.NotAuthenticated(
-                "Send Authorization: Bearer <token>; get one from POST /api/v1/store/account/login."
+            raise problems.NotAuthenticated(
+                wording.say("Send Authorization: Bearer <token>; get one from POST /api/v1/store/account/login.")
             )
         return True
 

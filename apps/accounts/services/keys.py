@@ -16,14 +16,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from apps.accounts import access, models, tokens
 from apps.accounts.access import rights
 from apps.accounts.access.catalogue import PERMISSIONS
 from apps.accounts.clients import Client
 from apps.accounts.services import trail
-from apps.kernel import errors, ids, validation
+from apps.kernel import errors, ids, validation, wording
 from apps.tenants import scope
 
 PREFIX = "rtk"
@@ -48,7 +47,7 @@ class ScopeNotHeld(errors.Forbidden):
 def _check_scope(value: str) -> str:
     if value not in PERMISSIONS:
         hint = errors.did_you_mean(value, PERMISSIONS)
-        raise PydanticCustomError("unknown_scope", "there is no such permission.{hint}", {"hint": hint})
+        raise wording.refusal("unknown_scope", "there is no such permission.{hint}", hint=hint)
     return value
 
 
@@ -56,7 +55,7 @@ def _check_network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
     except ValueError:
-        raise PydanticCustomError(
+        raise wording.refusal(
             "invalid_network", "this is no address or network such as 192.0.2.0/24 or 2001:db8::/48"
         ) from None
 

@@ -6,9 +6,8 @@ import uuid
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
-from pydantic_core import PydanticCustomError
 
-from apps.kernel import ids, money, text, validation
+from apps.kernel import ids, money, text, validation, wording
 from apps.kernel.errors import DomainError
 
 DEFAULT_LOCATION = "default"
@@ -22,16 +21,14 @@ def _id_of(prefix: str) -> BeforeValidator:
         try:
             return ids.decode(prefix, value)
         except ids.InvalidId as error:
-            raise PydanticCustomError("invalid_id", "{reason}", {"reason": error.detail}) from None
+            raise wording.refusal("invalid_id", "{reason}", reason=error.detail) from None
 
     return BeforeValidator(decode, json_schema_input_type=str)
 
 
 def _check_url(value: str) -> str:
     if not value.startswith(("https://", "http://", "//", "/")) or " " in value:
-        raise PydanticCustomError(
-            "invalid_url", "an image address starts with https://, http://, // or /, without spaces"
-        )
+        raise wording.refusal("invalid_url", "an image address starts with https://, http://, // or /, without spaces")
     return value
 
 
@@ -50,13 +47,13 @@ def _empty_to_none(value: Any) -> Any:
 def _to_minor_units(value: Any, info: ValidationInfo) -> Any:
     currency = info.data.get("currency")
     if not isinstance(value, str):
-        raise PydanticCustomError("invalid_amount", 'give the amount as decimal text, such as "19.90"')
+        raise wording.refusal("invalid_amount", 'give the amount as decimal text, such as "19.90"')
     if currency is None:  # wrong itself, and reported as such
         return 0
     try:
         return money.to_minor_units(value, currency)
     except DomainError as error:
-        raise PydanticCustomError("invalid_amount", "{reason}", {"reason": error.detail}) from None
+        raise wording.refusal("invalid_amount", "{reason}", reason=error.detail) from None
 
 
 def _to_optional_minor_units(value: Any, info: ValidationInfo) -> Any:

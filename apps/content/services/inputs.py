@@ -7,10 +7,9 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from apps.content import models
-from apps.kernel import ids, validation
+from apps.kernel import ids, validation, wording
 
 MAXIMUM_BODY_LENGTH = 1_000_000
 _TAXONOMY = r"^[a-z0-9][a-z0-9_-]*$"
@@ -23,7 +22,7 @@ def _decoded(prefix: str) -> Callable[[Any], Any]:
         try:
             return ids.decode(prefix, value)
         except ids.InvalidId as error:
-            raise PydanticCustomError("invalid_id", "{reason}", {"reason": error.detail}) from None
+            raise wording.refusal("invalid_id", "{reason}", reason=error.detail) from None
 
     return decode
 
@@ -37,21 +36,21 @@ CategoryId = Annotated[uuid.UUID, BeforeValidator(_decoded("cat")), _shown("cat"
 TagId = Annotated[uuid.UUID, BeforeValidator(_decoded("tag")), _shown("tag")]
 
 
-def _once[Item](items: list[Item], key: Callable[[Item], Hashable], what: str) -> list[Item]:
+def _once[Item](items: list[Item], key: Callable[[Item], Hashable]) -> list[Item]:
     seen = set()
     for item in items:
         if key(item) in seen:
-            raise PydanticCustomError("duplicate", "{what} {key} is given twice", {"what": what, "key": str(key(item))})
+            raise wording.refusal("duplicate", "{key} is given twice", key=str(key(item)))
         seen.add(key(item))
     return items
 
 
 def _once_per_locale[Item](items: list[Item]) -> list[Item]:
-    return _once(items, lambda item: item.locale, "the locale")  # type: ignore[attr-defined]
+    return _once(items, lambda item: item.locale)  # type: ignore[attr-defined]
 
 
 def _distinct(items: list[uuid.UUID]) -> list[uuid.UUID]:
-    return _once(items, lambda item: item, "the id")
+    return _once(items, lambda item: item)
 
 
 ExternalId = Annotated[validation.Text, Field(min_length=1, max_length=255)]
