@@ -61,7 +61,7 @@ KEPT_TABLES = {
 BEGIN_UNGUARDED = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL session_replication_role = replica;"
 RESTART_COUNTERS = """
     SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false)
-    FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
+    FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL AND sequencename <> ALL ({kept});
     UPDATE consumers_generation SET state = 'retired' WHERE state <> 'live';
     UPDATE consumers_generation SET problem = '', source = 'log';
     DELETE FROM consumers_checkpoint c USING consumers_generation g
@@ -194,7 +194,8 @@ def _empty_database(superuser: Superuser) -> None:
         [sorted(KEPT_TABLES)],
     ).fetchall()
     deletes = [sql.SQL("DELETE FROM {};").format(sql.Identifier(table)) for (table,) in tables]
-    superuser.execute(sql.Composed([sql.SQL(BEGIN_UNGUARDED), *deletes, sql.SQL(RESTART_COUNTERS), sql.SQL("COMMIT")]))
+    counters = sql.SQL(RESTART_COUNTERS).format(kept=sql.Literal([f"{table}_id_seq" for table in sorted(KEPT_TABLES)]))
+    superuser.execute(sql.Composed([sql.SQL(BEGIN_UNGUARDED), *deletes, counters, sql.SQL("COMMIT")]))
 
 
 def _empty_valkey() -> None:

@@ -29,6 +29,14 @@ def get_variant(*, variant_id: uuid.UUID) -> tuple[snapshots.Snapshot, snapshots
     return snapshot, variant
 
 
+def product_of_variant(*, variant_id: uuid.UUID) -> uuid.UUID:
+    """The id of the product the variant belongs to. Raises VariantNotFound."""
+    found = models.Variant.objects.filter(id=variant_id).values_list("product_id", flat=True).first()
+    if found is None:
+        raise errors.VariantNotFound(f"There is no variant {ids.encode('var', variant_id)}.")
+    return found
+
+
 def list_products(*, filters: Mapping[str, str]) -> QuerySet[models.Product, models.Product]:
     """The products that fit every given filter of PRODUCT_FILTERS.
 

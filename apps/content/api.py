@@ -10,11 +10,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts.access import limiting
-from apps.content import kinds, models, permitted, queries, services
+from apps.content import events, kinds, models, permitted, queries, services
 from apps.kernel import api, ids, pagination, validation
+from apps.tenants import endpoint
+from apps.tenants.endpoint import Endpoint
 
 NODES, CATEGORIES, TAGS = "content nodes", "content categories", "content tags"
 PAGE = [
@@ -117,7 +118,7 @@ def _node(node: models.Node, *, status: int = 200) -> Response:
     return Response(shown, status=status)
 
 
-class NodesView(APIView):
+class NodesView(Endpoint):
     permissions = {"GET": "nodes:list", "POST": "nodes:create"}
 
     @extend_schema(
@@ -145,7 +146,8 @@ class NodesView(APIView):
         return _node(node, status=201)
 
 
-class NodeView(APIView):
+class NodeView(Endpoint):
+    versioned = endpoint.by_id(events.NODE, "node", "node_id")
     permissions = {"GET": "nodes:read", "PATCH": "nodes:update", "DELETE": "nodes:delete"}
     shareable = {"GET": "read", "PATCH": "update"}
 
@@ -173,7 +175,7 @@ class NodeView(APIView):
         return Response(status=204)
 
 
-class NodePublishView(APIView):
+class NodePublishView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
     @extend_schema(request=Publication, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_publish")
@@ -186,7 +188,7 @@ class NodePublishView(APIView):
         return _node(node)
 
 
-class NodeUnpublishView(APIView):
+class NodeUnpublishView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_unpublish")
@@ -195,7 +197,7 @@ class NodeUnpublishView(APIView):
         return _node(services.unpublish_node(node_id=ids.decode("node", node_id)))
 
 
-class NodeArchiveView(APIView):
+class NodeArchiveView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_archive")
@@ -204,7 +206,7 @@ class NodeArchiveView(APIView):
         return _node(services.archive_node(node_id=ids.decode("node", node_id)))
 
 
-class NodeMoveView(APIView):
+class NodeMoveView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
     @extend_schema(request=Move, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_move")
@@ -219,7 +221,7 @@ class NodeMoveView(APIView):
         return _node(node)
 
 
-class NodeChildrenView(APIView):
+class NodeChildrenView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
     @extend_schema(
@@ -233,7 +235,7 @@ class NodeChildrenView(APIView):
         return Response({"ids": [ids.encode("node", child.id) for child in children]})
 
 
-class NodeTranslationView(APIView):
+class NodeTranslationView(Endpoint):
     permissions = {"DELETE": "nodes:update"}
 
     @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_translation_remove")
@@ -243,7 +245,7 @@ class NodeTranslationView(APIView):
         return Response(status=204)
 
 
-class NodeSharesView(APIView):
+class NodeSharesView(Endpoint):
     permissions = {"GET": "shares:list", "POST": "shares:create"}
 
     @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_share_list")
@@ -263,7 +265,7 @@ class NodeSharesView(APIView):
         return Response(shown_share(share), status=201)
 
 
-class NodeShareView(APIView):
+class NodeShareView(Endpoint):
     permissions = {"DELETE": "shares:delete"}
 
     @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_unshare")
@@ -273,7 +275,7 @@ class NodeShareView(APIView):
         return Response(status=204)
 
 
-class NodeKindsView(APIView):
+class NodeKindsView(Endpoint):
     permissions = {"GET": "nodes:list"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_kind_list")
@@ -282,7 +284,7 @@ class NodeKindsView(APIView):
         return Response({"data": [{"name": kind.name, "description": kind.description} for kind in kinds.all_kinds()]})
 
 
-class CategoriesView(APIView):
+class CategoriesView(Endpoint):
     permissions = {"GET": "content_categories:list", "POST": "content_categories:create"}
 
     @extend_schema(
@@ -309,7 +311,8 @@ class CategoriesView(APIView):
         return Response(shown_category(queries.get_category(category_id=category.id)), status=201)
 
 
-class CategoryView(APIView):
+class CategoryView(Endpoint):
+    versioned = endpoint.by_id(events.CATEGORY, "cat", "category_id")
     permissions = {
         "GET": "content_categories:read",
         "PATCH": "content_categories:update",
@@ -340,7 +343,7 @@ class CategoryView(APIView):
         return Response(status=204)
 
 
-class TagsView(APIView):
+class TagsView(Endpoint):
     permissions = {"GET": "tags:list", "POST": "tags:create"}
 
     @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_list")
@@ -358,7 +361,8 @@ class TagsView(APIView):
         return Response(shown_tag(queries.get_tag(tag_id=tag.id)), status=201)
 
 
-class TagView(APIView):
+class TagView(Endpoint):
+    versioned = endpoint.by_id(events.TAG, "tag", "tag_id")
     permissions = {"GET": "tags:read", "PATCH": "tags:update", "DELETE": "tags:delete"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_get")

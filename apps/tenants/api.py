@@ -9,10 +9,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.kernel import api
-from apps.tenants import models, modules, queries, scope, services
+from apps.tenants import endpoint, events, models, modules, queries, scope, services
+from apps.tenants.endpoint import Endpoint
 
 
 def _shown(tenant: models.Tenant) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def _current() -> models.Tenant:
     return models.Tenant.objects.prefetch_related("domains", "locales").get(id=scope.current_id())
 
 
-class TenantView(APIView):
+class TenantView(Endpoint):
+    versioned = endpoint.Versioned(events.AGGREGATE, lambda parts: scope.current_id())
     permissions = {"GET": "settings:read", "PATCH": "settings:update"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["tenant"], operation_id="tenant_get")
@@ -49,7 +50,7 @@ class TenantView(APIView):
         return Response(_shown(_current()))
 
 
-class LocalesView(APIView):
+class LocalesView(Endpoint):
     permissions = {"POST": "settings:create"}
 
     @extend_schema(
@@ -62,7 +63,7 @@ class LocalesView(APIView):
         return Response(_shown(_current()), status=201)
 
 
-class LocaleView(APIView):
+class LocaleView(Endpoint):
     permissions = {"DELETE": "settings:delete"}
 
     @extend_schema(responses={204: None}, tags=["tenant"], operation_id="locale_disable")
@@ -72,7 +73,7 @@ class LocaleView(APIView):
         return Response(status=204)
 
 
-class ModulesView(APIView):
+class ModulesView(Endpoint):
     permissions: ClassVar = {"GET": "modules:list"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_list")
@@ -81,7 +82,7 @@ class ModulesView(APIView):
         return Response({"data": _modules()})
 
 
-class ModuleView(APIView):
+class ModuleView(Endpoint):
     permissions: ClassVar = {"PATCH": "modules:update"}
 
     @extend_schema(

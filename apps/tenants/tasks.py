@@ -7,9 +7,11 @@ from functools import wraps
 from typing import Any
 
 from celery import Task, current_task, shared_task
+from django.utils import timezone
 
 from apps.kernel import isolation
-from apps.tenants import resolution, scope
+from apps.kernel.tasks import platform_task
+from apps.tenants import idempotency, resolution, scope
 
 HEADER = "rustok_tenant"
 
@@ -48,6 +50,12 @@ def tenant_task[**P, Result](name: str) -> Callable[[Callable[P, Result]], Any]:
         return task
 
     return register
+
+
+@platform_task("tenants.forget_idempotency_keys")
+def forget_idempotency_keys() -> int:
+    """Delete idempotency records that are over a day old; returns how many went."""
+    return idempotency.forget_old(now=timezone.now())
 
 
 def _with_tenant(options: dict[str, Any]) -> dict[str, Any]:

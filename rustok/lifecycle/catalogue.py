@@ -36,6 +36,7 @@ LEFT_OUT = {
     "accounts_authzversion": "counts changes of rights in this installation",
     "accounts_breakglass": "what the staff of this installation was let into",
     "content_nodeuserobjectpermission": "names permissions by their numbers in this installation: shared anew",
+    "tenants_idempotencyrecord": "what callers of this installation may send again",
     "audit_entry": SEALED,
     "audit_personal": SEALED,
 }

@@ -31,7 +31,8 @@ class Api:
 
     def __call__(self, method: str, path: str, data: Any = None, *, status: int = 200) -> Any:
         body = data if isinstance(data, bytes) else b"" if data is None else orjson.dumps(data)
-        answer = self._client.generic(method, path, body, content_type="application/json")
+        headers = factories.write_headers(method)
+        answer = self._client.generic(method, path, body, content_type="application/json", headers=headers)
         assert answer.status_code == status, answer.content
         return answer.json() if answer.content else None
 

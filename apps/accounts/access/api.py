@@ -11,13 +11,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts import models
 from apps.accounts.access import break_glass, engine, granting, limiting, matrix, members, rights, roles
 from apps.accounts.permissions import InTenant
 from apps.kernel import api, ids, pagination, validation
 from apps.tenants import scope
+from apps.tenants.endpoint import Endpoint
 
 ACCESS = "access"
 PAGE = [
@@ -82,7 +82,7 @@ def _access(access: models.BreakGlass) -> dict[str, Any]:
     }
 
 
-class RolesView(APIView):
+class RolesView(Endpoint):
     permissions = {"GET": "roles:list", "POST": "roles:create"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="role_list")
@@ -101,7 +101,7 @@ class RolesView(APIView):
         return Response(_role(role), status=201)
 
 
-class RoleView(APIView):
+class RoleView(Endpoint):
     permissions = {"GET": "roles:read", "PATCH": "roles:update", "DELETE": "roles:delete"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="role_get")
@@ -125,7 +125,7 @@ class RoleView(APIView):
         return Response(status=204)
 
 
-class MembersView(APIView):
+class MembersView(Endpoint):
     permissions = {"GET": "users:list"}
 
     @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="member_list")
@@ -137,7 +137,7 @@ class MembersView(APIView):
         return api.list_response(request, page, [_member(row) for row in page.rows])
 
 
-class MemberView(APIView):
+class MemberView(Endpoint):
     permissions = {"PATCH": "users:update", "DELETE": "users:delete"}
 
     @extend_schema(request=MemberRoles, responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="member_set_roles")
@@ -154,7 +154,7 @@ class MemberView(APIView):
         return Response(status=204)
 
 
-class MyPermissionsView(APIView):
+class MyPermissionsView(Endpoint):
     permission_classes = (InTenant,)
     public = "whoever is logged in may know what they may do"
 
@@ -171,7 +171,7 @@ class MyPermissionsView(APIView):
         )
 
 
-class BreakGlassView(APIView):
+class BreakGlassView(Endpoint):
     permissions = {"GET": "audit:list"}
 
     @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="break_glass_list")

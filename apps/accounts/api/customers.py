@@ -9,19 +9,19 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts import models, queries
 from apps.accounts.api import shown
 from apps.accounts.services import customers
 from apps.kernel import api, ids, pagination
+from apps.tenants.endpoint import Endpoint
 
 
 def _shown(row: models.Customer) -> dict[str, Any]:
     return shown.customer(row) | {"is_active": row.is_active}
 
 
-class CustomersView(APIView):
+class CustomersView(Endpoint):
     permissions: ClassVar = {"GET": "customers:list"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["customers"], operation_id="customers")
@@ -31,7 +31,7 @@ class CustomersView(APIView):
         return api.list_response(request, page, [_shown(row) for row in page.rows])
 
 
-class CustomerView(APIView):
+class CustomerView(Endpoint):
     permissions: ClassVar = {"GET": "customers:read", "PATCH": "customers:update"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["customers"], operation_id="customer_get")

@@ -10,12 +10,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts import models
 from apps.accounts.api.auth import OwnView
 from apps.accounts.services import invitations, keys
 from apps.kernel import api, ids, pagination, validation
+from apps.tenants.endpoint import Endpoint
 
 
 def _shown(row: models.Invitation) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def _shown(row: models.Invitation) -> dict[str, Any]:
     }
 
 
-class InvitationsView(APIView):
+class InvitationsView(Endpoint):
     permissions: ClassVar = {"GET": "users:list", "POST": "users:create"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="invitations")
@@ -49,7 +49,7 @@ class InvitationsView(APIView):
         return Response(_shown(row), status=201)
 
 
-class InvitationView(APIView):
+class InvitationView(Endpoint):
     permissions: ClassVar = {"DELETE": "users:delete"}
 
     @extend_schema(responses={204: None}, tags=["people"], operation_id="invitation_withdraw")
@@ -74,7 +74,8 @@ def _shown_key(row: models.ApiKey) -> dict[str, Any]:
     }
 
 
-class ApiKeysView(APIView):
+class ApiKeysView(Endpoint):
+    secrets: ClassVar = ("key",)
     permissions: ClassVar = {"GET": "api_keys:list", "POST": "api_keys:create"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="api_keys")
@@ -94,7 +95,7 @@ class ApiKeysView(APIView):
         return Response(_shown_key(made.row) | {"key": made.key}, status=201)
 
 
-class ApiKeyView(APIView):
+class ApiKeyView(Endpoint):
     permissions: ClassVar = {"DELETE": "api_keys:delete"}
 
     @extend_schema(responses={204: None}, tags=["people"], operation_id="api_key_revoke")
@@ -105,7 +106,8 @@ class ApiKeyView(APIView):
         return Response(status=204)
 
 
-class ApiKeyRotationView(APIView):
+class ApiKeyRotationView(Endpoint):
+    secrets: ClassVar = ("key",)
     permissions: ClassVar = {"POST": "api_keys:create"}
 
     @extend_schema(

@@ -10,12 +10,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts.access import limiting
-from apps.commerce import errors, models, queries, services
+from apps.commerce import errors, events, models, queries, services
 from apps.commerce.api import shown
 from apps.kernel import api, ids, pagination
+from apps.tenants import endpoint
+from apps.tenants.endpoint import Endpoint
 
 PRODUCTS, VARIANTS = "products", "variants"
 FILTERS = [
@@ -26,8 +27,13 @@ FILTERS = [
     OpenApiParameter("sku", str, description="a variant has this SKU"),
 ]
 
+# Variants, prices and stock are on the stream of their product.
+_OF_VARIANT = endpoint.Versioned(
+    events.PRODUCT, lambda parts: queries.product_of_variant(variant_id=ids.decode("var", parts["variant_id"]))
+)
 
-class ProductsView(APIView):
+
+class ProductsView(Endpoint):
     permissions = {"GET": "products:list", "POST": "products:create"}
 
     @extend_schema(
@@ -55,7 +61,8 @@ class ProductsView(APIView):
         return Response(shown.product(services.create_product(new=new, now=timezone.now())), status=201)
 
 
-class ProductView(APIView):
+class ProductView(Endpoint):
+    versioned = endpoint.by_id(events.PRODUCT, "prod", "product_id")
     permissions = {"GET": "products:read", "PATCH": "products:update", "DELETE": "products:delete"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_get")
@@ -80,7 +87,7 @@ class ProductView(APIView):
         return Response(status=204)
 
 
-class ProductPublishView(APIView):
+class ProductPublishView(Endpoint):
     permissions = {"POST": "products:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_publish")
@@ -90,7 +97,7 @@ class ProductPublishView(APIView):
         return Response(shown.product(snapshot))
 
 
-class ProductUnpublishView(APIView):
+class ProductUnpublishView(Endpoint):
     permissions = {"POST": "products:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_unpublish")
@@ -100,7 +107,7 @@ class ProductUnpublishView(APIView):
         return Response(shown.product(snapshot))
 
 
-class ProductArchiveView(APIView):
+class ProductArchiveView(Endpoint):
     permissions = {"POST": "products:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_archive")
@@ -110,7 +117,7 @@ class ProductArchiveView(APIView):
         return Response(shown.product(snapshot))
 
 
-class ProductVariantsView(APIView):
+class ProductVariantsView(Endpoint):
     permissions = {"GET": "products:read", "POST": "products:update"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_list")
@@ -133,7 +140,8 @@ class ProductVariantsView(APIView):
         return _written(variant.row.id, status=201)
 
 
-class VariantView(APIView):
+class VariantView(Endpoint):
+    versioned = _OF_VARIANT
     permissions = {"GET": "products:read", "PATCH": "products:update", "DELETE": "products:update"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_get")
@@ -157,7 +165,8 @@ class VariantView(APIView):
         return Response(status=204)
 
 
-class VariantPricesView(APIView):
+class VariantPricesView(Endpoint):
+    versioned = _OF_VARIANT
     permissions = {"PUT": "products:update"}
 
     @extend_schema(

@@ -8,16 +8,16 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.commerce import queries, services
 from apps.commerce.api import shown
 from apps.kernel import api, ids, pagination
+from apps.tenants.endpoint import Endpoint
 
 INVENTORY = "inventory"
 
 
-class InventoryView(APIView):
+class InventoryView(Endpoint):
     permissions = {"GET": "inventory:read"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="inventory_get")
@@ -28,7 +28,8 @@ class InventoryView(APIView):
         return Response({"data": rows, "next": None, "prev": None, "count": len(rows)})
 
 
-class InventoryAdjustView(APIView):
+class InventoryAdjustView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
     @extend_schema(
@@ -46,7 +47,8 @@ class InventoryAdjustView(APIView):
         return Response(shown.level(level, level.location))
 
 
-class InventorySetView(APIView):
+class InventorySetView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
     @extend_schema(
@@ -59,7 +61,8 @@ class InventorySetView(APIView):
         return Response(shown.level(level, level.location))
 
 
-class ReservationsView(APIView):
+class ReservationsView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
     @extend_schema(
@@ -74,7 +77,8 @@ class ReservationsView(APIView):
         return Response(shown.reservation(services.reserve(new=new, now=timezone.now())), status=201)
 
 
-class ReservationReleaseView(APIView):
+class ReservationReleaseView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_release")
@@ -83,7 +87,8 @@ class ReservationReleaseView(APIView):
         return Response(shown.reservation(services.release(reservation_id=ids.decode("res", reservation_id))))
 
 
-class ReservationCommitView(APIView):
+class ReservationCommitView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_commit")
@@ -93,7 +98,7 @@ class ReservationCommitView(APIView):
         return Response(shown.reservation(reservation))
 
 
-class LocationsView(APIView):
+class LocationsView(Endpoint):
     permissions = {"GET": "inventory:list", "POST": "inventory:create"}
 
     @extend_schema(

@@ -9,11 +9,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from apps.commerce import queries, services
+from apps.commerce import events, queries, services
 from apps.commerce.api import shown
 from apps.kernel import api, ids, pagination, validation
+from apps.tenants import endpoint
+from apps.tenants.endpoint import Endpoint
 
 CATEGORIES, COLLECTIONS = "product categories", "collections"
 
@@ -33,7 +34,7 @@ class CollectionPlace(validation.Input):
     position: validation.Position | None = None
 
 
-class CategoriesView(APIView):
+class CategoriesView(Endpoint):
     permissions = {"GET": "categories:list", "POST": "categories:create"}
 
     @extend_schema(
@@ -57,7 +58,8 @@ class CategoriesView(APIView):
         return _category(category.id, status=201)
 
 
-class CategoryView(APIView):
+class CategoryView(Endpoint):
+    versioned = endpoint.by_id(events.CATEGORY, "cat", "category_id")
     permissions = {"GET": "categories:read", "PATCH": "categories:update", "DELETE": "categories:delete"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="product_category_get")
@@ -83,7 +85,7 @@ class CategoryView(APIView):
         return Response(status=204)
 
 
-class CollectionsView(APIView):
+class CollectionsView(Endpoint):
     permissions = {"GET": "collections:list", "POST": "collections:create"}
 
     @extend_schema(
@@ -106,7 +108,8 @@ class CollectionsView(APIView):
         return _collection(collection.id, status=201)
 
 
-class CollectionView(APIView):
+class CollectionView(Endpoint):
+    versioned = endpoint.by_id(events.COLLECTION, "coll", "collection_id")
     permissions = {"GET": "collections:read", "PATCH": "collections:update", "DELETE": "collections:delete"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[COLLECTIONS], operation_id="collection_get")
@@ -133,7 +136,7 @@ class CollectionView(APIView):
         return Response(status=204)
 
 
-class CollectionProductsView(APIView):
+class CollectionProductsView(Endpoint):
     permissions = {"POST": "collections:update"}
 
     @extend_schema(
@@ -150,7 +153,7 @@ class CollectionProductsView(APIView):
         return _collection(collection)
 
 
-class CollectionProductView(APIView):
+class CollectionProductView(Endpoint):
     permissions = {"DELETE": "collections:update"}
 
     @extend_schema(responses={204: None}, tags=[COLLECTIONS], operation_id="collection_remove_product")
