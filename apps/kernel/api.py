@@ -14,7 +14,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.kernel import errors, pagination, problems, validation, wording
+from apps.kernel import errors, problems, validation, wording
 
 log = structlog.get_logger(__name__)
 
@@ -24,18 +24,6 @@ def read_input[Model: BaseModel](request: Request, model: type[Model]) -> Model:
     if not isinstance(request.data, dict):
         raise errors.ValidationFailed.for_field("", "not_an_object", "send a JSON object.")
     return validation.parse(model, request.data)
-
-
-def list_response(request: Request, page: pagination.Page[Any], rows: list[Any]) -> Response:
-    """`{"data": [...], "next": url|null, "prev": url|null, "count": int|null}`."""
-    return Response(
-        {
-            "data": rows,
-            "next": pagination.link(request, page.next),
-            "prev": pagination.link(request, page.previous),
-            "count": page.count,
-        }
-    )
 
 
 def problem_response(error: errors.DomainError) -> HttpResponse:

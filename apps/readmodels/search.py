@@ -61,7 +61,7 @@ def find_page(*, query: str, kinds: Sequence[str], locale: str, request: HttpReq
     limit = pagination.read_limit(request)
     cursor = _read_cursor(request.GET.get("cursor"))
     parameters = _parameters(query, locale)
-    count = _count(kinds, parameters) if pagination.read_wants_count(request) else None
+    count = _count(kinds, parameters) if pagination.read_count(request) != "none" else None
     hits = _hits(kinds, cursor, parameters | {"limit": limit + 1})
     more = len(hits) > limit
     hits = hits[:limit]
