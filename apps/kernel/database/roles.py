@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+from django.core.exceptions import ImproperlyConfigured
 from psycopg import sql
 
 OWNER = "rustok_owner"
@@ -42,6 +43,13 @@ BEGIN
 END $$;
 """
 
+POWERS = """
+SELECT rolname, rolsuper, rolbypassrls, EXISTS (
+    SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+       AND pg_has_role(current_user, relowner, 'USAGE'))
+FROM pg_roles WHERE rolname = current_user
+"""
+
 _ATTRIBUTES = {
     OWNER: "NOLOGIN NOSUPERUSER NOBYPASSRLS",
     SEARCHER: "NOLOGIN NOSUPERUSER BYPASSRLS",
@@ -49,6 +57,22 @@ _ATTRIBUTES = {
     MIGRATOR: "LOGIN NOSUPERUSER BYPASSRLS",
     APP: "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE",
 }
+
+
+class RoleTooPowerful(ImproperlyConfigured):
+    """The database role could read past the row policies."""
+
+
+def refuse_powerful(cursor: Any) -> None:
+    """Raises RoleTooPowerful where the role of the session is one that row policies would not hold."""
+    cursor.execute(POWERS)
+    name, is_superuser, bypasses, owns = cursor.fetchone()
+    powers = {"a superuser": is_superuser, "BYPASSRLS": bypasses, "the owner of tables": owns}
+    if found := [power for power, is_held in powers.items() if is_held]:
+        raise RoleTooPowerful(
+            f'The database role "{name}" is {" and ".join(found)}: row policies would not hold it, and tenants would '
+            "see each other's rows. Make the roles with manage.py database_roles, and log in as the application's."
+        )
 
 
 def ensure(
