@@ -17,7 +17,7 @@ TEST = re.compile(r"`([^`\s]+\.py)::([^`]+)`")
 
 
 @cache
-def tests_of(file: Path) -> frozenset[str]:
+def named_in(file: Path) -> frozenset[str]:
     """The tests of a file as they are named on a command line; none where there is no such file."""
     if not file.exists():
         return frozenset()
@@ -52,7 +52,7 @@ def problems_of(text: str) -> list[str]:
         found += [
             f"row {number} names {file}::{name}, which does not exist"
             for file, name in named
-            if name not in tests_of(CHECKOUT / file)
+            if name not in named_in(CHECKOUT / file)
         ]
     return found
 

@@ -29,10 +29,13 @@ DECLARE
     _object record;
 BEGIN
     FOR _object IN
-        SELECT CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind, oid::regclass::text AS name
+        SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+               oid::regclass::text AS name
         FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND relowner <> {owner}::regrole
-              AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'S') AND relowner <> {owner}::regrole
+              -- Of an extension, or a sequence of a column, which goes with its table.
+              AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND (
+                  deptype = 'e' OR relkind = 'S' AND deptype IN ('a', 'i') AND refclassid = 'pg_class'::regclass))
         UNION ALL
         SELECT 'FUNCTION', oid::regprocedure::text FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace AND proowner NOT IN ({owner}::regrole, {searcher}::regrole)
@@ -105,7 +108,7 @@ def ensure_database(superuser: Connection, *, name: str) -> bool:
 
 
 def own(database: Any) -> None:
-    """Give every table, view and function that is not its owner's to the owner. `database` has `execute`."""
+    """Give the tables, views, sequences and functions of others to the owner. `database` has `execute`."""
     database.execute(sql.SQL(OWN).format(owner=sql.Literal(OWNER), searcher=sql.Literal(SEARCHER)))
 
 
