@@ -252,9 +252,11 @@ def settle_tenant(
 ) -> None:
     """Tell what is different about a tenant that was brought in: its slug, the hosts that did not come, those it gets.
 
-    Raises DomainTaken.
+    Also where nothing is: that there was no such tenant is known no more. Raises DomainTaken.
     """
     with isolation.to_tenant(tenant.id), unit_of_work():
+        # No effect makes up for it should the process end first, since history has none; absences end soon.
+        transaction.on_commit(partial(resolution.forget, tenant.id), robust=True)
         if has_new_slug:
             _record(tenant, events.TenantUpdated(**_state(tenant)))
         for host in lost_hosts:

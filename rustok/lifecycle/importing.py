@@ -206,9 +206,10 @@ class _Run:
             part = self.parts.get(table.name)
             if part is None or (table.name == DOMAINS and not self.keeps_domains):
                 continue
+            ids = rows.ids_here(table, self.tenant_id, people)
             for lines in batched(self.reader.lines(part), BATCH):
                 placed = [self._placed(line) for line in lines] if table.name == catalogue.TENANTS else lines
-                rows.write(table, self.tenant_id, placed, columns=part.columns, people=people)
+                rows.write(table, self.tenant_id, placed, columns=part.columns, ids=ids)
                 self.on_rows(len(lines))
             failpoints.reach("import.after_rows")
         access.engine.lock_and_bump(self.tenant_id)

@@ -75,6 +75,25 @@ def test_the_storefront_answers_as_before(client: Client, tenant: models.Tenant,
     assert read() == before
 
 
+def test_a_tenant_answers_at_once_where_its_absence_was_known(
+    client: Client, tenant: models.Tenant, tmp_path: Path, settings: Any
+) -> None:
+    settings.PLATFORM_HOSTS = ["internal"]
+    names = [{"host": f"{tenant.slug}.test"}, *({"host": "internal", "X-Tenant": n} for n in (tenant.slug, tenant.id))]
+
+    def ask() -> list[int]:
+        return [client.get("/api/v1/store/products", headers=name).status_code for name in names]
+
+    moving.export(tenant, tmp_path / "acme.zip")
+    moving.suspend(tenant)
+    moving.purge(tenant)
+    assert ask() == [404, 404, 404]
+
+    moving.run("tenant_import", tmp_path / "acme.zip", quiet=True)
+
+    assert ask() == [200, 200, 200]
+
+
 def test_people_are_found_by_e_mail_or_made_without_a_password(tenant: models.Tenant, tmp_path: Path) -> None:
     known = factories.make_user(email="known@people.test")
     gone = factories.make_user(email="gone@people.test", name="Gone")
