@@ -243,7 +243,10 @@ def _switch(tenant: models.Tenant, *, is_active: bool, reason: str, suspended_at
         former = tenant.suspended_reason
         tenant.is_active, tenant.suspended_reason, tenant.suspended_at = is_active, reason, suspended_at
         tenant.save()
-        _record(tenant, events.TenantResumed(reason=former) if is_active else events.TenantSuspended(reason=reason))
+        if is_active:
+            _record(tenant, events.TenantResumed(reason=former), before={"reason": former}, after={})
+        else:
+            _record(tenant, events.TenantSuspended(reason=reason))
     return tenant
 
 
