@@ -13,6 +13,6 @@ from rustok import child  # noqa: E402
 
 if is_supervised:
     # The server loads this in each of its workers: a worker whose server was killed must not keep the port.
-    child.die_with_parent()
+    child.die_with_program()
 
 application = get_wsgi_application()
