@@ -245,13 +245,15 @@ class _Run:
                     files.write(self.tenant_id, name, stream)
 
     def _settle(self) -> None:
-        """What is different here is told by events of its own, behind the history."""
+        """What is different here is told by events of its own, behind the history; so does the audit log begin."""
         tenant_services.settle_tenant(
             tenant=models.Tenant.objects.get(pk=self.tenant_id),
             has_new_slug=self.slug != self.manifest.slug,
             lost_hosts=[] if self.keeps_domains else self.manifest.domains,
             new_hosts=self.hosts,
         )
+        told = {"slug": self.slug, "exported_at": self.manifest.exported_at, "checksum": self.manifest.checksum}
+        exporting.record("imported", self.tenant_id, after=told)
 
     def _prove(self) -> None:
         """What stands in the tables now against what the archive says, but for what was to be different.
