@@ -13,7 +13,7 @@ from rustok import child, starting  # noqa: E402
 
 if is_supervised:
     # The server loads this in each of its workers: a worker whose server was killed must not keep the port.
-    child.die_with_parent()
+    child.die_with_program()
 
 starting.refuse_powerful_role()
 application = get_wsgi_application()
