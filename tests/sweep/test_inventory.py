@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import get_resolver, path
 from rest_framework.views import APIView
 
+from apps.consumers.effects import all_effects
 from apps.consumers.projections import all_projections
 from tests.sweep import inventory
 
@@ -61,6 +62,13 @@ def test_every_command_says_whose_rows_it_works_on() -> None:
 
 def test_every_projection_writes_rows_of_a_tenant() -> None:
     found = [(projection.name, inventory.of_projection(projection)) for projection in all_projections()]
+
+    assert found
+    assert inventory.undeclared(found) == []
+
+
+def test_every_effect_says_whose_rows_it_works_on() -> None:
+    found = [(effect.name, inventory.of_declared(effect)) for effect in all_effects()]
 
     assert found
     assert inventory.undeclared(found) == []
