@@ -11,6 +11,7 @@ from django.contrib import admin
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import quote
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.messages import get_messages
 from django.db import models
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -26,17 +27,18 @@ TOKEN = re.compile(r'(csrfmiddlewaretoken" value=|csrfToken: )"\w+"')
 
 @dataclass
 class Browsing(Sweep):
-    """A sweep by somebody who is logged in to the admin on the host of `here`; redirects are followed."""
+    """A sweep by somebody who is logged in to the admin on the host of `here`. What the next page would tell them is
+    part of the answer."""
 
     client: Client = field(default_factory=Client)
 
     def _send(self, request: Request) -> Answer:
         with isolation.to_nobody():
+            self.client.cookies.pop("messages", None)  # what was told before
             ask = getattr(self.client, request.method.lower())
-            response: Any = ask(
-                request.path, request.body or request.query, follow=True, headers={"Host": self.here.host}
-            )
-            return Answer(response.status_code, dict(response.headers), response.content.decode())
+            response: Any = ask(request.path, request.body or request.query, headers={"Host": self.here.host})
+        told = " ".join(str(message) for message in get_messages(response.wsgi_request))
+        return Answer(response.status_code, dict(response.headers), f"{told} {response.content.decode()}")
 
     def _plain(self, text: str) -> str:
         return super()._plain(TOKEN.sub("<token>", text))
@@ -52,26 +54,27 @@ def probes_of(screen: ModelAdmin[Any], other: mirrored.Side) -> Iterator[Probe]:
     keys = keys_of(screen.model, other)
     for action in ("change", "delete", "history"):
         yield _pair(name, action, keys, lambda key, action=action: _get(_address(screen, action, key)))
-        yield _pair(
-            name,
-            f"POST {action}",
-            keys,
-            lambda key, action=action: _post(_address(screen, action, key), {"post": "yes"}),
-        )
+    data = {"post": "yes"}
+    for action in ("change", "delete"):
+        yield _pair(name, f"POST {action}", keys, lambda key, action=action: _post(_address(screen, action, key), data))
     kind = ContentType.objects.get_for_model(screen.model, for_concrete_model=False)
     yield _pair(name, "on site", keys, lambda key: _get(reverse("admin:view_on_site", args=[kind.pk, quote(key)])))
     listed = _address(screen, "changelist")
     for action in (*screen.get_actions(_request_of_a_superuser()), "delete_selected"):
         chosen = {"action": action, "post": "yes", "reason": "because"}
         yield _pair(name, action, keys, lambda key, chosen=chosen: _post(listed, {**chosen, "_selected_action": key}))
-    for lookup in ("pk__exact", "pk__in"):
-        yield _pair(name, lookup, keys, lambda key, lookup=lookup: _get(listed, **{lookup: key}))
+    yield _pair(name, "list of one", keys, lambda key: _get(listed, pk__exact=key))
     for parameter, about in _filters(screen, other).items():
         yield _pair(name, parameter, about, lambda key, parameter=parameter: _get(listed, **{parameter: key}))
     for word in _words(screen.model, other):
         about = (word, canaries.twin(word, other.words.mark))
         yield _pair(name, "search", about, lambda key: _get(listed, q=key))
     yield from _choosers(screen, other)
+
+
+def glances_of(screen: ModelAdmin[Any], other: mirrored.Side) -> Iterator[Probe]:
+    """The page of a row, and the list narrowed to the other tenant and to a word of it."""
+    return (probe for probe in probes_of(screen, other) if probe.what in {"change", "tenant__id__exact", "search"})
 
 
 def keys_of(model: type[models.Model], side: mirrored.Side) -> tuple[str, str]:
@@ -107,7 +110,7 @@ def _words(model: type[models.Model], other: mirrored.Side) -> list[str]:
     row = row_of(model, other)
     own = [getattr(row, each.attname) for each in model._meta.concrete_fields] if row is not None else []
     found = {value for value in own if isinstance(value, str) and other.words.mark in value}
-    return [*sorted(found), other.names["title"], other.names["sku"], other.names["member_email"]]
+    return [*sorted(found)[:1], other.names["title"]]
 
 
 def _filters(screen: ModelAdmin[Any], other: mirrored.Side) -> dict[str, tuple[str, str]]:
@@ -123,17 +126,16 @@ def _choosers(screen: ModelAdmin[Any], other: mirrored.Side) -> Iterator[Probe]:
     """What choosers of related rows find."""
     names = screen.model._meta
     for each in names.get_fields():
-        if not each.is_relation or not each.concrete:
+        if not each.is_relation or not each.concrete or each.name == "tenant":
             continue
         asked = {"app_label": names.app_label, "model_name": names.model_name, "field_name": each.name}
-        for kind in ("title", "sku", "member_email"):
-            about = (other.names[kind], other.unknown[kind])
-            yield _pair(
-                names.label,
-                f"chooser of {each.name}",
-                about,
-                lambda key, asked=asked: _get(reverse("admin:autocomplete"), **asked, term=key),
-            )
+        about = (other.names["title"], other.unknown["title"])
+        yield _pair(
+            names.label,
+            f"chooser of {each.name}",
+            about,
+            lambda key, asked=asked: _get(reverse("admin:autocomplete"), **asked, term=key),
+        )
 
 
 def _pair(where: str, what: str, keys: tuple[str, str], request: Any) -> Probe:

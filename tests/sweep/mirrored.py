@@ -21,6 +21,7 @@ from apps.consumers import models as consumers
 from apps.consumers import tasks
 from apps.content.services import sharing
 from apps.kernel import context, ids, isolation
+from apps.outbox import models as outbox
 from apps.tenants import models, services
 from tests import factories
 from tests.commerce import making as shop
@@ -305,13 +306,14 @@ def _names_in_the_audit_log() -> Names:
 
 def _fill_consumers(words: canaries.Words, *, aggregate_id: uuid.UUID) -> None:
     """As consumers leave them behind: an event that could not be read, and something that could not be told."""
+    events = outbox.Log.objects.filter(aggregate_id=aggregate_id).values("id")
     consumers.Parked.objects.create(
         consumer=words(),
         generation=1,
         tenant_id=uuid.UUID(isolation.shown()),
         aggregate_type=words(),
         aggregate_id=aggregate_id,
-        position=1,
+        position=outbox.Position.objects.filter(id__in=events).order_by("position")[0].position,
         error=words(),
         reason=words(),
     )

@@ -17,8 +17,12 @@ from tests.sweep import inputs, probes, probing
 
 @pytest.fixture
 def telling(sweep: probing.Sweep) -> list[probing.Probe]:
-    """Probes that look for rows of the other tenant, or would delete them."""
-    operations = [each for each in inputs.operations() if each.method in {"GET", "DELETE"}]
+    """Probes that look for rows of the other tenant, or would delete them.
+
+    Without the search: it asks the database which tenant is at work, and fails where that names none.
+    """
+    wanted = [each for each in inputs.operations() if each.method in {"GET", "DELETE"}]
+    operations = [each for each in wanted if each.name != "store_search"]
     return [probe for operation in operations for probe in probes.of_inputs(sweep, operation)]
 
 
@@ -55,6 +59,6 @@ def test_without_both_the_sweep_finds_what_shows(sweep: probing.Sweep, telling: 
 
     leaking = {problem.partition(":")[0] for problem in sweep.problems}
     kinds = {kind for kind in ("is answered", "changes rows in") if any(kind in each for each in sweep.problems)}
-    assert len(telling) > 100
-    assert len(leaking) > 20
+    assert len(telling) > 80
+    assert len(leaking) > 30
     assert kinds == {"is answered", "changes rows in"}
