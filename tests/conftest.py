@@ -2,12 +2,16 @@
 
 Each run has servers of its own below the data directory, so that two runs in one checkout do not meet; each parallel
 worker has its own database and its own Valkey numbers on them. With DATABASE_URL and VALKEY_URL those are used.
+
+With --reuse-db servers and databases stay for the next run, which then starts much sooner and only applies migrations
+it has not seen; --create-db makes the databases anew. One such run at a time in a checkout.
 """
 
 import contextvars
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +22,12 @@ import pytest
 
 # Before anything imports Django, and for the parallel workers too: they inherit the environment.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+KEPT = "kept"
 if not WORKER:
     _root = Path(os.environ.get("RUSTOK_DATA_DIR") or Path(__file__).parent.parent / ".rustok").absolute() / "test"
     _own = psutil.Process()
-    os.environ["RUSTOK_DATA_DIR"] = str(_root / f"{_own.pid}-{_own.create_time():.0f}")
+    _name = KEPT if "--reuse-db" in sys.argv else f"{_own.pid}-{_own.create_time():.0f}"
+    os.environ["RUSTOK_DATA_DIR"] = str(_root / _name)
 os.environ["RUSTOK_PROFILE"] = "test"
 os.environ["RUSTOK_LOG_LEVEL"] = os.environ.get("RUSTOK_LOG_LEVEL") or "WARNING"
 # Bus, cache and broker take one number each.
@@ -91,7 +97,7 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     data_dir = environment.current().data_dir
     logging.getLogger("apps.kernel.cache.listening").disabled = True  # its server goes on purpose
-    if not WORKER and data_dir.exists():
+    if not WORKER and data_dir.name != KEPT and data_dir.exists():
         _throw_away(data_dir)
 
 
@@ -99,6 +105,8 @@ def _remove_abandoned_runs() -> None:
     """A killed run could not clean up after itself. Its directory carries pid and start time of its process."""
     runs = environment.current().data_dir.parent
     for folder in runs.iterdir() if runs.exists() else ():
+        if folder.name == KEPT:
+            continue
         pid, _, started = folder.name.partition("-")
         try:
             is_running = f"{psutil.Process(int(pid)).create_time():.0f}" == started

@@ -25,6 +25,7 @@ from tests.benchmarks.installation import Ratio, own_installation
 type Work = Callable[[], Any]
 WARM = 20
 MIGRATIONS = 7
+CHECKS = 200
 # As readmodels_search() has it, for somebody whom no policy holds.
 SEARCH_AS_ONESELF = """
 SELECT f.kind, f.id, f.rank, f.document, f.category_ids, f.tag_ids
@@ -201,7 +202,7 @@ def _round_trips(work: Work, side: Any) -> int:
 
 
 def checks(shop: Shop) -> list[Ratio]:
-    """Queries of a permission check, first where nothing is known and then again, and of finding a known tenant."""
+    """What a permission check takes, first where nothing is known and then again, and finding a known tenant."""
     from django.utils import timezone
 
     from apps.accounts.access import engine
@@ -214,12 +215,14 @@ def checks(shop: Shop) -> list[Ratio]:
     with factories.at_work(shop.tenant):
         engine._kept.clear()
         first, again = _queries(check), _queries(check)
+        taken = statistics.median(_timed(check) for _ in range(CHECKS))
     host = f"{shop.tenant.slug}.test"
     resolution.find_by_host(host)
     found = _queries(lambda: resolution.find_by_host(host))
     return [
         Ratio("a permission check, nothing known: queries / one", first, 1, 1, "queries", True),
         Ratio("a permission check, again: queries / one", again, 1, 1, "queries", True),
+        Ratio("a permission check / 2 ms", 1000 * taken, 2, 1, "ms", True),
         Ratio("finding a tenant that is cached: queries / one", found, 1, 0, "queries", True),
     ]
 
