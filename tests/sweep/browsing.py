@@ -66,9 +66,8 @@ def probes_of(screen: ModelAdmin[Any], other: mirrored.Side) -> Iterator[Probe]:
     yield _pair(name, "list of one", keys, lambda key: _get(listed, pk__exact=key))
     for parameter, about in _filters(screen, other).items():
         yield _pair(name, parameter, about, lambda key, parameter=parameter: _get(listed, **{parameter: key}))
-    for word in _words(screen.model, other):
-        about = (word, canaries.twin(word, other.words.mark))
-        yield _pair(name, "search", about, lambda key: _get(listed, q=key))
+    word = _word(screen.model, other)
+    yield _pair(name, "search", (word, canaries.twin(word, other.words.mark)), lambda key: _get(listed, q=key))
     yield from _choosers(screen, other)
 
 
@@ -105,12 +104,12 @@ def own_addresses(screen: ModelAdmin[Any], side: mirrored.Side) -> list[str]:
     return [listed, *(_address(screen, action, str(row.pk)) for action in ("change", "history"))]
 
 
-def _words(model: type[models.Model], other: mirrored.Side) -> list[str]:
-    """Words that stand in the other tenant's row and those it shows."""
+def _word(model: type[models.Model], other: mirrored.Side) -> str:
+    """A word that stands in the other tenant's row, or else in those it shows."""
     row = row_of(model, other)
     own = [getattr(row, each.attname) for each in model._meta.concrete_fields] if row is not None else []
-    found = {value for value in own if isinstance(value, str) and other.words.mark in value}
-    return [*sorted(found)[:1], other.names["title"]]
+    words = (value for value in own if isinstance(value, str) and other.words.mark in value)
+    return next(words, other.names["title"])
 
 
 def _filters(screen: ModelAdmin[Any], other: mirrored.Side) -> dict[str, tuple[str, str]]:
