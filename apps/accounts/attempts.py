@@ -20,7 +20,7 @@ from django.conf import settings
 from prometheus_client import Counter
 
 from apps.accounts.clients import Client
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 log = structlog.get_logger(__name__)
 
@@ -201,7 +201,9 @@ def begin(guess: Guess) -> None:
     ATTEMPTS.labels(decision="refused" if left else "taken", store=store).inc()
     if left:
         seconds = max(1, int(left + 0.999))
-        raise TooManyAttempts(f"Too many attempts; try again in {seconds} s.", retry_after=seconds)
+        raise TooManyAttempts(
+            wording.say("Too many attempts; try again in {seconds} s.", seconds=seconds), retry_after=seconds
+        )
 
 
 def was_right(guess: Guess) -> None:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from prometheus_client import Counter
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 WAIT_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 5
@@ -54,7 +54,9 @@ def slot() -> Iterator[None]:
     while (held := _take_free_slot()) is None:
         if time.monotonic() >= deadline:
             BUSY.inc()
-            raise Busy("Too many logins at once; try again in a few seconds.", retry_after=RETRY_AFTER_SECONDS)
+            raise Busy(
+                wording.say("Too many logins at once; try again in a few seconds."), retry_after=RETRY_AFTER_SECONDS
+            )
         time.sleep(random.uniform(0.005, 0.02))  # noqa: S311 - spreads the waiters, protects nothing
     try:
         yield

@@ -15,7 +15,7 @@ from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest
 from pydantic_core import PydanticCustomError
 
-from apps.kernel import errors, validation
+from apps.kernel import errors, validation, wording
 
 DEFAULT_LIMIT = 20
 MAXIMUM_LIMIT = 100
@@ -36,7 +36,11 @@ def read_limit(request: HttpRequest) -> int:
     text = request.GET.get("limit", str(DEFAULT_LIMIT))
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAXIMUM_LIMIT:
         raise errors.ValidationFailed.for_field(
-            "/limit", "invalid_limit", f'"{text}" is not a whole number from 1 to {MAXIMUM_LIMIT}.'
+            "/limit",
+            "invalid_limit",
+            wording.say(
+                '"{text}" is not a whole number from 1 to {maximum_limit}.', text=text, maximum_limit=MAXIMUM_LIMIT
+            ),
         )
     return int(text)
 
@@ -45,7 +49,9 @@ def read_wants_count(request: HttpRequest) -> bool:
     """Whether `count=exact` was asked for. Raises ValidationFailed for another word."""
     text = request.GET.get("count", "none")
     if text not in {"none", "exact"}:
-        raise errors.ValidationFailed.for_field("/count", "invalid_count", f'"{text}": use count=exact or count=none.')
+        raise errors.ValidationFailed.for_field(
+            "/count", "invalid_count", wording.say('"{text}": use count=exact or count=none.', text=text)
+        )
     return text == "exact"
 
 
@@ -114,7 +120,9 @@ def _read_cursor(text: str | None, order: tuple[str, ...], model: type[Model]) -
     except (binascii.Error, ValueError, TypeError, ArithmeticError, ValidationError, PydanticCustomError):
         pass
     raise errors.ValidationFailed.for_field(
-        "/cursor", "invalid_cursor", "the cursor was not made by this list; follow the next and prev links instead."
+        "/cursor",
+        "invalid_cursor",
+        wording.say("the cursor was not made by this list; follow the next and prev links instead."),
     )
 
 

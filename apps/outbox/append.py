@@ -13,7 +13,7 @@ from typing import Any, cast
 from django.db import connection, transaction
 
 from apps.events import envelope, registry
-from apps.kernel import context, errors, failpoints
+from apps.kernel import context, errors, failpoints, wording
 from apps.outbox import wake
 
 # Within one statement the head of each aggregate is locked before its rows draw their ids, so that per aggregate
@@ -252,7 +252,12 @@ def _check_expected_versions(pending: Sequence[_Pending], heads: dict[Key, int])
         before = heads[entry.key] - counts[entry.key]
         if entry.expected_version is not None and entry.expected_version != before:
             raise ConcurrencyConflict(
-                f"{entry.aggregate_type} {entry.aggregate_id} is at version {before}, not {entry.expected_version}; "
-                "read it again and repeat the change.",
+                wording.say(
+                    "{aggregate_type} {aggregate_id} is at version {before}, not {expected_version}; read it again and repeat the change.",
+                    aggregate_type=entry.aggregate_type,
+                    aggregate_id=entry.aggregate_id,
+                    before=before,
+                    expected_version=entry.expected_version,
+                ),
                 current_version=before,
             )

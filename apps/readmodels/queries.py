@@ -10,7 +10,7 @@ import orjson
 from django.db.models import Q, QuerySet
 
 from apps.content import kinds
-from apps.kernel import errors, ids
+from apps.kernel import errors, ids, wording
 from apps.readmodels import following, models
 from apps.tenants import scope
 
@@ -55,7 +55,7 @@ def get_product(*, handle_or_id: str, locale: str) -> models.LiveProduct:
     else:
         found = _by_name(products.filter(handle=handle_or_id), products, locale)
     if found is None:
-        raise ProductNotFound(f'There is no published product "{handle_or_id}".')
+        raise ProductNotFound(wording.say('There is no published product "{handle_or_id}".', handle_or_id=handle_or_id))
     return found
 
 
@@ -79,7 +79,9 @@ def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveConten
     else:
         found = _by_name(nodes.filter(slug=slug_or_id), nodes, locale)
     if found is None:
-        raise ContentNotFound(f'There is no published {kind} "{slug_or_id}".')
+        raise ContentNotFound(
+            wording.say('There is no published {kind} "{slug_or_id}".', kind=kind, slug_or_id=slug_or_id)
+        )
     return found
 
 
@@ -91,7 +93,9 @@ def get_parent(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent
     nodes = models.LiveContent.objects.filter(id=parent_id)
     found = nodes.filter(~Q(kind__in=kinds.following_parents()) | Q(following.ParentIsShown())).first()
     if found is None:
-        raise ContentNotFound(f'There is nothing published with the id "{slug_or_id}".')
+        raise ContentNotFound(
+            wording.say('There is nothing published with the id "{slug_or_id}".', slug_or_id=slug_or_id)
+        )
     return found
 
 
@@ -108,7 +112,7 @@ def get_term(*, source: str, slug: str, taxonomy: str | None = None) -> models.L
     terms = models.LiveTerm.objects.filter(source=source, slug=slug)
     found = (terms.filter(taxonomy=taxonomy) if taxonomy else terms).order_by("id").first()
     if found is None:
-        raise TermNotFound(f'There is no {source.rpartition(".")[2]} "{slug}".')
+        raise TermNotFound(wording.say('There is no {value} "{slug}".', value=source.rpartition(".")[2], slug=slug))
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 from apps.tenants import scope
 
 
@@ -72,7 +72,7 @@ def get(slug: str) -> Module:
     if slug not in _modules:
         known = sorted(_modules)
         hint = errors.did_you_mean(slug, known) or f" There are: {', '.join(known)}."
-        raise UnknownModule(f'There is no module "{slug}".{hint}')
+        raise UnknownModule(wording.say('There is no module "{slug}".{hint}', slug=slug, hint=hint))
     return _modules[slug]
 
 
@@ -92,8 +92,12 @@ def require(*slugs: str) -> None:
     if not at_work.has_one_of(slugs):
         names = " or ".join(f'"{slug}"' for slug in slugs)
         raise ModuleOff(
-            f'The module {names} is switched off for the tenant "{at_work.slug}". '
-            f"Switch it on with: manage.py tenant_modules {at_work.slug} enable {slugs[0]}"
+            wording.say(
+                'The module {names} is switched off for the tenant "{slug}". Switch it on with: manage.py tenant_modules {slug} enable {slugs}',
+                names=names,
+                slug=at_work.slug,
+                slugs=slugs[0],
+            )
         )
 
 

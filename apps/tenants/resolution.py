@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.kernel import cache, errors, isolation
+from apps.kernel import cache, errors, isolation, wording
 from apps.tenants import models, queries
 from apps.tenants.scope import Scope
 
@@ -65,7 +65,9 @@ def find_by_name(name: str) -> Known | None:
     except ValueError:
         if len(name) > _LONGEST_SLUG or not _SLUG.fullmatch(name):
             raise MalformedTenantName(
-                f'"{name[:100]}" is neither the slug of a tenant (a-z, 0-9 and hyphens) nor its id.'
+                wording.say(
+                    '"{name}" is neither the slug of a tenant (a-z, 0-9 and hyphens) nor its id.', name=name[:100]
+                )
             ) from None
         return _find(f"slug:{name}")
 

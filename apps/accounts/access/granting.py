@@ -9,7 +9,7 @@ from datetime import datetime
 
 from apps.accounts import models
 from apps.accounts.access import engine, matrix, rights
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 
 class CannotGrant(errors.Forbidden):
@@ -41,7 +41,11 @@ def check_grantable(*, grants: Iterable[rights.Grant], tenant_id: uuid.UUID, by:
     if lacking := held.lacking(grants):
         more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
         raise CannotGrant(
-            f"This gives or takes {', '.join(lacking[:5])}{more}, which you do not hold yourself as widely.",
+            wording.say(
+                "This gives or takes {lacking}{more}, which you do not hold yourself as widely.",
+                lacking=", ".join(lacking[:5]),
+                more=more,
+            ),
             lacking=lacking,
         )
 
@@ -63,6 +67,6 @@ def check_assignable(slugs: Iterable[str], *, pointer: str = "/roles") -> dict[s
         if slug not in known:
             every = sorted({*known, *models.Role.objects.values_list("slug", flat=True)})
             hint = errors.did_you_mean(slug, every)
-            detail = f'"{slug}" is not one of {", ".join(every)}.{hint}'
+            detail = wording.say('"{slug}" is not one of {every}.{hint}', slug=slug, every=", ".join(every), hint=hint)
             raise UnknownRole(detail, problems=[errors.FieldProblem(pointer, "unknown_role", detail)])
     return own

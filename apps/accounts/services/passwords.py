@@ -15,7 +15,7 @@ from apps.accounts import attempts, hashing
 from apps.accounts.clients import Client
 from apps.accounts.realms import Realm
 from apps.accounts.services import sessions, trail
-from apps.kernel import errors, validation
+from apps.kernel import errors, validation, wording
 
 LONGEST = 1024
 # As it was typed: nothing trimmed, cut off or folded.
@@ -66,7 +66,7 @@ def prove_again(*, realm: Realm, account: Any, password: str, client: Client) ->
         attempts.was_not_looked_at(guess)
         raise
     if not is_right:
-        raise WrongPassword("The current password is wrong.")
+        raise WrongPassword(wording.say("The current password is wrong."))
     attempts.was_right(guess)
 
 
@@ -79,7 +79,9 @@ def check_new(*, password: str, account: Any, pointer: str = "/new_password") ->
             errors.FieldProblem(pointer, str(entry.code), " ".join(entry.messages)) for entry in failure.error_list
         ]
         named = " ".join(problem.detail for problem in problems)
-        raise errors.ValidationFailed(f"{pointer.lstrip('/')}: {named}", problems=problems) from None
+        raise errors.ValidationFailed(
+            wording.say("{value}: {named}", value=pointer.lstrip("/"), named=named), problems=problems
+        ) from None
 
 
 def change_password(

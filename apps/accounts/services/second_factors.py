@@ -14,7 +14,7 @@ from apps.accounts import attempts, hashing, models, tokens
 from apps.accounts.clients import Client
 from apps.accounts.realms import STAFF
 from apps.accounts.services import passwords, sessions, trail
-from apps.kernel import errors, validation
+from apps.kernel import errors, validation, wording
 
 ISSUER = "RusToK"
 STEP_SECONDS = 30
@@ -72,7 +72,7 @@ def enrol(*, user: models.User, now: datetime) -> Enrolment:
             user=user, defaults={"sealed_secret": tokens.seal(secret, SEAL), "created_at": now}
         )
         if row.confirmed_at is not None:
-            raise AlreadyEnrolled("A second factor is set up already; disable it first.")
+            raise AlreadyEnrolled(wording.say("A second factor is set up already; disable it first."))
         if not is_new:
             row.sealed_secret, row.created_at = tokens.seal(secret, SEAL), now
             row.save(update_fields=["sealed_secret", "created_at"])
@@ -92,11 +92,11 @@ def confirm(*, user: models.User, session: models.Session, code: str, client: Cl
     with transaction.atomic():
         row = models.Authenticator.objects.select_for_update().filter(user=user).first()
         if row is None:
-            raise NotEnrolled("There is no second factor to confirm; set one up first.")
+            raise NotEnrolled(wording.say("There is no second factor to confirm; set one up first."))
         if row.confirmed_at is not None:
-            raise AlreadyEnrolled("The second factor is confirmed already.")
+            raise AlreadyEnrolled(wording.say("The second factor is confirmed already."))
         if not _use_step(row, code, now):
-            raise WrongCode("The code is wrong or old; take the one your app shows now.")
+            raise WrongCode(wording.say("The code is wrong or old; take the one your app shows now."))
         row.confirmed_at = now
         row.save(update_fields=["confirmed_at"])
         models.RecoveryCode.objects.filter(user=user).delete()
@@ -116,9 +116,9 @@ def prove(*, user: models.User, code: str | None, now: datetime) -> bool:
     if row is None:
         return False
     if not code:
-        raise CodeRequired("Send the code your authenticator app shows, or a recovery code, as well.")
+        raise CodeRequired(wording.say("Send the code your authenticator app shows, or a recovery code, as well."))
     if not _use_step(row, code, now) and not _use_recovery(user, code, now):
-        raise WrongCode("The code is wrong, old, or used already.")
+        raise WrongCode(wording.say("The code is wrong, old, or used already."))
     return True
 
 
@@ -128,12 +128,12 @@ def disable(*, user: models.User, disabling: Disabling, client: Client, now: dat
     attempts.begin(guess)
     try:
         if not user.check_password(disabling.password):
-            raise passwords.WrongPassword("The current password is wrong.")
+            raise passwords.WrongPassword(wording.say("The current password is wrong."))
     except hashing.Busy:
         attempts.was_not_looked_at(guess)
         raise
     if not prove(user=user, code=disabling.code, now=now):
-        raise NotEnrolled("No second factor is set up.")
+        raise NotEnrolled(wording.say("No second factor is set up."))
     _forget(user, because="own wish")
     attempts.was_right(guess)
 

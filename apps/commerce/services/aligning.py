@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from apps.commerce import errors, snapshots
 from apps.commerce.services import inputs
+from apps.kernel import wording
 from apps.kernel.errors import FieldProblem
 
 _SAME_OPTIONS = "give it as many options, in the same order"
@@ -175,5 +176,5 @@ def _shown(names: dict[str, str]) -> str:
 
 
 def _ambiguous(pointer: str, reason: str, remedy: str) -> errors.AmbiguousOptions:
-    detail = f"{reason}, and nothing tells which is which: {remedy}."
+    detail = wording.say("{reason}, and nothing tells which is which: {remedy}.", reason=reason, remedy=remedy)
     return errors.AmbiguousOptions(detail, problems=[FieldProblem(pointer, "ambiguous_options", detail)])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from apps.commerce import errors, models
-from apps.kernel import text
+from apps.kernel import text, wording
 from apps.kernel.errors import FieldProblem
 from apps.tenants import scope
 
@@ -38,7 +38,9 @@ def check_locales(locales: Sequence[str], *, pointer: str = "/translations") -> 
             )
         if locale in locales[:index]:
             raise errors.LocaleNotEnabled.for_field(
-                f"{pointer}/{index}/locale", "locale_given_twice", f'"{locale}" is given twice.'
+                f"{pointer}/{index}/locale",
+                "locale_given_twice",
+                wording.say('"{locale}" is given twice.', locale=locale),
             )
 
 
@@ -73,7 +75,12 @@ def _settle_group(
         handle = bases[wish]
         if (wish.locale, handle) in taken:
             if wish.given:
-                detail = f'The handle "{handle}" is taken by another {noun} in "{wish.locale}"; choose another one.'
+                detail = wording.say(
+                    'The handle "{handle}" is taken by another {noun} in "{locale}"; choose another one.',
+                    handle=handle,
+                    noun=noun,
+                    locale=wish.locale,
+                )
                 return errors.DuplicateHandle(
                     detail, problems=[FieldProblem(wish.pointer, "duplicate_handle", detail)], handle=handle
                 )

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from apps.commerce import errors, models, snapshots
 from apps.commerce.services import bulk, handles, inputs
-from apps.kernel import ids
+from apps.kernel import ids, wording
 from apps.kernel.errors import FieldProblem, ValidationFailed
 
 _TRANSLATED = ("title", "subtitle", "description", "meta_title", "meta_description")
 
 
 def category_not_found(category_id: uuid.UUID) -> errors.CategoryNotFound:
-    detail = f"There is no category {ids.encode('cat', category_id)}."
+    detail = wording.say("There is no category {category}.", category=ids.encode("cat", category_id))
     return errors.CategoryNotFound(detail, problems=[FieldProblem("/category_ids", "category_not_found", detail)])
 
 
@@ -63,7 +63,9 @@ def wishes(translations: Sequence[inputs.ProductTranslationInput]) -> list[handl
 def replace_translations(snapshot: snapshots.Snapshot, wanted: Sequence[inputs.ProductTranslationInput]) -> bool:
     """Raises LocaleNotEnabled, DuplicateHandle, ValidationFailed where none would be left."""
     if not wanted:
-        raise ValidationFailed.for_field("/translations", "too_short", "a product needs at least one translation.")
+        raise ValidationFailed.for_field(
+            "/translations", "too_short", wording.say("a product needs at least one translation.")
+        )
     new_locales = [given for given in wanted if given.locale not in snapshot.translations]
     if new_locales or len({given.locale for given in wanted}) != len(wanted):
         handles.check_locales([given.locale for given in wanted])
@@ -157,7 +159,7 @@ def replace_options(
         if value.row.id in used:
             name = next(iter(value.names.values()), str(value.row))
             raise errors.OptionValueInUse(
-                f'Variants still have the option value "{name}"; change or remove them first.'
+                wording.say('Variants still have the option value "{name}"; change or remove them first.', name=name)
             )
     if gone:
         models.OptionValue.objects.filter(id__in=[value.row.id for value in gone]).delete()
@@ -256,7 +258,9 @@ def _check_names(named: Sequence[dict[str, str]], kind: str, pointer: str) -> No
         for locale, name in names.items():
             if (locale, name) in seen:
                 raise ValidationFailed.for_field(
-                    f"{pointer}/{index}/names/{locale}", "given_twice", f'the {kind} "{name}" is given twice.'
+                    f"{pointer}/{index}/names/{locale}",
+                    "given_twice",
+                    wording.say('the {kind} "{name}" is given twice.', kind=kind, name=name),
                 )
             seen.add((locale, name))
 

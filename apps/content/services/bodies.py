@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from apps.content import models
 from apps.content.services.inputs import MAXIMUM_BODY_LENGTH, BodyInput
-from apps.kernel import errors, text, validation
+from apps.kernel import errors, text, validation, wording
 
 _MAXIMUM_DEPTH = 100
 
@@ -26,7 +26,11 @@ def stored(body: BodyInput) -> str:
         return _blocks(body)
     if not isinstance(body.body, str):
         raise errors.ValidationFailed.for_field(
-            "/bodies", "not_text", f'a body of the format "{body.format.value}" is text; blocks need the format "json".'
+            "/bodies",
+            "not_text",
+            wording.say(
+                'a body of the format "{value}" is text; blocks need the format "json".', value=body.format.value
+            ),
         )
     return text.clean_html(body.body) if body.format is models.Format.HTML else body.body
 
@@ -64,4 +68,7 @@ def _clean(value: Any) -> Any:
 
 
 def _invalid(detail: str) -> InvalidBlocks:
-    return InvalidBlocks(f"bodies: {detail}", problems=[errors.FieldProblem("/bodies", "invalid_blocks", detail)])
+    return InvalidBlocks(
+        wording.say("bodies: {detail}", detail=detail),
+        problems=[errors.FieldProblem("/bodies", "invalid_blocks", detail)],
+    )

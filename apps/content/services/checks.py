@@ -8,7 +8,7 @@ from typing import Protocol
 
 from apps.content import models
 from apps.content.services.errors import LocaleNotEnabled
-from apps.kernel import errors, ids
+from apps.kernel import errors, ids, wording
 from apps.tenants import scope
 
 
@@ -39,7 +39,10 @@ def check_bodies_are_translated(bodies: set[str], translations: set[str]) -> Non
         raise errors.ValidationFailed.for_field(
             "/bodies",
             "body_without_translation",
-            f"there is no translation for {', '.join(sorted(untranslated))}; a body needs a title beside it.",
+            wording.say(
+                "there is no translation for {untranslated}; a body needs a title beside it.",
+                untranslated=", ".join(sorted(untranslated)),
+            ),
         )
 
 
@@ -58,4 +61,6 @@ def check_terms(*, category_ids: set[uuid.UUID], tag_ids: set[uuid.UUID]) -> Non
 def unknown_ids(pointer: str, prefix: str, missing: Iterable[uuid.UUID]) -> errors.ValidationFailed:
     """The error for references to objects that are not there."""
     named = ", ".join(ids.encode(prefix, value) for value in sorted(missing)[:5])
-    return errors.ValidationFailed.for_field(pointer, "unknown_id", f"there is no {named} in this tenant.")
+    return errors.ValidationFailed.for_field(
+        pointer, "unknown_id", wording.say("there is no {named} in this tenant.", named=named)
+    )

@@ -11,7 +11,7 @@ from guardian.shortcuts import assign_perm, remove_perm
 from apps.accounts.models import Membership, User
 from apps.content import models, permitted
 from apps.content.services.editing import locked_node
-from apps.kernel import errors, ids, validation
+from apps.kernel import errors, ids, validation, wording
 from apps.outbox.append import unit_of_work
 from apps.tenants import scope
 
@@ -58,7 +58,7 @@ def unshare_node(*, node_id: uuid.UUID, user_id: uuid.UUID) -> None:
         permitted.check("read", locked_node(node_id))
         deleted, _ = models.NodeUserObjectPermission.objects.filter(content_object_id=node_id, user_id=user_id).delete()
         if not deleted:
-            raise ShareNotFound(f"The node is not shared with {ids.encode('user', user_id)}.")
+            raise ShareNotFound(wording.say("The node is not shared with {user}.", user=ids.encode("user", user_id)))
 
 
 def action_of(permission: Permission) -> Action:
@@ -70,5 +70,7 @@ def _member(email: str) -> User:
     found = Membership.objects.filter(tenant_id=scope.current_id(), user__email=email.lower(), user__is_active=True)
     membership = found.select_related("user").first()
     if membership is None:
-        raise NotAMember.for_field("/email", "not_a_member", f'"{email}" is no active member of this tenant.')
+        raise NotAMember.for_field(
+            "/email", "not_a_member", wording.say('"{email}" is no active member of this tenant.', email=email)
+        )
     return membership.user
