@@ -29,7 +29,7 @@ ATTEMPTS = Counter("rustok_accounts_attempts_total", "Guesses by decision and st
 
 
 class TooManyAttempts(errors.DomainError):
-    """This address has to wait before its next guess; nothing was looked at."""
+    """This address has to wait before its next guess; nothing was looked at. Try again after `Retry-After`."""
 
     code = "too_many_attempts"
     status = 429

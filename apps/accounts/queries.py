@@ -14,7 +14,7 @@ STOCK = ("inventory:update", "inventory:manage")
 
 
 class UserNotFound(errors.NotFound):
-    """No account has this e-mail address."""
+    """No account has this e-mail address. Check its spelling."""
 
     code = "user_not_found"
 
@@ -28,7 +28,7 @@ def get_user(*, email: str) -> models.User:
 
 
 class CustomerNotFound(errors.NotFound):
-    """The tenant in scope has no such customer."""
+    """The tenant has no such customer. List its customers."""
 
     code = "customer_not_found"
 

@@ -74,7 +74,7 @@ class EntryView(APIView):
         with transaction.atomic():
             row = models.Entry.objects.filter(id=ids.decode(PREFIX, entry_id)).first()
             if row is None:
-                raise errors.NotFound(wording.say('There is no entry "{entry_id}".', entry_id=entry_id))
+                raise errors.NotFound(wording.say('There is no entry "{entry}".', entry=entry_id))
             record_reading("audit.log.read", {"entry": row.id})
         return Response(exporting.shown(row, queries.personal_of([row]).get(row.id)))
 

@@ -48,7 +48,7 @@ def list_products(*, filters: Mapping[str, str]) -> QuerySet[models.Product, mod
             raise ValidationFailed.for_field(
                 "/status",
                 "unknown_status",
-                wording.say('"{status}" is not one of {known}.{hint}', status=status, known=known, hint=hint),
+                wording.say('"{value}" is not one of {known}.{hint}', value=status, known=known, hint=hint),
             )
         products = products.filter(status=status)
     if vendor := filters.get("vendor"):

@@ -11,7 +11,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class UnknownKind(errors.ValidationFailed):
-    """No kind of this name is registered."""
+    """No kind of content has this name. `detail` names those there are."""
 
     code = "unknown_kind"
 

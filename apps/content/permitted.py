@@ -61,7 +61,11 @@ def check_all(action: str, node_ids: list[uuid.UUID]) -> None:
 def check_new(*, kind: str, locales: Iterable[str]) -> None:
     """Raises NotPermitted where the request at work may not make such a node."""
     facts = limiting.Facts(owner_id=creator(), kind=kind, locales=set(locales))
-    limiting.check("nodes:create", facts, what=f"a new {kind} in {', '.join(sorted(facts.locales))}")
+    limiting.check(
+        "nodes:create",
+        facts,
+        what=wording.say("a new {kind} in {locales}", kind=kind, locales=", ".join(sorted(facts.locales))),
+    )
 
 
 def parents(node_ids: Iterable[uuid.UUID]) -> QuerySet[models.Node]:

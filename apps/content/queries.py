@@ -65,9 +65,9 @@ def list_nodes(wanted: NodeFilter) -> QuerySet[models.Node]:
                 "/status",
                 "unknown_status",
                 wording.say(
-                    '"{status}" is not one of {values}.{hint}',
-                    status=wanted.status,
-                    values=", ".join(models.Status.values),
+                    '"{value}" is not one of {known}.{hint}',
+                    value=wanted.status,
+                    known=", ".join(models.Status.values),
                     hint=errors.did_you_mean(wanted.status, models.Status.values),
                 ),
             )

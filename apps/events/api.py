@@ -18,7 +18,7 @@ ASK_AGAIN = "public, max-age=0, must-revalidate"
 
 
 class SchemaNotFound(errors.NotFound):
-    """No event of this type and version was ever recorded."""
+    """No event of this type and version was ever recorded. `/schemas/` lists those that were."""
 
     code = "schema_not_found"
 

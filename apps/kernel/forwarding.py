@@ -33,13 +33,14 @@ _LONGEST_FORWARDED = 2000
 
 
 class MalformedHost(errors.DomainError):
-    """The request names no host that could exist."""
+    """The request names no host that could exist. Send a `Host` such as shop.example.com."""
 
     code = "malformed_host"
 
 
 class MalformedForwarding(errors.DomainError):
-    """A trusted proxy sent a forwarding header that can't be read, or two that contradict each other."""
+    """A trusted proxy sent a forwarding header that can't be read, or two that contradict each other. Its operator must
+    mend it."""
 
     code = "malformed_forwarding"
 
@@ -85,7 +86,7 @@ def host_name(text: str) -> str:
         shown = text if len(text) <= 100 else f"{text[:100]}…"
         raise MalformedHost(
             wording.say(
-                '"{shown}" is not a host; send one such as shop.example.com, or shop.example.com:8080.', shown=shown
+                '"{value}" is not a host; send one such as shop.example.com, or shop.example.com:8080.', value=shown
             )
         )
     return match["name"]
@@ -111,7 +112,8 @@ def _agreed(forwarded: _Hop | None, x_forwarded: _Hop | None) -> list[_Hop]:
             if ours and theirs and str(ours).lower() != str(theirs).lower():
                 raise MalformedForwarding(
                     wording.say(
-                        "Forwarded and X-Forwarded-* name different clients ({ours} and {theirs}); the proxy must set or remove both.",
+                        "Forwarded and X-Forwarded-* name different clients ({ours} and {theirs}); the proxy must "
+                        "set or remove both.",
                         ours=ours,
                         theirs=theirs,
                     )

@@ -19,6 +19,8 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 class InvalidId(errors.ValidationFailed):
+    """An id in the address or the body is not one of such an object. Send ids as the API returned them."""
+
     code = "invalid_id"
     status = 404
     title = "This is not an identifier of such an object"
@@ -52,8 +54,8 @@ def decode(prefix: str, text: str) -> uuid.UUID:
     shown = text[:60].encode(errors="replace").decode()  # it may hold half characters, which can't be sent back
     raise InvalidId(
         wording.say(
-            '"{shown}" is not an id of this kind; expected {prefix}_ and {length} characters, or a UUID.',
-            shown=shown,
+            '"{value}" is not an id of this kind; expected {prefix}_ and {length} characters, or a UUID.',
+            value=shown,
             prefix=prefix,
             length=_LENGTH,
         )

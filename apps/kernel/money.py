@@ -15,10 +15,15 @@ _UNUSUAL = re.compile(r"[0-9][eE_]")
 
 
 class InvalidCurrency(errors.ValidationFailed):
+    """The currency is no ISO 4217 code. Send three capitals, such as EUR."""
+
     code = "invalid_currency"
 
 
 class InvalidAmount(errors.ValidationFailed):
+    """The amount is no price: not a decimal number, negative, too large, or finer than its currency. Send one such as
+    19.90."""
+
     code = "invalid_amount"
 
 

@@ -38,9 +38,7 @@ def read_limit(request: HttpRequest) -> int:
         raise errors.ValidationFailed.for_field(
             "/limit",
             "invalid_limit",
-            wording.say(
-                '"{text}" is not a whole number from 1 to {maximum_limit}.', text=text, maximum_limit=MAXIMUM_LIMIT
-            ),
+            wording.say('"{value}" is not a whole number from 1 to {limit}.', value=text, limit=MAXIMUM_LIMIT),
         )
     return int(text)
 
@@ -50,7 +48,7 @@ def read_wants_count(request: HttpRequest) -> bool:
     text = request.GET.get("count", "none")
     if text not in {"none", "exact"}:
         raise errors.ValidationFailed.for_field(
-            "/count", "invalid_count", wording.say('"{text}": use count=exact or count=none.', text=text)
+            "/count", "invalid_count", wording.say('"{value}": use count=exact or count=none.', value=text)
         )
     return text == "exact"
 

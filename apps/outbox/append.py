@@ -72,9 +72,11 @@ class UnitBroken(RuntimeError):
 
 
 class ConcurrencyConflict(errors.Conflict):
-    """The aggregate is not at the version the caller expected."""
+    """The object is not at the version the caller expected. Read it again and repeat the change; `current_version` is
+    the present one."""
 
     code = "concurrency_conflict"
+    title = "The object has changed meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +255,8 @@ def _check_expected_versions(pending: Sequence[_Pending], heads: dict[Key, int])
         if entry.expected_version is not None and entry.expected_version != before:
             raise ConcurrencyConflict(
                 wording.say(
-                    "{aggregate_type} {aggregate_id} is at version {before}, not {expected_version}; read it again and repeat the change.",
+                    "{aggregate_type} {aggregate_id} is at version {before}, not {expected_version}; read it again and "
+                    "repeat the change.",
                     aggregate_type=entry.aggregate_type,
                     aggregate_id=entry.aggregate_id,
                     before=before,

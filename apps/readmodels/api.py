@@ -321,7 +321,7 @@ def _choice(request: Request, name: str, choices: Sequence[str]) -> str:
         raise errors.ValidationFailed.for_field(
             f"/{name}",
             "unknown_value",
-            wording.say('"{text}" is not one of {choices}.', text=text, choices=", ".join(choices)),
+            wording.say('"{value}" is not one of {known}.', value=text, known=", ".join(choices)),
         )
     return text
 
@@ -360,7 +360,7 @@ def _sources(request: Request) -> list[str]:
         raise errors.ValidationFailed.for_field(
             "/type",
             "unknown_value",
-            wording.say('"{kind}" is not one of {sources}.', kind=kind, sources=", ".join(sources)),
+            wording.say('"{value}" is not one of {known}.', value=kind, known=", ".join(sources)),
         )
     modules.require(MODULES[kind])
     return [sources[kind]]

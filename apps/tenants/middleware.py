@@ -25,7 +25,7 @@ _OPTIONAL = ("/admin/", "/api/v1/auth/")
 
 
 class HostNotServed(errors.DomainError):
-    """The host is neither one of the installation's own nor a tenant's."""
+    """The host is neither one of the installation's own nor a tenant's. Use a domain of a tenant."""
 
     code = "host_not_served"
 

@@ -30,7 +30,7 @@ def get_tenant(*, slug_or_id: str) -> models.Tenant:
         condition |= Q(id=uuid.UUID(slug_or_id))
     tenant = models.Tenant.objects.filter(condition).first()
     if tenant is None:
-        raise scope.TenantNotFound(wording.say('There is no tenant "{slug_or_id}".', slug_or_id=slug_or_id))
+        raise scope.TenantNotFound(wording.say('There is no tenant "{tenant}".', tenant=slug_or_id))
     return tenant
 
 
@@ -90,14 +90,15 @@ def locale_for_command(*, at_work: scope.Scope, locale: str | None) -> str:
     except errors.ValidationFailed:
         raise LocaleRefused(
             wording.say(
-                '--locale: "{locale}" is no locale; one looks like "en" or "en-GB". Enabled for the tenant "{slug}": {locales}.{hint}',
+                '--locale: "{locale}" is no locale; one looks like "en" or "en-GB". Enabled for the tenant "{slug}": '
+                "{locales}.{hint}",
                 locale=locale,
                 slug=at_work.slug,
                 locales=", ".join(at_work.locales),
                 hint=errors.did_you_mean(locale, at_work.locales),
             )
         ) from None
-    raise LocaleRefused(wording.say("--locale: {value}", value=at_work.not_enabled(locale)))
+    raise LocaleRefused(wording.say("{field}: {problem}", field="--locale", problem=at_work.not_enabled(locale)))
 
 
 class _LocaleChoice(validation.Input):

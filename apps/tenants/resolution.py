@@ -23,15 +23,16 @@ _LONGEST_SLUG = 64
 
 
 class MalformedTenantName(errors.DomainError):
-    """What is to name a tenant is neither a slug nor an id."""
+    """What is to name a tenant, such as the header `X-Tenant`, is neither a slug nor an id. Send one of these."""
 
     code = "malformed_tenant_name"
 
 
 class TenantInactive(errors.Forbidden):
-    """The tenant is switched off."""
+    """The tenant is switched off and answers nobody. Ask who operates the installation."""
 
     code = "tenant_inactive"
+    title = "The tenant is switched off"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,21 +21,24 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9](
 
 
 class SlugTaken(errors.Conflict):
-    """Another tenant has this slug."""
+    """Another tenant has this slug. Choose another one."""
 
     code = "tenant_slug_taken"
+    title = "The slug is taken"
 
 
 class DomainTaken(errors.Conflict):
-    """The host leads to a tenant already."""
+    """The host leads to a tenant already. Take another host, or remove it there first."""
 
     code = "domain_taken"
+    title = "The domain is taken"
 
 
 class LocaleInUse(errors.Conflict):
-    """The default locale can't be disabled."""
+    """The default locale can't be disabled. Set another default first."""
 
     code = "default_locale"
+    title = "The locale is the default"
 
 
 class NewTenant(validation.Input):
@@ -58,15 +61,17 @@ class TenantChanges(validation.Input):
 
 
 class PurgeBegun(errors.Conflict):
-    """Part of the tenant is deleted: it can't answer any more."""
+    """Part of the tenant is deleted: it can't answer any more. Finish the purge."""
 
     code = "tenant_purge_begun"
+    title = "The tenant is being purged"
 
 
 class ModuleNeeded(errors.Conflict):
-    """Another module stands in the way of switching this one on or off."""
+    """Another module stands in the way of switching this one on or off. `modules` names those to switch first."""
 
     code = "module_needed"
+    title = "Modules need each other"
 
 
 class ModuleChoice(validation.Input):
@@ -228,24 +233,25 @@ def _refuse_needed(tenant: models.Tenant, module: modules.Module, *, is_on: bool
         if missing := [slug for slug in module.depends_on if slug not in on]:
             raise ModuleNeeded(
                 wording.say(
-                    '"{slug}" needs {missing}, switched off for "{slug2}"; switch that on first.',
-                    slug=module.slug,
+                    '"{module}" needs {missing}, switched off for "{slug}"; switch that on first.',
+                    module=module.slug,
                     missing=_named(missing),
-                    slug2=tenant.slug,
+                    slug=tenant.slug,
                 ),
                 modules=missing,
             )
     elif module.is_core:
         raise ModuleNeeded(
-            wording.say('"{slug}" is part of every tenant and can\'t be switched off.', slug=module.slug), modules=[]
+            wording.say('"{module}" is part of every tenant and can\'t be switched off.', module=module.slug),
+            modules=[],
         )
     elif needing := [other.slug for other in modules.dependants_of(module.slug) if other.slug in on]:
         raise ModuleNeeded(
             wording.say(
-                '"{slug}" is needed by {needing}, switched on for "{slug2}"; switch that off first.',
-                slug=module.slug,
+                '"{module}" is needed by {needing}, switched on for "{slug}"; switch that off first.',
+                module=module.slug,
                 needing=_named(needing),
-                slug2=tenant.slug,
+                slug=tenant.slug,
             ),
             modules=needing,
         )

@@ -30,21 +30,23 @@ OPENED = Counter(
 
 
 class NotPlatformStaff(errors.Forbidden):
-    """The account is none that may break the glass, or approve it."""
+    """The account is not of the platform's staff who may break the glass or approve it. Ask somebody of the staff."""
 
     code = "not_platform_staff"
+    title = "Only platform staff may do this"
 
 
 class BreakGlassNotFound(errors.NotFound):
-    """The tenant has no such emergency access."""
+    """The tenant has no such emergency access. List those it has."""
 
     code = "break_glass_not_found"
 
 
 class CannotApprove(errors.Conflict):
-    """The access needs no approval, or not that of this account."""
+    """The access waits for no approval, or not for that of this account. Ask somebody else of the staff."""
 
     code = "cannot_approve"
+    title = "The access cannot be approved"
 
 
 class Opening(validation.Input):

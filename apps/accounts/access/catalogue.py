@@ -32,7 +32,7 @@ PLATFORM_PERMISSIONS = frozenset({"consumers.operate_events", OPEN_BREAK_GLASS})
 
 
 class UnknownPermission(errors.ValidationFailed):
-    """No such resource, or no such action on it."""
+    """No such resource, or no such action on it. Take a permission from the catalogue of permissions."""
 
     code = "unknown_permission"
 

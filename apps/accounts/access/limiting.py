@@ -16,9 +16,11 @@ from apps.kernel import errors, wording
 
 
 class NotPermitted(errors.Forbidden):
-    """The account lacks the permission, or holds it for other objects than this one."""
+    """The account lacks the permission, or holds it for other objects than this one. Ask who gives roles in the tenant
+    for `permission`."""
 
     code = "not_permitted"
+    title = "You lack the permission"
 
 
 @dataclass(frozen=True, slots=True)

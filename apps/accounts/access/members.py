@@ -17,21 +17,23 @@ from apps.tenants.models import Tenant
 
 
 class MemberNotFound(errors.NotFound):
-    """The user is no member of the tenant."""
+    """The user is no member of the tenant. List its members."""
 
     code = "member_not_found"
 
 
 class LastOwner(errors.Conflict):
-    """The tenant would be left without an active owner."""
+    """The tenant would be left without an active owner. Make somebody else an owner first."""
 
     code = "last_owner"
+    title = "The tenant needs an owner"
 
 
 class OwnRoles(errors.Forbidden):
-    """Somebody would give roles to themselves."""
+    """Somebody would give roles to themselves. Ask another member who holds them."""
 
     code = "own_roles"
+    title = "Nobody gives roles to themselves"
 
 
 def grant_role(*, user: models.User, tenant: Tenant, role: str) -> models.Membership:

@@ -17,27 +17,30 @@ from apps.tenants import scope
 
 
 class RoleNotFound(errors.NotFound):
-    """The tenant has no role of its own with this slug."""
+    """The tenant has no role of its own with this slug. List its roles."""
 
     code = "role_not_found"
 
 
 class RoleTaken(errors.Conflict):
-    """There is a role with this slug."""
+    """There is a role with this slug. Choose another slug."""
 
     code = "role_slug_taken"
+    title = "The slug is taken"
 
 
 class SystemRole(errors.Conflict):
-    """A role of the program can't be changed by a tenant."""
+    """A role of the program can't be changed by a tenant. Make one of your own."""
 
     code = "system_role"
+    title = "Roles of the program stay as they are"
 
 
 class RoleInUse(errors.Conflict):
-    """Members hold the role."""
+    """Members hold the role. Give them others first."""
 
     code = "role_in_use"
+    title = "The role is in use"
 
 
 class GrantInput(validation.Input):

@@ -40,12 +40,15 @@ class Joined(NamedTuple):
 
 
 class RoleNotHeld(errors.Forbidden):
-    """Nobody invites into a role that may do what they may not."""
+    """Nobody invites into a role that may do what they may not. Invite into another role."""
 
     code = "role_not_held"
+    title = "You cannot give what you do not hold"
 
 
 class InvitationNotFound(errors.NotFound):
+    """There is no such invitation that is still open. List those that are, or invite anew."""
+
     code = "invitation_not_found"
 
 

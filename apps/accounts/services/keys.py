@@ -35,13 +35,16 @@ _CHECK_LENGTH = 6
 
 
 class KeyNotFound(errors.NotFound):
+    """The tenant has no such API key that is still valid. List its keys."""
+
     code = "api_key_not_found"
 
 
 class ScopeNotHeld(errors.Forbidden):
-    """Nobody gives a key what they may not do themselves."""
+    """Nobody gives a key what they may not do themselves. Leave out the scopes that `detail` names."""
 
     code = "scope_not_held"
+    title = "You cannot give what you do not hold"
 
 
 def _check_scope(value: str) -> str:

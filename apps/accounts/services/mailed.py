@@ -53,7 +53,7 @@ WORDS = {
 
 
 class TokenUnusable(errors.DomainError):
-    """The token is unknown, expired or used; which of these is not said."""
+    """The token of a mail is unknown, expired or used; which of these is not said. Ask for another mail."""
 
     code = "token_unusable"
     status = 422

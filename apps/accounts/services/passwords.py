@@ -27,7 +27,7 @@ Password = Annotated[
 
 
 class WrongCredentials(errors.DomainError):
-    """No active account has this e-mail and password."""
+    """No active account has this e-mail and password. Correct them, or have the password reset."""
 
     code = "wrong_credentials"
     status = 401
@@ -35,7 +35,7 @@ class WrongCredentials(errors.DomainError):
 
 
 class WrongPassword(errors.DomainError):
-    """Whoever is logged in does not know the password of the account."""
+    """Whoever is logged in does not know the password of the account. Send the current one."""
 
     code = "wrong_password"
     status = 403
@@ -75,12 +75,10 @@ def check_new(*, password: str, account: Any, pointer: str = "/new_password") ->
     try:
         password_validation.validate_password(password, account)
     except ValidationError as failure:
-        problems = [
-            errors.FieldProblem(pointer, str(entry.code), " ".join(entry.messages)) for entry in failure.error_list
-        ]
-        named = " ".join(problem.detail for problem in problems)
+        problems = [errors.FieldProblem(pointer, str(entry.code), _in_our_words(entry)) for entry in failure.error_list]
+        named = wording.join(" ", [problem.detail for problem in problems])
         raise errors.ValidationFailed(
-            wording.say("{value}: {named}", value=pointer.lstrip("/"), named=named), problems=problems
+            wording.say("{field}: {problem}", field=pointer.lstrip("/"), problem=named), problems=problems
         ) from None
 
 
@@ -102,3 +100,16 @@ def change_password(
 
 # No account has it: checking against it costs one hash and never succeeds.
 NOBODYS = "!"
+
+
+# What the validators of Django find, by its own names.
+_WEAKNESSES = {
+    "password_too_short": wording.mark("This password is too short. It must contain at least {min_length} characters."),
+    "password_too_common": wording.mark("This password is too common."),
+    "password_too_similar": wording.mark("The password is too similar to the {verbose_name}."),
+}
+
+
+def _in_our_words(entry: ValidationError) -> str:
+    template = _WEAKNESSES.get(str(entry.code))
+    return wording.say(template, **(entry.params or {})) if template else " ".join(entry.messages)

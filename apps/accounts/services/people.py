@@ -15,6 +15,8 @@ from apps.kernel import errors, validation, wording
 
 
 class UserNotFound(errors.NotFound):
+    """No account has this e-mail address. Check its spelling."""
+
     code = "user_not_found"
 
 

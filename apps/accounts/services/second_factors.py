@@ -24,7 +24,7 @@ _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class CodeRequired(errors.DomainError):
-    """The password is right; the account asks for a code as well."""
+    """The password is right; the account asks for a code as well. Send it together with the password."""
 
     code = "code_required"
     status = 401
@@ -32,7 +32,7 @@ class CodeRequired(errors.DomainError):
 
 
 class WrongCode(errors.DomainError):
-    """The code is wrong, old, or used already."""
+    """The code is wrong, old, or used already. Send the one that the app shows now, or a recovery code."""
 
     code = "wrong_code"
     status = 401
@@ -40,11 +40,17 @@ class WrongCode(errors.DomainError):
 
 
 class AlreadyEnrolled(errors.Conflict):
+    """The account has a second factor. Disable it before another one is set up."""
+
     code = "totp_enrolled"
+    title = "A second factor is set up already"
 
 
 class NotEnrolled(errors.Conflict):
+    """The account has no second factor to confirm, disable or renew. Set one up first."""
+
     code = "totp_not_enrolled"
+    title = "No second factor is set up"
 
 
 class Code(validation.Input):

@@ -31,6 +31,8 @@ class RefreshRaced(errors.Conflict):
 
 
 class SessionNotFound(errors.NotFound):
+    """The account has no such session, or it is over already. List its sessions."""
+
     code = "session_not_found"
 
 

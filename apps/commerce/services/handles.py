@@ -16,6 +16,11 @@ from apps.tenants import scope
 type Translations = (
     type[models.ProductTranslation] | type[models.CategoryTranslation] | type[models.CollectionTranslation]
 )
+NOUNS = {
+    "product": wording.say("product"),
+    "category": wording.say("category"),
+    "collection": wording.say("collection"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ def check_locales(locales: Sequence[str], *, pointer: str = "/translations") -> 
             raise errors.LocaleNotEnabled.for_field(
                 f"{pointer}/{index}/locale",
                 "locale_given_twice",
-                wording.say('"{locale}" is given twice.', locale=locale),
+                wording.say('"{name}" is given twice.', name=locale),
             )
 
 
@@ -76,9 +81,9 @@ def _settle_group(
         if (wish.locale, handle) in taken:
             if wish.given:
                 detail = wording.say(
-                    'The handle "{handle}" is taken by another {noun} in "{locale}"; choose another one.',
+                    'The handle "{handle}" is taken by another {kind} in "{locale}"; choose another one.',
                     handle=handle,
-                    noun=noun,
+                    kind=NOUNS[noun],
                     locale=wish.locale,
                 )
                 return errors.DuplicateHandle(

@@ -178,7 +178,8 @@ def _refuse(variant: models.Variant, level: models.InventoryLevel, requested: in
     available = level.stocked - level.reserved
     raise errors.InsufficientInventory(
         wording.say(
-            "{requested} of the variant {variant} were asked for and {available} are available ({stocked} stocked, {reserved} reserved).",
+            "{requested} of the variant {variant} were asked for and {available} are available ({stocked} stocked, "
+            "{reserved} reserved).",
             requested=requested,
             variant=variant,
             available=available,

@@ -246,13 +246,13 @@ def _insert_value_names(values: Sequence[snapshots.Value]) -> None:
 
 def _check_options(wanted: Sequence[inputs.OptionInput], *, known: set[str]) -> None:
     """A locale that is in use already may stay, even where the tenant has disabled it since."""
-    _check_names([option.names for option in wanted], "option", "/options")
+    _check_names([option.names for option in wanted], "/options")
     for index, option in enumerate(wanted):
-        _check_names([value.names for value in option.values], "value", f"/options/{index}/values")
+        _check_names([value.names for value in option.values], f"/options/{index}/values")
     handles.check_locales(sorted(_locales_of(wanted) - known), pointer="/options")
 
 
-def _check_names(named: Sequence[dict[str, str]], kind: str, pointer: str) -> None:
+def _check_names(named: Sequence[dict[str, str]], pointer: str) -> None:
     seen: set[tuple[str, str]] = set()
     for index, names in enumerate(named):
         for locale, name in names.items():
@@ -260,7 +260,7 @@ def _check_names(named: Sequence[dict[str, str]], kind: str, pointer: str) -> No
                 raise ValidationFailed.for_field(
                     f"{pointer}/{index}/names/{locale}",
                     "given_twice",
-                    wording.say('the {kind} "{name}" is given twice.', kind=kind, name=name),
+                    wording.say('"{name}" is given twice.', name=name),
                 )
             seen.add((locale, name))
 

@@ -29,7 +29,7 @@ def check_prices(prices: Sequence[inputs.PriceInput], *, pointer: str = "/prices
             raise errors.InvalidPrice.for_field(
                 f"{here}/currency",
                 "currency_given_twice",
-                wording.say('"{currency}" is given twice.', currency=price.currency),
+                wording.say('"{name}" is given twice.', name=price.currency),
             )
         if price.compare_at is not None and price.compare_at < price.amount:
             raise errors.InvalidPrice.for_field(

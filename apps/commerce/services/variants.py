@@ -212,9 +212,9 @@ def find_values(snapshot: snapshots.Snapshot, names: Sequence[str], *, pointer: 
             f"{pointer}/values",
             "too_many_values",
             wording.say(
-                "{count} values are given and the product has {count2} options.",
-                count=len(names),
-                count2=len(snapshot.options),
+                "{values} values are given and the product has {options} options.",
+                values=len(names),
+                options=len(snapshot.options),
             ),
         )
     found = []
@@ -251,7 +251,7 @@ def check_combination(snapshot: snapshots.Snapshot, row: models.Variant, *, poin
     """Raises DuplicateVariant."""
     for other in snapshot.variants:
         if other.row.combination == row.combination and other.row.id != row.id:
-            detail = wording.say("the variant {row} has the same option values.", row=other.row)
+            detail = wording.say("the variant {variant} has the same option values.", variant=other.row)
             raise errors.DuplicateVariant(
                 detail, problems=[FieldProblem(f"{pointer}/values", "duplicate_variant", detail)]
             )
@@ -276,7 +276,7 @@ def check_stock(stock: Sequence[inputs.StockInput], *, pointer: str) -> None:
             raise ValidationFailed.for_field(
                 f"{pointer}/{index}/location",
                 "location_given_twice",
-                wording.say('"{location}" is given twice.', location=entry.location),
+                wording.say('"{name}" is given twice.', name=entry.location),
             )
         seen.add(entry.location)
 

@@ -29,8 +29,11 @@ def check_locales(*, translations: Sequence[Localised] | None, bodies: Sequence[
         if entry.locale not in at_work.locales
     ]
     if problems:
-        details = [f"{problem.pointer.lstrip('/')}: {problem.detail}" for problem in problems]
-        raise LocaleNotEnabled("; ".join(details), problems=problems)
+        details = [
+            wording.say("{field}: {problem}", field=problem.pointer.lstrip("/"), problem=problem.detail)
+            for problem in problems
+        ]
+        raise LocaleNotEnabled(wording.join("; ", details), problems=problems)
 
 
 def check_bodies_are_translated(bodies: set[str], translations: set[str]) -> None:
@@ -62,5 +65,5 @@ def unknown_ids(pointer: str, prefix: str, missing: Iterable[uuid.UUID]) -> erro
     """The error for references to objects that are not there."""
     named = ", ".join(ids.encode(prefix, value) for value in sorted(missing)[:5])
     return errors.ValidationFailed.for_field(
-        pointer, "unknown_id", wording.say("there is no {named} in this tenant.", named=named)
+        pointer, "unknown_id", wording.say("there is no {ids} in this tenant.", ids=named)
     )

@@ -83,7 +83,8 @@ def _check_external_ids(batch: Sequence[BatchNode]) -> None:
     if taken:
         raise ExternalIdTaken(
             wording.say(
-                'There is a node with the external id "{id}" already; update that one.', id=min(str(id) for id in taken)
+                'There is a node with the external id "{external_id}" already; update that one.',
+                external_id=min(str(id) for id in taken),
             )
         )
 

@@ -137,7 +137,8 @@ def _checked_depth(node: models.Node, parent_id: uuid.UUID | None) -> int:
         )
     depth = parent.depth + 1
     height = max((below - node.depth for _, _, _, below in _branch(node, 0)), default=0)
-    trees.check_depth(depth + height, f"The deepest node below {_named(node)}" if height else _named(node))
+    what = wording.say("The deepest node below {node}", node=_named(node)) if height else _named(node)
+    trees.check_depth(depth + height, what)
     return depth
 
 
@@ -163,15 +164,15 @@ def _write(places: list[tuple[uuid.UUID, uuid.UUID | None, int, int]], *, moved:
 def _check_exactly(children: dict[uuid.UUID, Any], ids_in_order: Sequence[uuid.UUID]) -> None:
     given = Counter(ids_in_order)
     wrong = {
-        "is given twice": sorted(id for id, count in given.items() if count > 1),
-        "is not a child": sorted(set(given) - set(children)),
-        "is missing": sorted(set(children) - set(given)),
+        wording.mark("{node} is given twice"): sorted(id for id, count in given.items() if count > 1),
+        wording.mark("{node} is not a child"): sorted(set(given) - set(children)),
+        wording.mark("{node} is missing"): sorted(set(children) - set(given)),
     }
-    found = [f"{ids.encode('node', entries[0])} {what}" for what, entries in wrong.items() if entries]
+    found = [wording.say(what, node=ids.encode("node", entries[0])) for what, entries in wrong.items() if entries]
     if found:
-        detail = wording.say("send every child exactly once: {found}.", found=", ".join(found))
+        detail = wording.say("send every child exactly once: {found}.", found=wording.join(", ", found))
         raise WrongChildren(
-            wording.say("ids: {detail}", detail=detail),
+            wording.say("{field}: {problem}", field="ids", problem=detail),
             problems=[errors.FieldProblem("/ids", "wrong_children", detail)],
         )
 

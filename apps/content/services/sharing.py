@@ -20,13 +20,13 @@ _CODENAMES: dict[Action, str] = {"read": "view_node", "update": "change_node"}
 
 
 class NotAMember(errors.ValidationFailed):
-    """Only members of the tenant are shared with."""
+    """Nodes are shared with members of the tenant only. Invite the person first."""
 
     code = "not_a_member"
 
 
 class ShareNotFound(errors.NotFound):
-    """The node is not shared with this user."""
+    """The node is not shared with this user. List with whom it is."""
 
     code = "share_not_found"
 

@@ -58,7 +58,8 @@ class SlugSpace:
                 where = " ".join(str(value) for value in self._space.values())
                 raise SlugTaken(
                     wording.say(
-                        'The slug "{given}" is taken in {where}; choose another one, or leave it out to get a free one.',
+                        'The slug "{given}" is taken in {where}; choose another one, or leave it out to get '
+                        "a free one.",
                         given=given,
                         where=where,
                     ),

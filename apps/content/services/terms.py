@@ -235,10 +235,10 @@ def _checked_depth(category: models.Category, parent_id: uuid.UUID | None) -> in
             "/parent_id",
             "other_taxonomy",
             wording.say(
-                '{parent} is in the taxonomy "{taxonomy}", not in "{taxonomy2}".',
+                '{parent} is in the taxonomy "{other}", not in "{taxonomy}".',
                 parent=parent,
-                taxonomy=parent.taxonomy,
-                taxonomy2=category.taxonomy,
+                other=parent.taxonomy,
+                taxonomy=category.taxonomy,
             ),
         )
     if category.id in trees.ancestors_and_self(models.Category, parent.id):
@@ -253,7 +253,7 @@ def _checked_depth(category: models.Category, parent_id: uuid.UUID | None) -> in
     if not category._state.adding:
         below = models.Category.objects.filter(id__in=trees.descendants(models.Category, category.id))
         height = max((depth - category.depth for depth in below.values_list("depth", flat=True)), default=0)
-    trees.check_depth(parent.depth + 1 + height, "The deepest category of this branch")
+    trees.check_depth(parent.depth + 1 + height, wording.say("The deepest category of this branch"))
     return parent.depth + 1
 
 
