@@ -108,10 +108,10 @@ def retry(*, consumer: str, aggregate_id: uuid.UUID | None = None, reason: str =
     if not rows.exists():
         raise NotParked(
             wording.say(
-                "Nothing is parked for {consumer}{value}.",
-                consumer=consumer,
-                value=f" of aggregate {aggregate_id}" if aggregate_id else "",
+                "Nothing is parked for {consumer} of aggregate {aggregate}.", consumer=consumer, aggregate=aggregate_id
             )
+            if aggregate_id
+            else wording.say("Nothing is parked for {consumer}.", consumer=consumer)
         )
     retried = _retry(consumer, rows)
     _record("retry", consumer, subject=str(aggregate_id or "all"), reason=reason)
