@@ -17,9 +17,11 @@ from apps.kernel import context, errors, problems, wording
 
 
 class SecondFactorNeeded(errors.Forbidden):
-    """The tenant asks its members for a second factor, and the login was made without one."""
+    """The tenant asks its members for a second factor, and the login was made without one. Set one up and log in with
+    its code."""
 
     code = "second_factor_needed"
+    title = "A second factor is needed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from django.conf import settings
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 ISSUER = "rustok"
 ALGORITHM = "HS256"
@@ -96,7 +96,7 @@ def _read(token: str, audience: str) -> Claims:
 
 
 def refused() -> TokenRefused:
-    return TokenRefused("The token is not valid or no longer valid; log in again.")
+    return TokenRefused(wording.say("The token is not valid or no longer valid; log in again."))
 
 
 def new_secret(prefix: str) -> str:

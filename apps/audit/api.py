@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.audit import exporting, models, queries, recording
-from apps.kernel import api, errors, ids, isolation, pagination, validation
+from apps.kernel import api, errors, ids, isolation, pagination, validation, wording
 
 PREFIX = "audit"
 _FILTERS = [
@@ -74,7 +74,7 @@ class EntryView(APIView):
         with transaction.atomic():
             row = models.Entry.objects.filter(id=ids.decode(PREFIX, entry_id)).first()
             if row is None:
-                raise errors.NotFound(f'There is no entry "{entry_id}".')
+                raise errors.NotFound(wording.say('There is no entry "{entry}".', entry=entry_id))
             record_reading("audit.log.read", {"entry": row.id})
         return Response(exporting.shown(row, queries.personal_of([row]).get(row.id)))
 

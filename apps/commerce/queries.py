@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from apps.accounts.access import limiting
 from apps.commerce import errors, models, permitted, snapshots
-from apps.kernel import ids
+from apps.kernel import ids, wording
 from apps.kernel.errors import ValidationFailed, did_you_mean
 
 PRODUCT_FILTERS = ("status", "vendor", "product_type", "handle", "sku")
@@ -18,14 +18,20 @@ PRODUCT_FILTERS = ("status", "vendor", "product_type", "handle", "sku")
 def get_product(*, product_id: uuid.UUID) -> snapshots.Snapshot:
     """Raises ProductNotFound, NotPermitted."""
     snapshot = snapshots.get(product_id)
-    permitted.check_readable(snapshot, errors.ProductNotFound(f"There is no product {ids.encode('prod', product_id)}."))
+    permitted.check_readable(
+        snapshot,
+        errors.ProductNotFound(wording.say("There is no product {product}.", product=ids.encode("prod", product_id))),
+    )
     return snapshot
 
 
 def get_variant(*, variant_id: uuid.UUID) -> tuple[snapshots.Snapshot, snapshots.Variant]:
     """The variant with its product. Raises VariantNotFound, NotPermitted."""
     snapshot, variant = snapshots.get_by_variant(variant_id)
-    permitted.check_readable(snapshot, errors.VariantNotFound(f"There is no variant {ids.encode('var', variant_id)}."))
+    permitted.check_readable(
+        snapshot,
+        errors.VariantNotFound(wording.say("There is no variant {variant}.", variant=ids.encode("var", variant_id))),
+    )
     return snapshot, variant
 
 
@@ -47,7 +53,11 @@ def list_products(*, filters: Mapping[str, str]) -> QuerySet[models.Product, mod
         if status not in models.Product.Status.values:
             hint = did_you_mean(status, models.Product.Status.values)
             known = ", ".join(models.Product.Status.values)
-            raise ValidationFailed.for_field("/status", "unknown_status", f'"{status}" is not one of {known}.{hint}')
+            raise ValidationFailed.for_field(
+                "/status",
+                "unknown_status",
+                wording.say('"{value}" is not one of {known}.{hint}', value=status, known=known, hint=hint),
+            )
         products = products.filter(status=status)
     if vendor := filters.get("vendor"):
         products = products.filter(vendor=vendor)
@@ -69,7 +79,9 @@ def load_products(products: Iterable[models.Product]) -> list[snapshots.Snapshot
 def list_levels(*, variant_id: uuid.UUID) -> list[models.InventoryLevel]:
     """The variant's stock at each location. Raises VariantNotFound."""
     if not models.Variant.objects.filter(id=variant_id).exists():
-        raise errors.VariantNotFound(f"There is no variant {ids.encode('var', variant_id)}.")
+        raise errors.VariantNotFound(
+            wording.say("There is no variant {variant}.", variant=ids.encode("var", variant_id))
+        )
     levels = models.InventoryLevel.objects.filter(variant_id=variant_id)
     return list(levels.select_related("location").order_by("location__code"))
 
@@ -78,7 +90,9 @@ def get_category(*, category_id: uuid.UUID) -> models.Category:
     """With its translations. Raises CategoryNotFound."""
     category = models.Category.objects.prefetch_related("translations").filter(id=category_id).first()
     if category is None:
-        raise errors.CategoryNotFound(f"There is no category {ids.encode('cat', category_id)}.")
+        raise errors.CategoryNotFound(
+            wording.say("There is no category {category}.", category=ids.encode("cat", category_id))
+        )
     return category
 
 
@@ -87,7 +101,9 @@ def get_collection(*, collection_id: uuid.UUID) -> models.Collection:
     collections = models.Collection.objects.prefetch_related("translations", "products")
     collection = collections.filter(id=collection_id).first()
     if collection is None:
-        raise errors.CollectionNotFound(f"There is no collection {ids.encode('coll', collection_id)}.")
+        raise errors.CollectionNotFound(
+            wording.say("There is no collection {collection}.", collection=ids.encode("coll", collection_id))
+        )
     return collection
 
 

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.consumers import effects, generations, healing, models, parking, projections, rebuild, runner
-from apps.kernel import context, errors
+from apps.kernel import context, errors, wording
 from apps.outbox import log
 
 
@@ -68,7 +68,11 @@ def get(consumer: str) -> projections.Projection | effects.Effect:
         known = sorted(
             [entry.name for entry in projections.all_projections()] + [e.name for e in effects.all_effects()]
         )
-        raise UnknownConsumer(f'There is no consumer "{consumer}"; there are: {", ".join(known)}.')
+        raise UnknownConsumer(
+            wording.say(
+                'There is no consumer "{consumer}"; there are: {known}.', consumer=consumer, known=", ".join(known)
+            )
+        )
     return found
 
 
@@ -102,7 +106,13 @@ def retry(*, consumer: str, aggregate_id: uuid.UUID | None = None, reason: str =
     get(consumer)
     rows = _parked(consumer, aggregate_id)
     if not rows.exists():
-        raise NotParked(f"Nothing is parked for {consumer}{f' of aggregate {aggregate_id}' if aggregate_id else ''}.")
+        raise NotParked(
+            wording.say(
+                "Nothing is parked for {consumer} of aggregate {aggregate}.", consumer=consumer, aggregate=aggregate_id
+            )
+            if aggregate_id
+            else wording.say("Nothing is parked for {consumer}.", consumer=consumer)
+        )
     retried = _retry(consumer, rows)
     _record("retry", consumer, subject=str(aggregate_id or "all"), reason=reason)
     return retried
@@ -119,7 +129,13 @@ def skip(*, consumer: str, position: int, reason: str) -> Retried:
         rows = models.Parked.objects.filter(consumer=consumer, position=position, state="blocked")
         first = rows.order_by("generation").first()
         if first is None:
-            raise NotParked(f"Position {position} is not parked for {consumer}; events_park list shows what is.")
+            raise NotParked(
+                wording.say(
+                    "Position {position} is not parked for {consumer}; events_park list shows what is.",
+                    position=position,
+                    consumer=consumer,
+                )
+            )
         waiting = _parked(consumer, first.aggregate_id).exclude(position=position)
         keys = _keys(_parked(consumer, first.aggregate_id))
         rows.exclude(pk=first.pk).delete()
@@ -144,7 +160,7 @@ def pause_rebuild(*, projection: projections.Projection, reason: str) -> None:
     """Have the workers leave the unfinished generation as it is after the step in hand. Raises NothingToResume."""
     unfinished = generations.find_unfinished(projection)
     if unfinished is None:
-        raise rebuild.NothingToResume(f"{projection.name} is not being rebuilt.")
+        raise rebuild.NothingToResume(wording.say("{name} is not being rebuilt.", name=projection.name))
     models.Generation.objects.filter(projection=projection.name, number=unfinished.number).update(is_wanted=False)
     _record("pause rebuild", projection.name, subject=f"generation {unfinished.number}", reason=reason)
 
@@ -153,7 +169,9 @@ def swap(*, projection: projections.Projection, reason: str) -> int:
     """Make the generation that is ready the live one; returns its number. Raises SwapRefused, NothingToResume."""
     unfinished = generations.find_unfinished(projection)
     if unfinished is None or unfinished.state != "ready":
-        raise generations.SwapRefused(f"{projection.name} has no generation that is ready; rebuild it first.")
+        raise generations.SwapRefused(
+            wording.say("{name} has no generation that is ready; rebuild it first.", name=projection.name)
+        )
     done = rebuild.rebuild(projection, resume=True)
     _record("swap", projection.name, subject=f"generation {done.generation}", reason=reason)
     return done.generation
@@ -178,7 +196,7 @@ def retry_effects(*, keys: list[str], reason: str = "") -> int:
 
 def _require(reason: str) -> None:
     if not reason.strip():
-        raise ReasonRequired("Give a reason: it is kept for those who ask later.")
+        raise ReasonRequired(wording.say("Give a reason: it is kept for those who ask later."))
 
 
 def _set_status(consumer: str, status: str, reason: str) -> None:

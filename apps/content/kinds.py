@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class UnknownKind(errors.ValidationFailed):
-    """No kind of this name is registered."""
+    """No kind of content has this name. `detail` names those there are."""
 
     code = "unknown_kind"
 
@@ -56,7 +56,12 @@ def get_kind(name: str) -> Kind:
     kind = _kinds.get(name)
     if kind is None:
         hint = errors.did_you_mean(name, _kinds)
-        detail = f'"{name}" is not a kind of content.{hint} There are: {", ".join(sorted(_kinds))}.'
+        detail = wording.say(
+            '"{name}" is not a kind of content.{hint} There are: {kinds}.',
+            name=name,
+            hint=hint,
+            kinds=", ".join(sorted(_kinds)),
+        )
         raise UnknownKind(detail, problems=[errors.FieldProblem("/kind", "unknown_kind", detail)])
     return kind
 

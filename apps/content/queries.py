@@ -10,7 +10,7 @@ from django.db.models import Prefetch, QuerySet
 from apps.accounts.access import limiting
 from apps.content import kinds, models, permitted
 from apps.content.services.errors import CategoryNotFound, NodeNotFound, TagNotFound
-from apps.kernel import errors, ids
+from apps.kernel import errors, ids, wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,9 @@ def get_by_slug(*, kind: str, locale: str, slug: str) -> models.Node:
     nodes = models.Node.objects.filter(translations__kind=kind, translations__locale=locale, translations__slug=slug)
     node = _whole(limiting.visible(nodes, "nodes:read", permitted.COLUMNS), is_limited=True).first()
     if node is None:
-        raise NodeNotFound(f'There is no {kind} with the slug "{slug}" in {locale}.')
+        raise NodeNotFound(
+            wording.say('There is no {kind} with the slug "{slug}" in {locale}.', kind=kind, slug=slug, locale=locale)
+        )
     return node
 
 
@@ -62,8 +64,12 @@ def list_nodes(wanted: NodeFilter) -> QuerySet[models.Node]:
             raise errors.ValidationFailed.for_field(
                 "/status",
                 "unknown_status",
-                f'"{wanted.status}" is not one of {", ".join(models.Status.values)}.'
-                f"{errors.did_you_mean(wanted.status, models.Status.values)}",
+                wording.say(
+                    '"{value}" is not one of {known}.{hint}',
+                    value=wanted.status,
+                    known=", ".join(models.Status.values),
+                    hint=errors.did_you_mean(wanted.status, models.Status.values),
+                ),
             )
         nodes = nodes.filter(status=wanted.status)
     if wanted.parent_id is not None:
@@ -80,7 +86,7 @@ def get_category(*, category_id: uuid.UUID) -> models.Category:
     """Raises CategoryNotFound."""
     category = list_categories().filter(id=category_id).first()
     if category is None:
-        raise CategoryNotFound(f"There is no category {ids.encode('cat', category_id)}.")
+        raise CategoryNotFound(wording.say("There is no category {category}.", category=ids.encode("cat", category_id)))
     return category
 
 
@@ -96,7 +102,7 @@ def get_tag(*, tag_id: uuid.UUID) -> models.Tag:
     """Raises TagNotFound."""
     tag = list_tags().filter(id=tag_id).first()
     if tag is None:
-        raise TagNotFound(f"There is no tag {ids.encode('tag', tag_id)}.")
+        raise TagNotFound(wording.say("There is no tag {tag}.", tag=ids.encode("tag", tag_id)))
     return tag
 
 

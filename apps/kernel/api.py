@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 def read_input[Model: BaseModel](request: Request, model: type[Model]) -> Model:
     """The JSON body as the input model. Raises ValidationFailed naming every wrong field."""
     if not isinstance(request.data, dict):
-        raise errors.ValidationFailed.for_field("", "not_an_object", "send a JSON object.")
+        raise errors.ValidationFailed.for_field("", "not_an_object", wording.say("send a JSON object."))
     return validation.parse(model, request.data)
 
 

@@ -34,7 +34,7 @@ class DomainError(Exception):
 
 
 class ValidationFailed(DomainError):
-    """The input breaks a rule; `problems` names every field at once."""
+    """The input breaks a rule. `errors` names every field at once, with a stable code and what to do."""
 
     code = "validation_failed"
     status = 422
@@ -47,13 +47,17 @@ class ValidationFailed(DomainError):
 
 
 class NotFound(DomainError):
+    """There is nothing under this id or name in the tenant, or it is not for whoever asks. Check the address, or list
+    what there is."""
+
     code = "not_found"
     status = 404
     title = "There is no such object"
 
 
 class Conflict(DomainError):
-    """The object is in a state, or another object holds a value, that forbids the change."""
+    """The object is in a state, or another object holds a value, that forbids the change. Read it again; `detail` says
+    what to do first."""
 
     code = "conflict"
     status = 409
@@ -61,6 +65,8 @@ class Conflict(DomainError):
 
 
 class Forbidden(DomainError):
+    """Whoever asks is known and may not do this. Repeating it with the same credentials does not help."""
+
     code = "forbidden"
     status = 403
     title = "This is not allowed"

@@ -10,7 +10,7 @@ import uuid
 
 from uuid_utils.compat import uuid7
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
@@ -19,6 +19,8 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 class InvalidId(errors.ValidationFailed):
+    """An id in the address or the body is not one of such an object. Send ids as the API returned them."""
+
     code = "invalid_id"
     status = 404
     title = "This is not an identifier of such an object"
@@ -50,4 +52,11 @@ def decode(prefix: str, text: str) -> uuid.UUID:
     except (ValueError, KeyError):
         pass
     shown = text[:60].encode(errors="replace").decode()  # it may hold half characters, which can't be sent back
-    raise InvalidId(f'"{shown}" is not an id of this kind; expected {prefix}_ and {_LENGTH} characters, or a UUID.')
+    raise InvalidId(
+        wording.say(
+            '"{value}" is not an id of this kind; expected {prefix}_ and {length} characters, or a UUID.',
+            value=shown,
+            prefix=prefix,
+            length=_LENGTH,
+        )
+    )

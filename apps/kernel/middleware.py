@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class NulCharacter(errors.DomainError):
-    """The address of the request holds a NUL character."""
+    """The address of the request holds a NUL character (%00). Remove it."""
 
     code = "nul_character"
 

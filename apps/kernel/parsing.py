@@ -12,7 +12,7 @@ from apps.kernel import errors, wording
 
 
 class MalformedBody(errors.DomainError):
-    """The body is not JSON."""
+    """The body is not JSON, or ends too early. `detail` says where it stops making sense."""
 
     code = "malformed_body"
     title = "The body cannot be read"

@@ -9,7 +9,7 @@ import nh3
 from markdown_it import MarkdownIt
 from slugify import slugify
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 MAXIMUM_SLUG_LENGTH = 255
 MAXIMUM_DEPTH = 256
@@ -54,7 +54,12 @@ def clean_html(markup: str) -> str:
     if _depth(markup) > MAXIMUM_DEPTH:
         # The sanitiser's time grows with the square of the depth: one such body would hold up everyone.
         raise errors.ValidationFailed.for_field(
-            "/body", "nested_too_deep", f"the HTML is nested deeper than {MAXIMUM_DEPTH} elements; close what you open."
+            "/body",
+            "nested_too_deep",
+            wording.say(
+                "the HTML is nested deeper than {maximum_depth} elements; close what you open.",
+                maximum_depth=MAXIMUM_DEPTH,
+            ),
         )
     return nh3.clean(markup, tags=_TAGS, attributes=_ATTRIBUTES, strip_comments=False, link_rel="noopener noreferrer")
 

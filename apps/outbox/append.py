@@ -14,7 +14,7 @@ from typing import Any, cast
 from django.db import connection, transaction
 
 from apps.events import envelope, registry
-from apps.kernel import context, errors, failpoints
+from apps.kernel import context, errors, failpoints, wording
 from apps.outbox import wake
 
 # Within one statement the head of each aggregate is locked before its rows draw their ids, so that per aggregate
@@ -74,9 +74,11 @@ class UnitBroken(RuntimeError):
 
 
 class ConcurrencyConflict(errors.Conflict):
-    """The aggregate is not at the version the caller expected."""
+    """The object is not at the version the caller expected. Read it again and repeat the change; `current_version` is
+    the present one."""
 
     code = "concurrency_conflict"
+    title = "The object has changed meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +296,13 @@ def _check_expected_versions(
 def _check_allowed(stream: Key, version: int | None, allowed: frozenset[int]) -> None:
     if version not in allowed:
         raise ConcurrencyConflict(
-            f"{stream[1]} {stream[2]} is at version {version}, not {' or '.join(map(str, sorted(allowed)))}; "
-            "read it again and repeat the change.",
+            wording.say(
+                "{aggregate_type} {aggregate_id} is at version {version}, not {expected}; read it again and repeat the "
+                "change.",
+                aggregate_type=stream[1],
+                aggregate_id=stream[2],
+                version=version,
+                expected=", ".join(map(str, sorted(allowed))),
+            ),
             current_version=version,
         )

@@ -18,7 +18,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from apps.kernel import errors, pagination
+from apps.kernel import errors, pagination, wording
 from apps.readmodels import models, queries, search
 from apps.tenants import modules, scope
 
@@ -225,7 +225,13 @@ def read_locale(request: HttpRequest | Request) -> str:
     if asked is not None:
         if asked not in tenant.locales:
             raise errors.ValidationFailed.for_field(
-                "/locale", "unknown_locale", f'"{asked}" is not enabled here; use one of {", ".join(tenant.locales)}.'
+                "/locale",
+                "unknown_locale",
+                wording.say(
+                    '"{asked}" is not enabled here; use one of {locales}.',
+                    asked=asked,
+                    locales=", ".join(tenant.locales),
+                ),
             )
         return asked
     for tag in request.headers.get("Accept-Language", "").split(","):
@@ -296,7 +302,9 @@ def _refuse_unknown(request: Request, *known: str) -> None:
     for name in request.GET:
         if name not in known:
             raise errors.ValidationFailed.for_field(
-                f"/{name}", "unknown_parameter", f"there is no such parameter.{errors.did_you_mean(name, known)}"
+                f"/{name}",
+                "unknown_parameter",
+                wording.say("there is no such parameter.{hint}", hint=errors.did_you_mean(name, known)),
             )
 
 
@@ -311,7 +319,9 @@ def _choice(request: Request, name: str, choices: Sequence[str]) -> str:
     text = request.GET.get(name, "")
     if text not in choices:
         raise errors.ValidationFailed.for_field(
-            f"/{name}", "unknown_value", f'"{text}" is not one of {", ".join(choices)}.'
+            f"/{name}",
+            "unknown_value",
+            wording.say('"{value}" is not one of {known}.', value=text, known=", ".join(choices)),
         )
     return text
 
@@ -319,7 +329,9 @@ def _choice(request: Request, name: str, choices: Sequence[str]) -> str:
 def _read_query(request: Request) -> str:
     text = request.GET.get("q", "").replace("\x00", "").strip()
     if not text or len(text) > 200:
-        raise errors.ValidationFailed.for_field("/q", "invalid_query", "give 1 to 200 characters to search for.")
+        raise errors.ValidationFailed.for_field(
+            "/q", "invalid_query", wording.say("give 1 to 200 characters to search for.")
+        )
     return text
 
 
@@ -346,7 +358,9 @@ def _sources(request: Request) -> list[str]:
         return [source for kind, source in sources.items() if scope.current().has_one_of([MODULES[kind]])]
     if kind not in sources:
         raise errors.ValidationFailed.for_field(
-            "/type", "unknown_value", f'"{kind}" is not one of {", ".join(sources)}.'
+            "/type",
+            "unknown_value",
+            wording.say('"{value}" is not one of {known}.', value=kind, known=", ".join(sources)),
         )
     modules.require(MODULES[kind])
     return [sources[kind]]

@@ -14,7 +14,7 @@ from django.db import connection
 from django.http import HttpRequest
 
 from apps.content import kinds as content_kinds
-from apps.kernel import errors, pagination, text
+from apps.kernel import errors, pagination, text, wording
 from apps.tenants import scope
 
 SEARCHABLE = ("product", "content")
@@ -120,5 +120,7 @@ def _read_cursor(given: str | None) -> Cursor | None:
     except (binascii.Error, ValueError, TypeError):
         pass
     raise errors.ValidationFailed.for_field(
-        "/cursor", "invalid_cursor", "the cursor was not made by this search; follow its next and prev links instead."
+        "/cursor",
+        "invalid_cursor",
+        wording.say("the cursor was not made by this search; follow its next and prev links instead."),
     )

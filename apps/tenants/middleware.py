@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import validate_host
 
-from apps.kernel import api, client, errors, isolation
+from apps.kernel import api, client, errors, isolation, wording
 from apps.tenants import modules, resolution, scope
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ _OPTIONAL = ("/admin/", "/api/v1/auth/")
 
 
 class HostNotServed(errors.DomainError):
-    """The host is neither one of the installation's own nor a tenant's."""
+    """The host is neither one of the installation's own nor a tenant's. Use a domain of a tenant."""
 
     code = "host_not_served"
 
@@ -108,7 +108,7 @@ def resolve(request: HttpRequest) -> resolution.Known:
     if len({known.scope.tenant_id for known in found}) != 1 or (by_host or by_name) is None:
         raise scope.TenantNotFound
     if not found[0].is_active:
-        raise resolution.TenantInactive(f'The tenant "{found[0].scope.slug}" is switched off.')
+        raise resolution.TenantInactive(wording.say('The tenant "{slug}" is switched off.', slug=found[0].scope.slug))
     return found[0]
 
 
@@ -125,5 +125,8 @@ def _check_host_is_served(request: HttpRequest) -> None:
     host = client.of(request).host
     if not _is_own(host) and resolution.find_by_host(host) is None:
         raise HostNotServed(
-            f'The host "{host}" is not served here: use a domain of a tenant, or one of RUSTOK_ALLOWED_HOSTS.'
+            wording.say(
+                'The host "{host}" is not served here: use a domain of a tenant, or one of RUSTOK_ALLOWED_HOSTS.',
+                host=host,
+            )
         )

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet
 
-from apps.kernel import errors, isolation, validation
+from apps.kernel import errors, isolation, validation, wording
 from apps.tenants import models, modules, scope
 
 _SHOWN_TENANTS = 10
@@ -30,7 +30,7 @@ def get_tenant(*, slug_or_id: str) -> models.Tenant:
         condition |= Q(id=uuid.UUID(slug_or_id))
     tenant = models.Tenant.objects.filter(condition).first()
     if tenant is None:
-        raise scope.TenantNotFound(f'There is no tenant "{slug_or_id}".')
+        raise scope.TenantNotFound(wording.say('There is no tenant "{tenant}".', tenant=slug_or_id))
     return tenant
 
 
@@ -89,10 +89,16 @@ def locale_for_command(*, at_work: scope.Scope, locale: str | None) -> str:
         validation.parse(_LocaleChoice, {"locale": locale})
     except errors.ValidationFailed:
         raise LocaleRefused(
-            f'--locale: "{locale}" is no locale; one looks like "en" or "en-GB". Enabled for the tenant '
-            f'"{at_work.slug}": {", ".join(at_work.locales)}.{errors.did_you_mean(locale, at_work.locales)}'
+            wording.say(
+                '--locale: "{locale}" is no locale; one looks like "en" or "en-GB". Enabled for the tenant "{slug}": '
+                "{locales}.{hint}",
+                locale=locale,
+                slug=at_work.slug,
+                locales=", ".join(at_work.locales),
+                hint=errors.did_you_mean(locale, at_work.locales),
+            )
         ) from None
-    raise LocaleRefused(f"--locale: {at_work.not_enabled(locale)}")
+    raise LocaleRefused(wording.say("{field}: {problem}", field="--locale", problem=at_work.not_enabled(locale)))
 
 
 class _LocaleChoice(validation.Input):

@@ -9,7 +9,7 @@ from typing import Any
 from celery import Task, current_task, shared_task
 from django.utils import timezone
 
-from apps.kernel import isolation
+from apps.kernel import isolation, wording
 from apps.kernel.tasks import platform_task
 from apps.tenants import idempotency, resolution, scope
 
@@ -85,5 +85,5 @@ def _scope_of(request: Any) -> scope.Scope:
     if known is None:
         raise scope.TenantNotFound
     if not known.is_active:
-        raise resolution.TenantInactive(f'The tenant "{known.scope.slug}" is switched off.')
+        raise resolution.TenantInactive(wording.say('The tenant "{slug}" is switched off.', slug=known.scope.slug))
     return known.scope

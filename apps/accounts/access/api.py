@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from apps.accounts import models
 from apps.accounts.access import break_glass, engine, granting, limiting, matrix, members, rights, roles
 from apps.accounts.permissions import InTenant
-from apps.kernel import api, ids, pagination, validation
+from apps.kernel import api, ids, pagination, validation, wording
 from apps.tenants import scope
 from apps.tenants.endpoint import Endpoint
 
@@ -37,7 +37,7 @@ def granter(request: Request) -> granting.Granter:
     """Who makes a change of rights, for the services. Raises NotPermitted."""
     user = request.user
     if not isinstance(user, models.User):
-        raise limiting.NotPermitted("Only accounts of people change who may do what.")
+        raise limiting.NotPermitted(wording.say("Only accounts of people change who may do what."))
     return granting.Granter(user, getattr(request.auth, "scopes", None), timezone.now())
 
 

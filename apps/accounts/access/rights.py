@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from apps.accounts.access import catalogue
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 FLAGS = ("own", "published")
 SETS = ("kind", "category", "locale")
 
 
 class UnknownConstraint(errors.ValidationFailed):
-    """A grant carries a constraint that its resource does not know, or a wrong value."""
+    """A grant carries a constraint that its resource does not know, or a wrong value. `detail` says what it takes."""
 
     code = "unknown_constraint"
 
@@ -86,9 +86,19 @@ def parse_grant(permission: str, constraint: Mapping[str, Any]) -> Grant:
     known = catalogue.CONSTRAINTS.get(resource, ())
     for name, value in constraint.items():
         if name not in known:
-            accepted = f"it takes {', '.join(known)}" if known else "it takes none"
+            accepted = (
+                wording.say("it takes {known}", known=", ".join(known)) if known else wording.say("it takes none")
+            )
             hint = errors.did_you_mean(name, known)
-            raise UnknownConstraint.of(f'"{name}" is no constraint on {resource}; {accepted}.{hint}')
+            raise UnknownConstraint.of(
+                wording.say(
+                    '"{name}" is no constraint on {resource}; {accepted}.{hint}',
+                    name=name,
+                    resource=resource,
+                    accepted=accepted,
+                    hint=hint,
+                )
+            )
         _check_value(name, value)
     words: dict[str, Any] = {name: frozenset(value) if name in SETS else value for name, value in constraint.items()}
     return Grant(permission, Constraint(**words))
@@ -97,9 +107,13 @@ def parse_grant(permission: str, constraint: Mapping[str, Any]) -> Grant:
 def _check_value(name: str, value: Any) -> None:
     if name in FLAGS:
         if value is not True:
-            raise UnknownConstraint.of(f'"{name}" is true or absent, not {value!r}.')
+            raise UnknownConstraint.of(
+                wording.say('"{name}" is true or absent, not {value}.', name=name, value=repr(value))
+            )
     elif not isinstance(value, list | tuple) or not value or not all(isinstance(word, str) for word in value):
-        raise UnknownConstraint.of(f'"{name}" is a list of at least one text, not {value!r}.')
+        raise UnknownConstraint.of(
+            wording.say('"{name}" is a list of at least one text, not {value}.', name=name, value=repr(value))
+        )
 
 
 def expand(grants: Iterable[Grant]) -> dict[str, tuple[Constraint, ...]]:

@@ -20,7 +20,7 @@ from apps.accounts.clients import client_of
 from apps.accounts.permissions import LoggedIn
 from apps.accounts.realms import STAFF
 from apps.accounts.services import sessions
-from apps.kernel import api, errors, ids, validation
+from apps.kernel import api, errors, ids, validation, wording
 
 LOGIN_RATE = "30/m"
 NOT_STORED = {"Cache-Control": "no-store"}
@@ -77,7 +77,7 @@ class OwnView(APIView):
         """Raises Forbidden for requests that came with something else than the token of a session."""
         session = getattr(request.auth, "session", None)
         if session is None:
-            raise errors.Forbidden("This is about a login of a person; log in and use the access token.")
+            raise errors.Forbidden(wording.say("This is about a login of a person; log in and use the access token."))
         return session
 
 

@@ -14,7 +14,7 @@ from apps.accounts.realms import STORE
 from apps.accounts.services import invitations, logins, mailed, passwords, sessions, trail
 from apps.accounts.services.people import OwnChanges
 from apps.events import registry
-from apps.kernel import validation
+from apps.kernel import validation, wording
 from apps.outbox.append import append, unit_of_work
 from apps.tenants import scope
 
@@ -61,7 +61,9 @@ def confirm_registration(*, token: str, now: datetime) -> models.Customer:
             _record(customer, events.CustomerRegistered)
             trail.tell(customer, "customer.registered", after={"email": customer.email, "name": customer.name})
     except IntegrityError:
-        raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.") from None
+        raise mailed.TokenUnusable(
+            wording.say("The token is unknown, used or expired; ask for another mail.")
+        ) from None
     return customer
 
 

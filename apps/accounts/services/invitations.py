@@ -16,7 +16,7 @@ from apps.accounts import access, models
 from apps.accounts.access import granting, members
 from apps.accounts.models import Purpose
 from apps.accounts.services import mailed, passwords, trail
-from apps.kernel import errors, isolation, validation
+from apps.kernel import errors, isolation, validation, wording
 from apps.tenants import queries, scope
 
 
@@ -41,12 +41,15 @@ class Joined(NamedTuple):
 
 
 class RoleNotHeld(errors.Forbidden):
-    """Nobody invites into a role that may do what they may not."""
+    """Nobody invites into a role that may do what they may not. Invite into another role."""
 
     code = "role_not_held"
+    title = "You cannot give what you do not hold"
 
 
 class InvitationNotFound(errors.NotFound):
+    """There is no such invitation that is still open. List those that are, or invite anew."""
+
     code = "invitation_not_found"
 
 
@@ -55,7 +58,7 @@ def invite(*, new: NewInvitation, by: models.User, now: datetime) -> models.Invi
     check_email(new.email)
     granting.check_assignable([new.role], pointer="/role")
     if not _may_give(by, new.role, now):
-        raise RoleNotHeld(f'The role "{new.role}" may do what you may not in this tenant.')
+        raise RoleNotHeld(wording.say('The role "{role}" may do what you may not in this tenant.', role=new.role))
     with transaction.atomic():
         row: models.Invitation = mailed.ask(
             table=models.Invitation,
@@ -74,7 +77,7 @@ def withdraw(*, invitation_id: uuid.UUID) -> None:
     with transaction.atomic():
         row = models.Invitation.objects.select_for_update().filter(id=invitation_id, used_at=None).first()
         if row is None:
-            raise InvitationNotFound("There is no such invitation that is still open.")
+            raise InvitationNotFound(wording.say("There is no such invitation that is still open."))
         trail.tell_of_tenant("invitation", row, "withdrawn", before={"email": row.email, "role": row.role})
         row.delete()
 
@@ -92,12 +95,12 @@ def accept(*, acceptance: Acceptance, now: datetime) -> Joined:
         at_work = queries.scope_of(tenant)
     with scope.use(at_work):
         if not _may_give(found.invited_by, found.role, now):
-            raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+            raise mailed.TokenUnusable(wording.say("The token is unknown, used or expired; ask for another mail."))
     user = models.User.objects.filter(email=found.email).first()
     if user is None:
         user = _new_user(found.email, acceptance, now)
     elif not user.is_active:
-        raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+        raise mailed.TokenUnusable(wording.say("The token is unknown, used or expired; ask for another mail."))
     with (
         scope.use(at_work),
         mailed.using(table=models.Invitation, purpose=Purpose.INVITATION, token=acceptance.token, now=now),
@@ -116,7 +119,7 @@ def check_email(email: str) -> None:
         validate_email(email)
     except ValidationError:
         raise errors.ValidationFailed.for_field(
-            "/email", "invalid_email", f'"{email[:60]}" is not an e-mail address.'
+            "/email", "invalid_email", wording.say('"{email}" is not an e-mail address.', email=email[:60])
         ) from None
 
 
@@ -128,7 +131,7 @@ def _new_user(email: str, acceptance: Acceptance, now: datetime) -> models.User:
     user = models.User(email=email, name=acceptance.name, email_verified_at=now)
     if acceptance.password is None:
         raise errors.ValidationFailed.for_field(
-            "/password", "missing", "choose a password; there is no account with this address yet."
+            "/password", "missing", wording.say("choose a password; there is no account with this address yet.")
         )
     passwords.check_new(password=acceptance.password, account=user, pointer="/password")
     user.password = make_password(acceptance.password)

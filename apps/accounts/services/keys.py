@@ -35,13 +35,16 @@ _CHECK_LENGTH = 6
 
 
 class KeyNotFound(errors.NotFound):
+    """The tenant has no such API key that is still valid. List its keys."""
+
     code = "api_key_not_found"
 
 
 class ScopeNotHeld(errors.Forbidden):
-    """Nobody gives a key what they may not do themselves."""
+    """Nobody gives a key what they may not do themselves. Leave out the scopes that `detail` names."""
 
     code = "scope_not_held"
+    title = "You cannot give what you do not hold"
 
 
 def _check_scope(value: str) -> str:
@@ -92,11 +95,15 @@ def create_key(*, new: NewApiKey, by: models.User, now: datetime) -> MadeKey:
     held = access.rights_of(by, scope.current_id(), now=now)
     missing = held.lacking(rights.Grant(permission) for permission in new.scopes)
     if missing:
-        raise ScopeNotHeld(f"You may not do this yourself in this tenant: {', '.join(missing)}.")
+        raise ScopeNotHeld(
+            wording.say("You may not do this yourself in this tenant: {missing}.", missing=", ".join(missing))
+        )
     expires_at = new.expires_at or now + LIFETIME
     if not now < expires_at <= now + LONGEST:
         raise errors.ValidationFailed.for_field(
-            "/expires_at", "out_of_range", f"a key lasts until a moment within the next {LONGEST.days} days."
+            "/expires_at",
+            "out_of_range",
+            wording.say("a key lasts until a moment within the next {days} days.", days=LONGEST.days),
         )
     key_id = ids.new_id()
     prefix = f"{PREFIX}_{_environment()}_{ids.encode('', key_id)[1:]}"
@@ -125,7 +132,7 @@ def rotate_key(*, key_id: uuid.UUID, rotation: Rotation, by: models.User, now: d
     with transaction.atomic():
         old = models.ApiKey.objects.select_for_update().filter(_live(now), id=key_id).first()
         if old is None:
-            raise KeyNotFound("There is no such key that is still valid.")
+            raise KeyNotFound(wording.say("There is no such key that is still valid."))
         new = NewApiKey(
             name=old.name,
             scopes=old.scopes,
@@ -146,7 +153,7 @@ def revoke_key(*, key_id: uuid.UUID, now: datetime) -> None:
     with transaction.atomic():
         row = models.ApiKey.objects.select_for_update().filter(id=key_id, revoked_at=None).first()
         if row is None:
-            raise KeyNotFound("There is no such key that is still valid.")
+            raise KeyNotFound(wording.say("There is no such key that is still valid."))
         row.revoked_at = now
         row.save(update_fields=["revoked_at"])
         trail.tell_of_tenant("api_key", row, "revoked")

@@ -15,7 +15,7 @@ from apps.accounts import attempts, hashing
 from apps.accounts.clients import Client
 from apps.accounts.realms import Realm
 from apps.accounts.services import sessions, trail
-from apps.kernel import errors, validation
+from apps.kernel import errors, validation, wording
 
 LONGEST = 1024
 # As it was typed: nothing trimmed, cut off or folded.
@@ -27,7 +27,7 @@ Password = Annotated[
 
 
 class WrongCredentials(errors.DomainError):
-    """No active account has this e-mail and password."""
+    """No active account has this e-mail and password. Correct them, or have the password reset."""
 
     code = "wrong_credentials"
     status = 401
@@ -35,7 +35,7 @@ class WrongCredentials(errors.DomainError):
 
 
 class WrongPassword(errors.DomainError):
-    """Whoever is logged in does not know the password of the account."""
+    """Whoever is logged in does not know the password of the account. Send the current one."""
 
     code = "wrong_password"
     status = 403
@@ -66,7 +66,7 @@ def prove_again(*, realm: Realm, account: Any, password: str, client: Client) ->
         attempts.was_not_looked_at(guess)
         raise
     if not is_right:
-        raise WrongPassword("The current password is wrong.")
+        raise WrongPassword(wording.say("The current password is wrong."))
     attempts.was_right(guess)
 
 
@@ -75,11 +75,11 @@ def check_new(*, password: str, account: Any, pointer: str = "/new_password") ->
     try:
         password_validation.validate_password(password, account)
     except ValidationError as failure:
-        problems = [
-            errors.FieldProblem(pointer, str(entry.code), " ".join(entry.messages)) for entry in failure.error_list
-        ]
-        named = " ".join(problem.detail for problem in problems)
-        raise errors.ValidationFailed(f"{pointer.lstrip('/')}: {named}", problems=problems) from None
+        problems = [errors.FieldProblem(pointer, str(entry.code), _in_our_words(entry)) for entry in failure.error_list]
+        named = wording.join(" ", [problem.detail for problem in problems])
+        raise errors.ValidationFailed(
+            wording.say("{field}: {problem}", field=pointer.lstrip("/"), problem=named), problems=problems
+        ) from None
 
 
 def change_password(
@@ -100,3 +100,16 @@ def change_password(
 
 # No account has it: checking against it costs one hash and never succeeds.
 NOBODYS = "!"
+
+
+# What the validators of Django find, by its own names.
+_WEAKNESSES = {
+    "password_too_short": wording.mark("This password is too short. It must contain at least {min_length} characters."),
+    "password_too_common": wording.mark("This password is too common."),
+    "password_too_similar": wording.mark("The password is too similar to the {verbose_name}."),
+}
+
+
+def _in_our_words(entry: ValidationError) -> str:
+    template = _WEAKNESSES.get(str(entry.code))
+    return wording.say(template, **(entry.params or {})) if template else " ".join(entry.messages)

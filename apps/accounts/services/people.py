@@ -13,10 +13,12 @@ from apps.accounts import models
 from apps.accounts.access import catalogue
 from apps.accounts.realms import STAFF
 from apps.accounts.services import sessions, trail
-from apps.kernel import errors, validation
+from apps.kernel import errors, validation, wording
 
 
 class UserNotFound(errors.NotFound):
+    """No account has this e-mail address. Check its spelling."""
+
     code = "user_not_found"
 
 
@@ -39,7 +41,7 @@ def get_user(*, email: str) -> models.User:
     """Raises UserNotFound."""
     user = models.User.objects.filter(email=email.strip().lower()).first()
     if user is None:
-        raise UserNotFound(f'There is no user "{email}".')
+        raise UserNotFound(wording.say('There is no user "{email}".', email=email))
     return user
 
 

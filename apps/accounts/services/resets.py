@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import make_password
 from apps.accounts.models import Purpose
 from apps.accounts.realms import Realm
 from apps.accounts.services import mailed, passwords, sessions, trail
-from apps.kernel import validation
+from apps.kernel import validation, wording
 
 
 class Address(validation.Input):
@@ -69,5 +69,5 @@ def _which(realm: Realm, purpose: Purpose, token: str, now: datetime) -> dict[st
 def _account_of(row: Any) -> Any:
     """The account a token was mailed to, if it is still the one with that address. Raises TokenUnusable."""
     if row.account is None or not row.account.is_active or row.account.email != row.email:
-        raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+        raise mailed.TokenUnusable(wording.say("The token is unknown, used or expired; ask for another mail."))
     return row.account

@@ -11,7 +11,7 @@ from pydantic import Field
 from apps.commerce import errors, events, models
 from apps.commerce.services import inputs, inventory, locations
 from apps.commerce.services.recording import record, writing
-from apps.kernel import ids, validation
+from apps.kernel import ids, validation, wording
 from apps.kernel.errors import ValidationFailed
 
 DEFAULT_LIFETIME_SECONDS = 15 * 60
@@ -33,7 +33,7 @@ def reserve(*, new: NewReservation, now: datetime) -> models.Reservation:
     """Promise a quantity. Raises VariantNotFound, LocationNotFound, InsufficientInventory, ValidationFailed."""
     expires_at = new.expires_at or now + timedelta(seconds=new.lifetime_seconds)
     if expires_at <= now:
-        raise ValidationFailed.for_field("/expires_at", "in_the_past", "the moment has passed already.")
+        raise ValidationFailed.for_field("/expires_at", "in_the_past", wording.say("the moment has passed already."))
     with writing():
         variant = inventory.get_variant(new.variant_id)
         location = locations.get_location(new.location)
@@ -107,10 +107,15 @@ def _expire(reservation_id: uuid.UUID) -> bool:
 def _lock_active(reservation_id: uuid.UUID) -> models.Reservation:
     reservation = models.Reservation.objects.select_for_update().filter(id=reservation_id).first()
     if reservation is None:
-        raise errors.ReservationNotFound(f"There is no reservation {ids.encode('res', reservation_id)}.")
+        raise errors.ReservationNotFound(
+            wording.say("There is no reservation {reservation}.", reservation=ids.encode("res", reservation_id))
+        )
     if reservation.status != models.Reservation.Status.ACTIVE:
         raise errors.ReservationEnded(
-            f"The reservation {reservation} is {reservation.status} already.", reservation_status=reservation.status
+            wording.say(
+                "The reservation {reservation} is {status} already.", reservation=reservation, status=reservation.status
+            ),
+            reservation_status=reservation.status,
         )
     return reservation
 

@@ -16,7 +16,7 @@ from apps.content.services.errors import ExternalIdTaken, named_integrity_errors
 from apps.content.services.inputs import BatchNode, NewNode, locales_of
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken, derive
-from apps.kernel import errors, ids
+from apps.kernel import errors, ids, wording
 from apps.outbox.append import unit_of_work
 
 _ROWS_PER_STATEMENT = 500
@@ -70,7 +70,9 @@ def _check(new: BatchNode) -> None:
     check_bodies_are_translated(locales_of(new.bodies), locales_of(new.translations))
     if new.published_at is not None and not new.publish:
         raise errors.ValidationFailed.for_field(
-            "/published_at", "not_published", "a draft has no date of publication; send publish too, or leave it out."
+            "/published_at",
+            "not_published",
+            wording.say("a draft has no date of publication; send publish too, or leave it out."),
         )
 
 
@@ -80,7 +82,10 @@ def _check_external_ids(batch: Sequence[BatchNode]) -> None:
     taken |= {external_id for external_id, count in wanted.items() if count > 1}
     if taken:
         raise ExternalIdTaken(
-            f'There is a node with the external id "{min(str(id) for id in taken)}" already; update that one.'
+            wording.say(
+                'There is a node with the external id "{external_id}" already; update that one.',
+                external_id=min(str(id) for id in taken),
+            )
         )
 
 
