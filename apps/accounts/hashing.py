@@ -95,7 +95,7 @@ def slot() -> Iterator[None]:
 
 def _busy() -> Busy:
     BUSY.inc()
-    return Busy("Too many logins at once; try again in a few seconds.", retry_after=RETRY_AFTER_SECONDS)
+    return Busy(wording.say("Too many logins at once; try again in a few seconds."), retry_after=RETRY_AFTER_SECONDS)
 
 
 def _take_free_slot() -> int | None:

@@ -161,7 +161,7 @@ class IdempotencyRecord(TenantModel):
                 fields=["tenant", "actor", "key", "method", "path"], name="tenants_idempotency_once"
             ),
         ]
-        indexes = [models.Index(fields=["created_at"], name="tenants_idempotency_old")]
+        indexes = [models.Index(fields=["tenant", "created_at"], name="tenants_idempotency_old")]
 
     def __str__(self) -> str:
         return self.key

@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ('tenant', models.ForeignKey(db_index=False, default=apps.tenants.scope.current_id, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='tenants.tenant')),
             ],
             options={
-                'indexes': [models.Index(fields=['created_at'], name='tenants_idempotency_old')],
+                'indexes': [models.Index(fields=['tenant', 'created_at'], name='tenants_idempotency_old')],
                 'constraints': [models.UniqueConstraint(fields=('tenant', 'actor', 'key', 'method', 'path'), name='tenants_idempotency_once')],
             },
         ),
