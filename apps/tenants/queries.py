@@ -26,6 +26,7 @@ class LocaleRefused(errors.DomainError):
 def get_tenant(*, slug_or_id: str) -> models.Tenant:
     """Raises TenantNotFound, which suggests the nearest slug."""
     condition = Q(slug=slug_or_id)
+    # What is no UUID can still be a slug.
     with contextlib.suppress(ValueError):
         condition |= Q(id=uuid.UUID(slug_or_id))
     tenant = models.Tenant.objects.filter(condition).first()
