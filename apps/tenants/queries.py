@@ -76,7 +76,7 @@ def scope_for_command(*, slug_or_id: str) -> scope.Scope:
     except scope.TenantNotFound as error:
         known = list(models.Tenant.objects.order_by("slug").values_list("slug", flat=True))
         raise scope.TenantNotFound(
-            error.detail + (errors.did_you_mean(slug_or_id, known) or _known_tenants(known))
+            wording.join("", [error.detail, errors.did_you_mean(slug_or_id, known) or _known_tenants(known)])
         ) from None
 
 
