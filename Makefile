@@ -56,9 +56,10 @@ test: env ## run the tests (ARGS="…" goes to pytest)
 	$(PYTHON) -m pytest $(ARGS)
 
 .PHONY: check
-check: env lint types ## all that CI demands: lint, types, floors, event schemas, reference pages, tests with coverage
+check: env lint types ## all that CI demands: lint, types, floors, event schemas, reference pages, translations, tests with coverage
 	$(PYTHON) manage.py events_schema check
 	$(PYTHON) manage.py docs_reference --check
+	$(PYTHON) manage.py messages --check
 	$(MAKE) test ARGS="-n 2 --cov --cov-report=term"
 
 .PHONY: lint
@@ -75,6 +76,10 @@ types: env ## check the types
 format: env ## format the code and fix what can be fixed by itself
 	$(PYTHON) -m ruff check --fix-only --quiet .
 	$(PYTHON) -m ruff format .
+
+.PHONY: messages
+messages: env ## collect the sentences of errors for translators and compile what they wrote
+	$(PYTHON) manage.py messages
 
 .PHONY: benchmark
 benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for your own file)

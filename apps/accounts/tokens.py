@@ -119,7 +119,7 @@ def unseal(sealed: bytes, purpose: str) -> str:
     for key in _keys(purpose):
         try:
             return SecretBox(key).decrypt(sealed).decode()
-        except CryptoError:
+        except CryptoError:  # noqa: S112 - sealed with another key; the next may fit
             continue
     raise CryptoError("sealed with a key that is neither SECRET_KEY nor one of SECRET_KEY_FALLBACKS")
 

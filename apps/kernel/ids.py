@@ -49,7 +49,7 @@ def decode(prefix: str, text: str) -> uuid.UUID:
             for character in tail:
                 number = (number << 5) | _VALUES[character]
             return uuid.UUID(int=number)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError):  # noqa: S110 - refused below, like an id of another kind
         pass
     shown = text[:60].encode(errors="replace").decode()  # it may hold half characters, which can't be sent back
     raise InvalidId(

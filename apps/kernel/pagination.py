@@ -146,7 +146,15 @@ def _read_cursor(text: str | None, order: tuple[str, ...], model: type[Model]) -
         if direction in {"n", "p"} and made_for == ",".join(order) and len(values) == len(order):
             fields: list[Any] = [model._meta.get_field(name.removeprefix("-")) for name in order]
             return direction == "p", [_read_value(field, value) for field, value in zip(fields, values, strict=True)]
-    except (binascii.Error, ValueError, TypeError, ArithmeticError, ValidationError, PydanticCustomError):
+    # Refused below, like a cursor of another list.
+    except (  # noqa: S110
+        binascii.Error,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        ValidationError,
+        PydanticCustomError,
+    ):
         pass
     raise errors.ValidationFailed.for_field(
         "/cursor",

@@ -62,7 +62,7 @@ def best_language(accepted: str) -> str:
             break
         try:
             return str(translation.get_supported_language_variant(tag))
-        except LookupError:
+        except LookupError:  # noqa: S112 - not one of ours; the next may be
             continue
     return str(settings.LANGUAGE_CODE)
 

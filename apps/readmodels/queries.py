@@ -86,7 +86,7 @@ def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveConten
 def get_parent(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
     """By id in any kind, or by a slug of this one. Raises ContentNotFound, KindNotFound."""
     if not slug_or_id.startswith("node_"):
-        return get_content(kind=kind, node=slug_or_id, locale=locale)
+        return get_content(kind=kind, slug_or_id=slug_or_id, locale=locale)
     parent_id = ids.decode("node", slug_or_id)
     nodes = models.LiveContent.objects.filter(id=parent_id)
     found = nodes.filter(~Q(kind__in=kinds.following_parents()) | Q(following.ParentIsShown())).first()

@@ -117,7 +117,7 @@ def _read_cursor(given: str | None) -> Cursor | None:
         # JSON has no NaN and no infinity.
         if direction in ("n", "p") and isinstance(rank, float) and isinstance(hit_id, str):
             return Cursor(direction == "p", rank, uuid.UUID(hit_id))
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError):  # noqa: S110 - refused below, like a cursor of a list
         pass
     raise errors.ValidationFailed.for_field(
         "/cursor",

@@ -26,6 +26,7 @@ class LocaleRefused(errors.DomainError):
 def get_tenant(*, slug_or_id: str) -> models.Tenant:
     """Raises TenantNotFound, which suggests the nearest slug."""
     condition = Q(slug=slug_or_id)
+    # What is no UUID can still be a slug.
     with contextlib.suppress(ValueError):
         condition |= Q(id=uuid.UUID(slug_or_id))
     tenant = models.Tenant.objects.filter(condition).first()
@@ -75,7 +76,7 @@ def scope_for_command(*, slug_or_id: str) -> scope.Scope:
     except scope.TenantNotFound as error:
         known = list(models.Tenant.objects.order_by("slug").values_list("slug", flat=True))
         raise scope.TenantNotFound(
-            error.detail + (errors.did_you_mean(slug_or_id, known) or _known_tenants(known))
+            wording.join("", [error.detail, errors.did_you_mean(slug_or_id, known) or _known_tenants(known)])
         ) from None
 
 

@@ -96,7 +96,7 @@ def test_a_locale_that_is_not_enabled_is_pointed_at() -> None:
         (
             {"translations": [{"locale": "en", "title": "a"}, {"locale": "en", "title": "b"}]},
             "validation_failed",
-            "the locale en is given twice",
+            '"en" is given twice',
         ),
         ({"translations": [{"locale": "fr", "title": "a"}]}, "locale_not_enabled", "enabled: de, en"),
         ({"bodies": [{"locale": "de", "body": "x"}]}, "validation_failed", "there is no translation for de"),

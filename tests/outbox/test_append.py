@@ -178,6 +178,7 @@ def test_an_event_in_a_foreign_savepoint_is_refused(db: None) -> None:
 
 
 def test_a_unit_that_swallowed_an_inner_failure_says_so(db: None) -> None:
+    # Swallowed on purpose: the outer unit must not pass for whole.
     with pytest.raises(appending.UnitBroken), unit_of_work(), suppress(ZeroDivisionError), unit_of_work():
         raise ZeroDivisionError
 

@@ -46,7 +46,7 @@ def test_a_slug_and_a_domain_belong_to_one_tenant() -> None:
     [
         ("slug", "No Spaces", "a slug has only a-z"),
         ("default_locale", "english", 'a locale looks like "en"'),
-        ("default_locale", "en-GB-oxendict", 'a locale looks like "en"'),
+        ("default_locale", "en-GB-oxendict", "a locale has 2 to 10 characters"),
         ("currency", "EURO", 'in capitals, such as EUR. Did you mean "EUR"?'),
         ("currency", "euro", '"euro": not an ISO 4217 currency code in capitals, such as EUR. Did you mean "EUR"?'),
         ("currency", "EUX", "not an ISO 4217 currency"),

@@ -40,7 +40,7 @@ def _once[Item](items: list[Item], key: Callable[[Item], Hashable]) -> list[Item
     seen = set()
     for item in items:
         if key(item) in seen:
-            raise wording.refusal("duplicate", "{key} is given twice", key=str(key(item)))
+            raise wording.refusal("duplicate", '"{name}" is given twice.', name=str(key(item)))
         seen.add(key(item))
     return items
 
