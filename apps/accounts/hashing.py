@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from prometheus_client import Counter
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 WAIT_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 5
