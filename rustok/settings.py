@@ -140,6 +140,12 @@ CACHES = {
     }
 }
 
+# --- Rate limits --------------------------------------------------------------------------------------------
+
+LIMITS = ENVIRONMENT.limits
+# While Valkey is away each web process admits its share.
+WEB_PROCESSES = ENVIRONMENT.web_workers
+
 # --- Users and access ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
