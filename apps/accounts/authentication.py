@@ -11,7 +11,7 @@ from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
-from apps.accounts import realms, tokens
+from apps.accounts import rate_limits, realms, tokens
 from apps.accounts.clients import client_of
 from apps.accounts.services import keys, sessions
 from apps.kernel import context
@@ -46,6 +46,7 @@ class TokenAuthentication(BaseAuthentication):
                 raise tokens.refused()
         except tokens.TokenRefused as refusal:
             raise exceptions.AuthenticationFailed(refusal.detail) from None
+        rate_limits.charge_account(request, account_id=session.account.pk)
         if _is_too_weak(session, request):
             raise exceptions.PermissionDenied(
                 "This tenant asks its members for a second factor: set one up at POST /api/v1/auth/totp, and log in "
@@ -59,6 +60,7 @@ class TokenAuthentication(BaseAuthentication):
             key = keys.find_key(key=token, client=client_of(request), now=timezone.now())
         except tokens.TokenRefused as refusal:
             raise exceptions.AuthenticationFailed(refusal.detail) from None
+        rate_limits.charge_account(request, key_id=key.pk)
         context.set_actor(f"key:{key.pk}", authority=f"key:{key.pk}")
         return key.created_by, Presented(key=key, scopes=frozenset(key.scopes))
 
