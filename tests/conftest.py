@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from apps.kernel.limits import policies
+from tests.kernel import limiting
 
 # Before anything imports Django, and for the parallel workers too: they inherit the environment.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -36,7 +36,7 @@ os.environ["RUSTOK_LOG_LEVEL"] = os.environ.get("RUSTOK_LOG_LEVEL") or "WARNING"
 os.environ["RUSTOK_VALKEY_DATABASE"] = str(3 * (int(WORKER.removeprefix("gw") or -1) + 1))
 os.environ["DJANGO_SETTINGS_MODULE"] = "rustok.settings"
 # All tests ask from one address, hundreds of times a minute; those of the limits set their own.
-os.environ["RUSTOK_LIMITS"] = ",".join(f"{name}=1000000" for name in policies.Limits.model_fields)
+os.environ["RUSTOK_LIMITS"] = limiting.OUT_OF_REACH
 
 import django  # noqa: E402
 import psycopg  # noqa: E402

@@ -43,11 +43,11 @@ class LimitMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if _is_exempt(request):
             return self.get_response(request)
-        stray = _stray(request)
-        verdict = deciding.find_refusal(stray)
+        unserved = _unserved(request)
+        verdict = deciding.find_refusal(unserved)
         response = _refuse(verdict) if verdict else self.get_response(request)
-        if verdict is None and (verdict := _charged(request)) is None and stray:
-            verdict = deciding.decide(stray)
+        if verdict is None and (verdict := _charged(request)) is None and unserved:
+            verdict = deciding.decide(unserved)
             if not verdict.is_admitted:
                 response.close()
                 response = _refuse(verdict)
@@ -131,9 +131,9 @@ def _is_exempt(request: HttpRequest) -> bool:
     return request.path in _EXEMPT or request.path.startswith("/health/")
 
 
-def _stray(request: HttpRequest) -> list[policies.Charge]:
-    limit = settings.LIMITS.stray
-    return [policies.Charge("stray", client.rate_key(request), limit)] if limit else []
+def _unserved(request: HttpRequest) -> list[policies.Charge]:
+    limit = settings.LIMITS.unserved
+    return [policies.Charge("unserved", client.rate_key(request), limit)] if limit else []
 
 
 def _visitor(request: HttpRequest, view_class: type[Any] | None) -> Subject:

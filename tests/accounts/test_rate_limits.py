@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 import uuid
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,20 +235,20 @@ def test_whoever_is_refused_a_permission_is_charged_all_the_same(limit: Any, ten
 def test_what_no_operation_took_is_charged_to_the_address(
     limit: Any, tenant: models.Tenant, path: str, token: str, status: int
 ) -> None:
-    limit(stray=2)
+    limit(unserved=2)
     visitor = Visitor(tenant, token)
 
     answers = [visitor.get(path) for _ in range(4)]
 
     assert statuses(answers) == [status, status, 429, 429]
-    assert answers[3].json()["violated-policies"] == ["stray"]
+    assert answers[3].json()["violated-policies"] == ["unserved"]
     assert visitor.get("/health/live").status_code == 200
 
 
 def test_an_unknown_host_is_charged_too_and_then_not_looked_for(
     limit: Any, tenant: models.Tenant, django_assert_num_queries: Any
 ) -> None:
-    limit(stray=1)
+    limit(unserved=1)
     visitor = Visitor(None)
     visitor.headers = {}
     for _ in range(2):
@@ -274,7 +285,7 @@ def test_the_admin_login_has_an_outer_wall(tenant: models.Tenant) -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/metrics"])
 def test_probes_and_scrapers_are_never_limited(limit: Any, path: str) -> None:
-    limit(stray=1, anonymous=1, address=1, read=1)
+    limit(unserved=1, anonymous=1, address=1, read=1)
     visitor = Visitor(None)
 
     answers = [visitor.get(path) for _ in range(3)]
@@ -297,7 +308,7 @@ def test_a_request_costs_one_call_of_valkey(limit: Any, tenant: models.Tenant, m
     assert [[charge.policy for charge in charges] for charges in taken] == [
         ["anonymous", "read", "tenant", "address"],
         ["user", "read", "tenant"],
-        ["stray"],
+        ["unserved"],
     ]
 
 
@@ -459,3 +470,58 @@ def test_without_valkey_reads_go_on_and_logins_nearly_stop(
     assert statuses(reads) == [200] * 50 + [429]
     assert statuses(logins) == [401] * 3 + [429]
     assert reads[-1]["Retry-After"]
+
+
+# --- A real server --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The address of a web server of two processes, on which 50 requests a window are admitted."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", "2", "--blocking-threads", "4", "--no-ws", "tests.accounts.patient_web:application"),
+    ]
+    variables = os.environ | {
+        "DATABASE_OF_THE_TEST": str(connection.settings_dict["NAME"]),
+        "RUSTOK_LIMITS": "anonymous=50",
+        "RUSTOK_PROCESS": "web",
+    }
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=variables, stdout=log, stderr=log) as web:
+        try:
+            _wait_until_served(f"http://127.0.0.1:{port}/health/live")
+            yield f"http://127.0.0.1:{port}/admin/login/"
+        finally:
+            web.terminate()
+
+
+def _wait_until_served(url: str) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):  # noqa: S310
+            return
+        time.sleep(0.1)
+    pytest.fail("the web server did not start")
+
+
+def test_of_200_requests_at_once_to_a_server_of_two_processes_exactly_50_are_admitted(served: str) -> None:
+    def ask(_: int) -> tuple[int, str]:
+        request = urllib.request.Request(served)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                return answer.status, answer.headers["X-Process"]
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers["X-Process"]
+
+    with redis.Redis.from_url(django_settings.VALKEY_URL) as client:  # of whoever else came from this address
+        for key in client.scan_iter("rustok:{limits}:*127.0.0.1"):
+            client.delete(key)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, range(200)))
+
+    assert Counter(status for status, _ in answers) == {200: 50, 429: 150}
+    assert len({process for _, process in answers}) == 2

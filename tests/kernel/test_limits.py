@@ -516,4 +516,4 @@ def test_a_plan_replaces_what_it_names() -> None:
 
 
 def test_a_plan_can_not_loosen_what_protects_the_installation() -> None:
-    assert set(Limits.model_fields) - set(policies.Plan.model_fields) == {"address", "stray", "auth"}
+    assert set(Limits.model_fields) - set(policies.Plan.model_fields) == {"address", "unserved", "auth"}

@@ -47,7 +47,7 @@ class Limits(validation.Input):
 
     anonymous: Count = Field(default=100, description="of one address without a login, in one tenant")
     address: Count = Field(default=1000, description="of one address without a login, in all tenants together")
-    stray: Count = Field(
+    unserved: Count = Field(
         default=100,
         description="of one address that no operation took: unknown hosts and paths, tokens that don't hold",
     )

@@ -1,0 +1,23 @@
+"""The product's WSGI application, which waits for Valkey on a busy machine and says which process answered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.conf import settings
+
+from tests.kernel import limiting
+
+settings.DATABASES["default"]["NAME"] = os.environ["DATABASE_OF_THE_TEST"]
+from rustok.wsgi import application as product  # noqa: E402 - connects to it
+
+limiting.be_patient()
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        return start_response(status, [*headers, ("X-Process", str(os.getpid()))], *rest)
+
+    return product(environ, start)
