@@ -357,6 +357,35 @@ def test_every_answer_tells_where_the_tightest_limit_stands(limit: Any, tenant: 
     assert answers[2]["RateLimit-Policy"] == '"user";q=5;w=60'
 
 
+def test_a_client_that_does_as_it_is_told_is_refused_once_at_a_time(
+    limit: Any, tenant: models.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks until it is refused, waits as long as `Retry-After` says, and is admitted; the clock is ours."""
+    limit(user=5, read=4)
+    seconds, take = [1_700_000_000.25], shared.Shared.take
+    refusals = deciding.Refusals(clock=lambda: seconds[0])
+    monkeypatch.setattr(deciding, "_refusals", lambda: refusals)
+    monkeypatch.setattr(
+        shared.Shared,
+        "take",
+        lambda self, charges: take(self, charges, now_microseconds=round(seconds[0] * 1_000_000)),
+    )
+    visitor = Visitor(tenant, factories.make_token(tenant))
+    answers = []
+    for _ in range(25):
+        answers.append(visitor.get(TENANT))
+        seconds[0] += float(answers[-1].get("Retry-After", 0.5))
+
+    refused = [place for place, answer in enumerate(answers) if answer.status_code == 429]
+    assert refused[0] == 4
+    assert len(refused) > 3
+    assert all(answers[place + 1].status_code == 200 for place in refused[:-1])
+    lefts = [int(answer["X-RateLimit-Remaining"]) for answer in answers]
+    assert lefts[:5] == [3, 2, 1, 0, 0]
+    resets = [int(answer["X-RateLimit-Reset"]) for answer in answers[:5]]
+    assert resets == sorted(resets, reverse=True)
+
+
 def test_what_a_cache_may_share_tells_nothing_and_refusals_do(limit: Any, tenant: models.Tenant) -> None:
     limit(anonymous=2)
     visitor = Visitor(tenant)

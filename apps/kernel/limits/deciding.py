@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -44,21 +44,21 @@ class Refusals:
     A flood from one client so costs no round trip. A limit that was raised meanwhile is asked for anew.
     """
 
-    def __init__(self, *, largest: int = 10_000) -> None:
-        self._largest = largest
+    def __init__(self, *, largest: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
+        self._largest, self._clock = largest, clock
         self._until: dict[Charge, float] = {}
         self._lock = threading.Lock()
 
     def find(self, charges: Sequence[Charge]) -> Verdict | None:
         if not self._until:
             return None
-        now = time.monotonic()
+        now = self._clock()
         lefts = [(charge, self._until.get(charge, 0.0) - now) for charge in charges]
         known = [Standing(charge, 0, left, is_over=True) for charge, left in lefts if left > 0]
         return Verdict(known, MEMORY) if known else None
 
     def remember(self, verdict: Verdict) -> None:
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             if len(self._until) >= self._largest:
                 self._until = {charge: until for charge, until in self._until.items() if until > now}
