@@ -36,6 +36,7 @@ class TokenAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Presented] | None:
         token = _bearer(request)
         if token is None:
+            rate_limits.charge(request)
             return None
         if self.takes_keys and token.startswith(f"{keys.PREFIX}_"):
             return self._by_key(token, request)
@@ -46,7 +47,7 @@ class TokenAuthentication(BaseAuthentication):
                 raise tokens.refused()
         except tokens.TokenRefused as refusal:
             raise exceptions.AuthenticationFailed(refusal.detail) from None
-        rate_limits.charge_account(request, account_id=session.account.pk)
+        rate_limits.charge(request, account_id=session.account.pk)
         if _is_too_weak(session, request):
             raise exceptions.PermissionDenied(
                 "This tenant asks its members for a second factor: set one up at POST /api/v1/auth/totp, and log in "
@@ -60,7 +61,7 @@ class TokenAuthentication(BaseAuthentication):
             key = keys.find_key(key=token, client=client_of(request), now=timezone.now())
         except tokens.TokenRefused as refusal:
             raise exceptions.AuthenticationFailed(refusal.detail) from None
-        rate_limits.charge_account(request, key_id=key.pk)
+        rate_limits.charge(request, key_id=key.pk)
         context.set_actor(f"key:{key.pk}", authority=f"key:{key.pk}")
         return key.created_by, Presented(key=key, scopes=frozenset(key.scopes))
 

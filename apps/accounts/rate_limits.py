@@ -1,8 +1,8 @@
 """Rate limits of HTTP: what a request is charged, and to whom. docs/explanation/rate-limits.md
 
 A request is charged once. Where nobody has to say who they are, or nobody did, it is charged to the address before
-the view; else by `charge_account`, as soon as authentication knows the account. What neither has charged, because there
-is no such path or the token did not hold, is charged to the address at the end, and answered 429 instead when that was
+the view; else by `charge`, as soon as authentication knows the account. What neither has charged, because there is no
+such path or the token did not hold, is charged to the address at the end, and answered 429 instead when that was
 one too many. From then on the address is refused before anything is looked at.
 """
 
@@ -70,11 +70,14 @@ class LimitMiddleware:
         return None
 
 
-def charge_account(request: Request, *, account_id: uuid.UUID | None = None, key_id: uuid.UUID | None = None) -> None:
-    """Charge the request to who has proved to be at the other end. Raises QuotaExceeded."""
-    subject = Subject("key", f"key:{key_id}") if key_id else Subject("user", f"user:{account_id}")
-    view = (request.parser_context or {}).get("view")
-    _charge(request._request, type(view), subject)
+def charge(request: Request, *, account_id: uuid.UUID | None = None, key_id: uuid.UUID | None = None) -> None:
+    """Charge the request to the key or account that it proved to be of, else to the address. Raises QuotaExceeded."""
+    subject = Subject("anonymous", client.rate_key(request._request))
+    if key_id:
+        subject = Subject("key", f"key:{key_id}")
+    elif account_id:
+        subject = Subject("user", f"user:{account_id}")
+    _charge(request._request, type((request.parser_context or {}).get("view")), subject)
 
 
 def endpoint_class(view_class: type[Any] | None, method: str) -> policies.EndpointClass:

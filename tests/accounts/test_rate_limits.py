@@ -245,6 +245,18 @@ def test_what_no_operation_took_is_charged_to_the_address(
     assert visitor.get("/health/live").status_code == 200
 
 
+@pytest.mark.parametrize("authorization", ["Basic YTpi", "", "Token x"])
+def test_credentials_of_another_kind_do_not_change_who_is_charged(
+    limit: Any, tenant: models.Tenant, authorization: str
+) -> None:
+    limit(anonymous=1)
+    visitor = Visitor(tenant)
+    visitor.headers["Authorization"] = authorization
+
+    assert statuses([visitor.get(TENANT) for _ in range(2)]) == [401, 429]
+    assert visitor.get(PRODUCTS).status_code == 429
+
+
 def test_an_unknown_host_is_charged_too_and_then_not_looked_for(
     limit: Any, tenant: models.Tenant, django_assert_num_queries: Any
 ) -> None:

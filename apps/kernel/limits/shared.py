@@ -42,39 +42,39 @@ end
 local answer, is_admitted, moments = {}, true, {}
 for index, key in ipairs(KEYS) do
     local limit, cost, step = tonumber(ARGV[3 * index]), tonumber(ARGV[3 * index + 1]), tonumber(ARGV[3 * index + 2])
-    local entries, counted = {}, 0
+    local entries, counted, first = {}, 0, nil
     local stored = redis.call('HGETALL', key)
     for place = 1, #stored, 2 do
         local ends, count = tonumber(stored[place]), tonumber(stored[place + 1])
         if ends > now then
             entries[#entries + 1] = {ends, count}
             counted = counted + count
+            if not first or ends < first then first = ends end
         else
             redis.call('HDEL', key, stored[place])
         end
     end
     moments[index] = math.ceil((now + window) / step) * step
-    local excess = counted + cost - limit
-    local ends = moments[index]
-    if #entries > 0 then
+    local excess, changes = counted + cost - limit, first or moments[index]
+    if excess > 0 then
+        is_admitted = false
         table.sort(entries, function(one, other) return one[1] < other[1] end)
         local place, gone = 1, entries[1][2]
         while gone < excess do
             place = place + 1
             gone = gone + entries[place][2]
         end
-        ends = entries[place][1]
+        changes = entries[place][1]
     end
-    if excess > 0 then is_admitted = false end
     answer[3 * index - 2] = limit - counted
-    answer[3 * index - 1] = ends - now
+    answer[3 * index - 1] = changes - now
     answer[3 * index] = excess > 0 and 1 or 0
 end
 for index, key in ipairs(KEYS) do
     if is_admitted then
         local cost, step = tonumber(ARGV[3 * index + 1]), tonumber(ARGV[3 * index + 2])
-        redis.call('HINCRBY', key, string.format('%.0f', moments[index]), cost)
-        redis.call('PEXPIRE', key, math.ceil((window + step) / 1000))
+        local counted = redis.call('HINCRBY', key, string.format('%.0f', moments[index]), cost)
+        if counted == cost then redis.call('PEXPIRE', key, math.ceil((window + step) / 1000)) end
         answer[3 * index - 2] = answer[3 * index - 2] - cost
     end
     answer[3 * index - 2] = math.max(0, answer[3 * index - 2])
