@@ -14,6 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -376,7 +377,7 @@ def test_a_client_that_does_as_it_is_told_is_refused_once_at_a_time(
     limit(user=5, read=4)
     seconds, take = [1_700_000_000.25], shared.Shared.take
     refusals = deciding.Refusals(clock=lambda: seconds[0])
-    monkeypatch.setattr(deciding, "_refusals", lambda: refusals)
+    monkeypatch.setattr(deciding, "_refusals", lru_cache(lambda: refusals))
     monkeypatch.setattr(
         shared.Shared,
         "take",
