@@ -5,7 +5,7 @@ from typing import Any
 import django_stubs_ext
 
 from rustok import environment as environments
-from rustok import logs, servers
+from rustok import logs, mailing, servers
 from rustok.environment import CHECKOUT, Profile
 
 # Lets code write `ModelAdmin[Product]` at run time as it does for the type checker.
@@ -224,9 +224,8 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-MAILERS = {
-    "default": {"BACKEND": f"django.core.mail.backends.{'smtp' if IS_PRODUCTION else 'console'}.EmailBackend"},
-}
+MAILERS = {"default": mailing.mailer(ENVIRONMENT.mail_url.get_secret_value() if ENVIRONMENT.mail_url else None)}
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENVIRONMENT.mail_from
 LOGGING = logs.configure(
     log_format=ENVIRONMENT.chosen_log_format, level=ENVIRONMENT.log_level, process=ENVIRONMENT.process
 )

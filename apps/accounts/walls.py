@@ -9,16 +9,24 @@ from django.http import HttpRequest
 from django_ratelimit.core import is_ratelimited
 from redis.exceptions import RedisError
 
-from apps.accounts import attempts
+from apps.kernel import errors
 
 RATE = "30/m"
 
 
+class AddressHeldBack(errors.DomainError):
+    """This address has tried too often, whoever it was about; nothing was looked at."""
+
+    code = "address_held_back"
+    status = 429
+    title = "Too many attempts"
+
+
 def hold_back(request: HttpRequest, *, group: str) -> None:
-    """Raises TooManyAttempts. Without Valkey the wall stands open: the lockout behind it has a count of its own."""
+    """Raises AddressHeldBack. Without Valkey the wall stands open: the lockout behind it has a count of its own."""
     try:
         is_too_much = is_ratelimited(request, group=group, key="ip", rate=RATE, increment=True)
     except RedisError:
         return
     if is_too_much:
-        raise attempts.TooManyAttempts("Too many attempts from this address; try again in a minute.", retry_after=60)
+        raise AddressHeldBack("Too many attempts from this address; try again in a minute.", retry_after=60)

@@ -257,7 +257,10 @@ def _switch(tenant: models.Tenant, *, is_active: bool, reason: str, suspended_at
         former = tenant.suspended_reason
         tenant.is_active, tenant.suspended_reason, tenant.suspended_at = is_active, reason, suspended_at
         tenant.save()
-        _record(tenant, events.TenantResumed(reason=former) if is_active else events.TenantSuspended(reason=reason))
+        if is_active:
+            _record(tenant, events.TenantResumed(reason=former), before={"reason": former}, after={})
+        else:
+            _record(tenant, events.TenantSuspended(reason=reason))
     return tenant
 
 
@@ -266,9 +269,11 @@ def settle_tenant(
 ) -> None:
     """Tell what is different about a tenant that was brought in: its slug, the hosts that did not come, those it gets.
 
-    Raises DomainTaken.
+    Also where nothing is: that there was no such tenant is known no more. Raises DomainTaken.
     """
     with isolation.to_tenant(tenant.id), unit_of_work():
+        # No effect makes up for it should the process end first, since history has none; absences end soon.
+        transaction.on_commit(partial(resolution.forget, tenant.id), robust=True)
         if has_new_slug:
             _record(tenant, events.TenantUpdated(**_state(tenant)))
         for host in lost_hosts:

@@ -6,12 +6,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.conf import settings
-
+from rustok.wsgi import application as product
 from tests.kernel import limiting
-
-settings.DATABASES["default"]["NAME"] = os.environ["DATABASE_OF_THE_TEST"]
-from rustok.wsgi import application as product  # noqa: E402 - connects to it
 
 limiting.be_patient()
 

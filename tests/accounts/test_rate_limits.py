@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -34,7 +28,8 @@ from apps.accounts.services import keys
 from apps.kernel.limits import deciding, headers, policies, shared
 from apps.kernel.limits.policies import Limits
 from apps.tenants import models
-from tests import factories
+from rustok.servers import processes
+from tests import factories, serving
 from tests.kernel.limiting import ENOUGH_SECONDS
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -519,34 +514,19 @@ def test_without_valkey_reads_go_on_and_logins_nearly_stop(
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
-    """The address of a web server of two processes, on which 50 requests a window are admitted."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "2", "--blocking-threads", "4", "--no-ws", "tests.accounts.patient_web:application"),
-    ]
-    variables = os.environ | {
-        "DATABASE_OF_THE_TEST": str(connection.settings_dict["NAME"]),
-        "RUSTOK_LIMITS": "anonymous=50",
+    """The address of a page of a web server of two processes, which admits 50 requests of an address."""
+    port = serving.free_port()
+    command = serving.command_of("web", port=port, web_workers=2, web_threads=4)
+    command[command.index("rustok.wsgi:application")] = "tests.accounts.patient_web:application"
+    variables = {
         "RUSTOK_PROCESS": "web",
+        "RUSTOK_LIMITS": "anonymous=50",
+        "DATABASE_URL": serving.database_url(str(connection.settings_dict["NAME"])),
     }
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, env=variables, stdout=log, stderr=log) as web:
-        try:
-            _wait_until_served(f"http://127.0.0.1:{port}/health/live")
-            yield f"http://127.0.0.1:{port}/admin/login/"
-        finally:
-            web.terminate()
-
-
-def _wait_until_served(url: str) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):  # noqa: S310
-            return
-        time.sleep(0.1)
-    pytest.fail("the web server did not start")
+    with serving.running(command, tmp_path / "log", **variables):
+        is_ready = processes.wait_until(lambda: serving.status_of(port, "/health/live") == 200, timeout_seconds=120)
+        assert is_ready, (tmp_path / "log").read_text()
+        yield f"http://127.0.0.1:{port}/admin/login/"
 
 
 def test_of_200_requests_at_once_to_a_server_of_two_processes_exactly_50_are_admitted(served: str) -> None:

@@ -208,7 +208,7 @@ def logged_in_as(facts: Any) -> Iterator[base.DatabaseWrapper]:
 def test_roles_above_the_policies_are_refused(two: list[tenants.Tenant], role: str, reason: str) -> None:
     facts = getattr(servers.connection_facts(), role)
 
-    with logged_in_as(facts) as wrapper, pytest.raises(base.RoleTooPowerful, match=f"{reason}.*database_roles"):
+    with logged_in_as(facts) as wrapper, pytest.raises(roles.RoleTooPowerful, match=f"{reason}.*database_roles"):
         wrapper.ensure_connection()
 
 
@@ -218,7 +218,7 @@ def test_an_owner_of_tables_is_refused(two: list[tenants.Tenant], _superuser: ps
     _superuser.execute(sql.SQL("GRANT {} TO {}").format(owner, sql.Identifier(facts.user)))
     try:
         base.DatabaseWrapper._judged.clear()
-        with logged_in_as(facts) as wrapper, pytest.raises(base.RoleTooPowerful, match="the owner of tables"):
+        with logged_in_as(facts) as wrapper, pytest.raises(roles.RoleTooPowerful, match="the owner of tables"):
             wrapper.ensure_connection()
     finally:
         _superuser.execute(sql.SQL("REVOKE {} FROM {}").format(owner, sql.Identifier(facts.user)))
