@@ -133,9 +133,9 @@ def add_domain(*, tenant: models.Tenant, host: str) -> models.Domain:
     if (slug := resolution.slug_in(host)) and slug != tenant.slug:
         raise DomainTaken(f'The domain "{host}" is kept for the tenant "{slug}": it is below a base domain.')
     with unit_of_work():
-        taken = models.Domain.objects.filter(host=host).select_related("tenant").first()
-        if taken is not None:
-            raise DomainTaken(f'The domain "{host}" already leads to the tenant "{taken.tenant.slug}".')
+        if models.Domain.objects.filter(host=host).exists():
+            # Whose it is, is not for everybody to know.
+            raise DomainTaken(f'The domain "{host}" already leads to a tenant.')
         try:
             domain = models.Domain.objects.create(host=host, tenant=tenant)
         except IntegrityError:

@@ -137,10 +137,9 @@ class _Run:
         if models.Tenant.objects.filter(slug=self.slug).exists():
             raise tenant_services.SlugTaken(f'A tenant with the slug "{self.slug}" exists already; give --slug.')
         wanted = self.manifest.domains if self.keeps_domains else self.hosts
-        for domain in models.Domain.objects.filter(host__in=wanted).select_related("tenant"):
+        for domain in models.Domain.objects.filter(host__in=wanted):
             raise tenant_services.DomainTaken(
-                f'The domain "{domain.host}" already leads to the tenant "{domain.tenant.slug}"; '
-                "give --no-domains, or others with --domain."
+                f'The domain "{domain.host}" already leads to a tenant; give --no-domains, or others with --domain.'
             )
 
     def check_content(self) -> None:

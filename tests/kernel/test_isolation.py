@@ -224,6 +224,36 @@ def test_an_owner_of_tables_is_refused(two: list[tenants.Tenant], _superuser: ps
         _superuser.execute(sql.SQL("REVOKE {} FROM {}").format(owner, sql.Identifier(facts.user)))
 
 
+REWRITE = "UPDATE commerce_product SET vendor = 'rewritten'"
+
+
+def test_a_migration_that_writes_rows_writes_those_of_all_tenants(two: list[tenants.Tenant]) -> None:
+    with connection.as_migrator(), connection.cursor() as cursor:
+        cursor.execute(REWRITE)
+        assert cursor.rowcount == 2
+
+    with isolation.all_tenants(reason="test"):
+        assert vendors() == ["rewritten", "rewritten"]
+
+
+def test_a_migration_whose_role_is_held_by_policies_fails_and_writes_none(
+    two: list[tenants.Tenant], _superuser: psycopg.Connection[Any]
+) -> None:
+    migrator = sql.Identifier(roles.MIGRATOR)
+    _superuser.execute(sql.SQL("ALTER ROLE {} NOBYPASSRLS").format(migrator))
+    _superuser.commit()
+    try:
+        refused = pytest.raises(ProgrammingError, match="would be affected by row-level security policy")
+        with connection.as_migrator(), connection.cursor() as cursor, refused:
+            cursor.execute(REWRITE)
+    finally:
+        _superuser.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(migrator))
+        _superuser.commit()
+
+    with isolation.all_tenants(reason="test"):
+        assert vendors() == ["first", "second"]
+
+
 def test_ten_thousand_transactions_over_one_pool_see_no_foreign_row(two: list[tenants.Tenant]) -> None:
     """Two tenants take turns on three connections, with errors, cancelled statements and savepoints in between."""
     parameters = connection.get_connection_params()

@@ -37,7 +37,7 @@ def outside(committed_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Out
     told = Outside()
     monkeypatch.setattr(effects, "_effects", dict(effects._effects))
     effect = effects.Effect(
-        "test.domains", ("tenants.domain.added",), lambda event: [effects.Planned("one", {})], told.perform
+        "test.domains", ("tenants.domain.added",), lambda event: [effects.Planned("one", {})], told.perform, "tenant"
     )
     effects.ensure(effects.register(effect))
     yield told
