@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from apps.kernel import failpoints, forwarding
+from apps.kernel.limits.policies import Limits
 from rustok import mailing
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -172,6 +173,16 @@ class Environment(BaseSettings):
     )
     worker_processes: int = Field(
         default=2, ge=1, le=256, description="Celery worker processes.", json_schema_extra=_unit("processes")
+    )
+
+    # Rate limits
+    limits: Annotated[Limits, NoDecode, BeforeValidator(Limits.read_text)] = Field(
+        default=Limits(),
+        description="Limits that differ from the defaults, such as `anonymous=300,tenant=60000`; 0 is without bound.",
+        json_schema_extra={
+            "default_text": f"`{','.join(f'{name}={number}' for name, number in Limits())}`",
+            **_unit("requests in any 60 seconds"),
+        },
     )
 
     # Logs

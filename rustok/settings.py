@@ -63,6 +63,8 @@ MIDDLEWARE = [
     "apps.kernel.client.ClientMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Around what finds the tenant, so that unknown hosts count too; who asks is known further inside.
+    "apps.accounts.rate_limits.LimitMiddleware",
     # Before the session is read: an unknown host costs no query of ours.
     "apps.tenants.middleware.TenantMiddleware",
     "apps.tenants.middleware.ModuleMiddleware",
@@ -149,6 +151,12 @@ CACHES = {
         "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "retry": None},
     }
 }
+
+# --- Rate limits --------------------------------------------------------------------------------------------
+
+LIMITS = ENVIRONMENT.limits
+# While Valkey is away each web process admits its share.
+WEB_PROCESSES = ENVIRONMENT.web_workers
 
 # --- Users and access ---------------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.kernel import limiting
+
 # Before anything imports Django, and for the parallel workers too: they inherit the environment.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 KEPT = "kept"
@@ -33,6 +35,8 @@ os.environ["RUSTOK_LOG_LEVEL"] = os.environ.get("RUSTOK_LOG_LEVEL") or "WARNING"
 # Bus, cache and broker take one number each.
 os.environ["RUSTOK_VALKEY_DATABASE"] = str(3 * (int(WORKER.removeprefix("gw") or -1) + 1))
 os.environ["DJANGO_SETTINGS_MODULE"] = "rustok.settings"
+# All tests ask from one address, hundreds of times a minute; those of the limits set their own.
+os.environ["RUSTOK_LIMITS"] = limiting.OUT_OF_REACH
 
 import django  # noqa: E402
 import psycopg  # noqa: E402

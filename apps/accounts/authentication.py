@@ -10,7 +10,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
-from apps.accounts import realms, tokens
+from apps.accounts import rate_limits, realms, tokens
 from apps.accounts.clients import client_of
 from apps.accounts.services import keys, sessions
 from apps.kernel import context, errors, problems, wording
@@ -43,6 +43,7 @@ class TokenAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Presented] | None:
         token = _bearer(request)
         if token is None:
+            rate_limits.charge(request)
             return None
         if self.takes_keys and token.startswith(f"{keys.PREFIX}_"):
             return self._by_key(token, request)
@@ -50,6 +51,7 @@ class TokenAuthentication(BaseAuthentication):
         session = sessions.find_live(realm=self.realm, claims=claims, now=timezone.now())
         if session is None:
             raise tokens.refused()
+        rate_limits.charge(request, account_id=session.account.pk)
         if _is_too_weak(session, request):
             raise SecondFactorNeeded(
                 wording.say(
@@ -62,6 +64,7 @@ class TokenAuthentication(BaseAuthentication):
 
     def _by_key(self, token: str, request: Request) -> tuple[Any, Presented]:
         key = keys.find_key(key=token, client=client_of(request), now=timezone.now())
+        rate_limits.charge(request, key_id=key.pk)
         context.set_actor(f"key:{key.pk}", authority=f"key:{key.pk}")
         return key.created_by, Presented(key=key, scopes=frozenset(key.scopes))
 

@@ -82,6 +82,7 @@ class EntryView(APIView):
 class ExportView(APIView):
     """A subclass for each format, so that each has its address and description."""
 
+    limit_class = "expensive"
     permissions: ClassVar = {"GET": "audit:export"}
     format: exporting.Format
 

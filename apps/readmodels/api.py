@@ -192,6 +192,7 @@ class CategoriesView(StoreView):
 
 class SearchView(StoreView):
     modules = ("search",)
+    limit_cost = 2
 
     @extend_schema(
         operation_id="store_search",

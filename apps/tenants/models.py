@@ -22,6 +22,9 @@ class Tenant(models.Model):
     suspended_at = models.DateTimeField(null=True, editable=False)
     suspended_reason = models.CharField(max_length=255, blank=True, editable=False)
     settings = models.JSONField(default=dict, blank=True)
+    limits = models.JSONField(
+        default=dict, blank=True, help_text="Rate limits of its plan in place of the installation's."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

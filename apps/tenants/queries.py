@@ -59,6 +59,7 @@ def scope_of(tenant: models.Tenant) -> scope.Scope:
         found.currency,
         tuple(found.enabled_locales),
         modules.switched_on(dict.fromkeys(found.modules_on, True) | dict.fromkeys(found.modules_off, False)),
+        found.limits,
     )
 
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -23,6 +23,8 @@ class Scope:
     currency: str
     locales: tuple[str, ...]
     modules: tuple[str, ...]
+    # Of its plan, in place of the installation's: `kernel.limits.Plan`.
+    limits: dict[str, int] = field(default_factory=dict, hash=False)
 
     def has_one_of(self, slugs: Iterable[str]) -> bool:
         """Whether one of these modules is switched on."""

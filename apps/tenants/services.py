@@ -14,6 +14,7 @@ from pydantic import Field
 from apps.audit import recording as audit
 from apps.events import registry
 from apps.kernel import errors, isolation, validation, wording
+from apps.kernel.limits import policies
 from apps.outbox.append import append, unit_of_work
 from apps.tenants import events, models, modules, queries, resolution
 
@@ -255,6 +256,19 @@ def _refuse_needed(tenant: models.Tenant, module: modules.Module, *, is_on: bool
 
 def _named(slugs: Sequence[str]) -> str:
     return ", ".join(f'"{slug}"' for slug in slugs)
+
+
+def set_limits(*, tenant: models.Tenant, plan: policies.Plan) -> models.Tenant:
+    """Give the tenant the rate limits of its plan, all of them anew; nothing is written when nothing differs."""
+    wanted = plan.chosen()
+    with isolation.to_tenant(tenant.id), unit_of_work():
+        tenant = models.Tenant.objects.select_for_update().get(pk=tenant.pk)
+        if tenant.limits == wanted:
+            return tenant
+        before, tenant.limits = {"limits": tenant.limits}, wanted
+        tenant.save()
+        _record(tenant, events.LimitsChanged(limits=wanted), before=before)
+    return tenant
 
 
 def suspend_tenant(*, tenant: models.Tenant, suspension: Suspension, now: datetime) -> models.Tenant:

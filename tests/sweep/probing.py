@@ -24,12 +24,14 @@ from django.utils import timezone
 
 from apps.accounts.services import mailed
 from apps.kernel import isolation
+from apps.kernel.limits import headers
 from tests.sweep import canaries, inputs, mirrored, rows
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 SECRET = re.compile(r"\b(?:rt[a-z]_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+)")
 # They differ from request to request, or with the length and the words of what was sent.
-OTHER_HEADERS = ("X-Correlation-Id", "Content-Length", "ETag", "Expires", "Set-Cookie")
+# What is left of a limit differs from request to request; another tenant's is not told.
+OTHER_HEADERS = ("X-Correlation-Id", "Content-Length", "ETag", "Expires", "Set-Cookie", *headers.DESCRIPTIONS)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts import models, services
-from apps.accounts.api import auth, mailed, shown, walls
+from apps.accounts.api import auth, mailed, shown
 from apps.accounts.authentication import CustomerAuthentication
 from apps.accounts.clients import client_of
 from apps.accounts.realms import STORE
@@ -46,7 +46,6 @@ class RegisterView(mailed.PublicView):
     )
     def post(self, request: Request) -> Response:
         """Become a customer. The account exists once `verify` got the mailed token; the answer is always the same."""
-        walls.hold_back(request, group="register", rate=mailed.RATE)
         customers.register(registration=api.read_input(request, customers.Registration), now=timezone.now())
         return Response({"detail": "A mail is on its way; it says how to go on."}, status=202)
 
@@ -57,17 +56,17 @@ class VerifyView(mailed.PublicView):
     )
     def post(self, request: Request) -> Response:
         """Confirm one's address with the token of the mail, and be a customer."""
-        walls.hold_back(request, group="verify", rate=mailed.RATE)
         token = api.read_input(request, resets.MailedSecret).token
         customer = customers.confirm_registration(token=token, now=timezone.now())
         return Response(shown.customer(customer), status=201)
 
 
 class LoginView(mailed.PublicView):
+    limit_cost = 1
+
     @extend_schema(request=services.Credentials, responses=OpenApiTypes.OBJECT, tags=TAGS, operation_id="account_login")
     def post(self, request: Request) -> Response:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next one."""
-        walls.hold_back(request, group="login", rate=auth.LOGIN_RATE)
         credentials = api.read_input(request, services.Credentials)
         logged_in = customers.log_in(credentials=credentials, client=client_of(request), now=timezone.now())
         document = shown.tokens(logged_in.tokens) | {"customer": shown.customer(logged_in.account)}

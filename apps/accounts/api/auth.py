@@ -15,14 +15,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts import models, services
-from apps.accounts.api import shown, walls
+from apps.accounts.api import shown
 from apps.accounts.clients import client_of
 from apps.accounts.permissions import LoggedIn
 from apps.accounts.realms import STAFF
 from apps.accounts.services import sessions
 from apps.kernel import api, errors, ids, validation, wording
 
-LOGIN_RATE = "30/m"
 NOT_STORED = {"Cache-Control": "no-store"}
 
 
@@ -34,13 +33,13 @@ class TokenView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     public = "whoever logs in has no rights yet"
+    limit_class = "auth"
 
     @extend_schema(
         request=services.StaffCredentials, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="login"
     )
     def post(self, request: Request) -> Response:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next one."""
-        walls.hold_back(request, group="login", rate=LOGIN_RATE)
         credentials = api.read_input(request, services.StaffCredentials)
         logged_in = services.log_in(credentials=credentials, client=client_of(request), now=timezone.now())
         document = shown.tokens(logged_in.tokens) | {"user": shown.user(logged_in.account)}
@@ -52,6 +51,7 @@ class RefreshView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     public = "whoever logs in has no rights yet"
+    limit_class = "auth"
 
     @extend_schema(request=Refresh, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="refresh")
     def post(self, request: Request) -> Response:
@@ -107,6 +107,8 @@ class MeView(OwnView):
 
 
 class PasswordView(OwnView):
+    limit_class = "auth"
+
     @extend_schema(
         request=services.PasswordChange, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="password_change"
     )

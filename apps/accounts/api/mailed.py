@@ -11,13 +11,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.api import walls
 from apps.accounts.api.auth import OwnView
 from apps.accounts.realms import STAFF
 from apps.accounts.services import invitations, resets
 from apps.kernel import api
 
-RATE = "10/m"
+# A mailed token is short work for a guesser and a mail to a stranger: 10 of them are all a minute has.
+MAILED_COST = 3
 TO_BE_MAILED = "If the address is known, a mail is on its way."
 
 
@@ -26,6 +26,8 @@ class PublicView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     public = "asked before anybody is known"
+    limit_class = "auth"
+    limit_cost = MAILED_COST
 
 
 class ResetView(PublicView):
@@ -34,7 +36,6 @@ class ResetView(PublicView):
     )
     def post(self, request: Request) -> Response:
         """Have a token mailed that resets the password; the answer is the same for every address."""
-        walls.hold_back(request, group="reset", rate=RATE)
         resets.ask_for_reset(realm=self.realm, email=api.read_input(request, resets.Address).email, now=timezone.now())
         return Response({"detail": TO_BE_MAILED}, status=202)
 
@@ -43,12 +44,14 @@ class ResetConfirmView(PublicView):
     @extend_schema(request=resets.NewPassword, responses={204: None}, tags=["auth"], operation_id="password_reset")
     def post(self, request: Request) -> Response:
         """Choose another password with the token of the mail; every session of the account ends."""
-        walls.hold_back(request, group="reset", rate=RATE)
         resets.reset_password(realm=self.realm, new=api.read_input(request, resets.NewPassword), now=timezone.now())
         return Response(status=204)
 
 
 class VerifyRequestView(OwnView):
+    limit_class = "auth"
+    limit_cost = MAILED_COST
+
     @extend_schema(
         request=None, responses={202: OpenApiTypes.OBJECT}, tags=["auth"], operation_id="email_verification_request"
     )
@@ -63,7 +66,6 @@ class VerifyView(PublicView):
     @extend_schema(request=resets.MailedSecret, responses={204: None}, tags=["auth"], operation_id="email_verify")
     def post(self, request: Request) -> Response:
         """Confirm an address with the token of the mail."""
-        walls.hold_back(request, group="verify", rate=RATE)
         token = api.read_input(request, resets.MailedSecret).token
         resets.verify_email(realm=STAFF, token=token, now=timezone.now())
         return Response(status=204)
@@ -78,7 +80,6 @@ class AcceptView(PublicView):
     )
     def post(self, request: Request) -> Response:
         """Join a tenant with the token of the mail; whoever has no account yet chooses a password."""
-        walls.hold_back(request, group="invitation", rate=RATE)
         acceptance = api.read_input(request, invitations.Acceptance)
         joined = invitations.accept(acceptance=acceptance, now=timezone.now())
         return Response({"tenant": joined.tenant, "role": joined.role})

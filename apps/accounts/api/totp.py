@@ -32,6 +32,8 @@ class TotpView(auth.OwnView):
 
 
 class TotpConfirmView(auth.OwnView):
+    limit_class = "auth"
+
     @extend_schema(
         request=second_factors.Code, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="totp_confirm"
     )
@@ -48,6 +50,8 @@ class TotpConfirmView(auth.OwnView):
 
 
 class TotpDisableView(auth.OwnView):
+    limit_class = "auth"
+
     @extend_schema(request=second_factors.Disabling, responses={204: None}, tags=["auth"], operation_id="totp_disable")
     def post(self, request: Request) -> Response:
         """Ask for no code any more; takes the password and a code."""
