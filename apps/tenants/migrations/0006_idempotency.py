@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0004_purge'),
+        ('tenants', '0005_limits'),
     ]
 
     operations = [
