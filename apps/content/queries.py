@@ -51,9 +51,8 @@ def find_nodes(node_ids: Iterable[uuid.UUID]) -> QuerySet[models.Node]:
 
 
 def _with_texts(nodes: QuerySet[models.Node], permission: str, *, locale: str | None = None) -> QuerySet[models.Node]:
-    translations = models.NodeTranslation.objects.order_by("locale")
-    if limiting.held(permission) != ():
-        translations = permitted.texts(translations, permission)
+    texts = models.NodeTranslation.objects.order_by("locale")
+    translations = limiting.among(texts, permission, permitted.OF_TEXT)
     if locale is not None:
         translations = translations.filter(locale=locale)
     return nodes.prefetch_related(Prefetch("translations", queryset=translations))

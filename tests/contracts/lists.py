@@ -50,7 +50,7 @@ def _nodes(count: int) -> None:
     """A root, a child of it and a German one at first, all others below the child; with terms of their own."""
     for number in itertools.islice(_numbers, count):
         is_first = content.Node.objects.count() < 3
-        parent = content.Node.objects.order_by("id")[: 1 if is_first else 2].last()
+        parent = _last_of_first(content.Node.objects.all(), 1 if is_first else 2)
         site.make_node(
             f"Node {number}",
             kind=("page", "post")[number % 2],
@@ -81,7 +81,7 @@ def _content_categories(count: int) -> None:
         if not content.Category.objects.exists():
             site.make_category(f"Genre {number}", taxonomy="genre")
             continue
-        parent = content.Category.objects.filter(taxonomy="category").order_by("id")[:2].last()
+        parent = _last_of_first(content.Category.objects.filter(taxonomy="category"), 2)
         site.make_category(f"Category {number}", parent_id=parent and str(parent.id))
 
 
@@ -138,7 +138,7 @@ def _location(number: int) -> commerce.StockLocation:
 def _categories(count: int) -> None:
     """A root, a child of it and all others below the child."""
     for number in itertools.islice(_numbers, count):
-        parent = commerce.Category.objects.order_by("id")[:2].last()
+        parent = _last_of_first(commerce.Category.objects.all(), 2)
         shop.make_category(f"Category {number}", parent, is_active=number % 3 != 0)
 
 
@@ -250,6 +250,11 @@ def _store_terms(count: int) -> None:
     for number in itertools.islice(_numbers, count):
         site.make_category(f"Category {number}", taxonomy=("category", "genre")[number % 2])
     tasks.drain()
+
+
+def _last_of_first(rows: Any, count: int) -> Any:
+    """The last of the first few that were made, if there are any."""
+    return next(reversed(rows.order_by("id")[:count]), None)
 
 
 def _first_node() -> Mapping[str, str]:
