@@ -235,7 +235,7 @@ def _entries(count: int) -> None:
 def _store_products(count: int) -> None:
     for number in itertools.islice(_numbers, count):
         fields = {"vendor": ("Acme", "Bolt")[number % 2], "product_type": ("Shoe", "Bag")[number % 2]}
-        stock = {} if number % 3 else {"variants": [{}]}
+        stock: dict[str, Any] = {} if number % 3 else {"variants": [{}]}
         store.make_product(f"Lamp {number}", at=-number, tags=[("new", "old")[number % 2]], **fields, **stock)
     tasks.drain()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -22,7 +22,7 @@ from tests.contracts.test_openapi import document
 
 ROWS = pagination.DEFAULT_LIMIT + 3
 WRONG = "x" * 300
-FITS = {
+FITS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda value, wanted: value == wanted,
     "ne": lambda value, wanted: value != wanted,
     "in": lambda value, wanted: value in wanted,
