@@ -18,7 +18,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
-from apps.kernel import errors, filters, pagination
+from apps.kernel import errors, filters, pagination, wording
 from apps.kernel.listing import Listing, View
 from apps.readmodels import models, queries, search
 from apps.tenants import modules, scope
@@ -233,9 +233,12 @@ def read_locale(request: HttpRequest | Request) -> str:
     asked = request.GET.get("locale")
     if asked is not None:
         if asked not in tenant.locales:
-            raise errors.ValidationFailed.for_field(
-                "/locale", "unknown_locale", f'"{asked}" is not enabled here; use one of {", ".join(tenant.locales)}.'
+            said = wording.say(
+                '"{value}" is not enabled here; use one of {known}.',
+                value=asked[:60],
+                known=", ".join(sorted(tenant.locales)),
             )
+            raise errors.ValidationFailed.for_field("/locale", "unknown_locale", said)
         return asked
     for tag in request.headers.get("Accept-Language", "").split(","):
         wanted = tag.split(";")[0].strip()
@@ -303,16 +306,21 @@ def _json(request: Request, body: bytes, locale: str) -> HttpResponse:
 def _choice(request: Request, name: str, choices: Sequence[str]) -> str:
     text = request.GET.get(name, "")
     if text not in choices:
-        raise errors.ValidationFailed.for_field(
-            f"/{name}", "unknown_value", f'"{text}" is not one of {", ".join(choices)}.'
+        said = wording.say(
+            '"{value}" is not one of {known}.{hint}',
+            value=text[:60],
+            known=", ".join(choices),
+            hint=errors.did_you_mean(text, choices),
         )
+        raise errors.ValidationFailed.for_field(f"/{name}", "unknown_value", said)
     return text
 
 
 def _read_query(request: Request) -> str:
     text = request.GET.get("q", "").replace("\x00", "").strip()
     if not text or len(text) > 200:
-        raise errors.ValidationFailed.for_field("/q", "invalid_query", "give 1 to 200 characters to search for.")
+        said = wording.say("give 1 to 200 characters to search for.")
+        raise errors.ValidationFailed.for_field("/q", "invalid_query", said)
     return text
 
 
@@ -334,13 +342,9 @@ def _sources(request: Request) -> list[str]:
         "content": "content.category",
         "tag": "content.tag",
     }
-    kind = request.GET.get("type")
-    if not kind:
+    if not request.GET.get("type"):
         return [source for kind, source in sources.items() if scope.current().has_one_of([MODULES[kind]])]
-    if kind not in sources:
-        raise errors.ValidationFailed.for_field(
-            "/type", "unknown_value", f'"{kind}" is not one of {", ".join(sources)}.'
-        )
+    kind = _choice(request, "type", tuple(sources))
     modules.require(MODULES[kind])
     return [sources[kind]]
 

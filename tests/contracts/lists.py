@@ -9,16 +9,18 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Permission
-from django.db import transaction
+from django.db import models, transaction
 from django.utils import timezone
 
 from apps.accounts import models as accounts
 from apps.accounts.access import members
+from apps.audit import models as audit
 from apps.audit import recording
 from apps.commerce import models as commerce
 from apps.consumers import tasks
 from apps.content import models as content
 from apps.kernel import ids
+from apps.readmodels import models as readmodels
 from apps.tenants import models as tenants
 from apps.tenants import scope
 from apps.tenants import services as tenant_services
@@ -35,7 +37,8 @@ class Case:
     """A list. `make` puts that many rows into the list of the tenant at work; without it the program's own are all.
 
     `parts` fill the address, `query` is what every request says, `samples` are values of filters that no member of the
-    documents shows: each finds some of the rows, not all.
+    documents shows: each finds some of the rows, not all. `table` is where indexes carry its sorts; None where the rows
+    are few: those of one object, or the program's own.
     """
 
     make: Callable[[int], None] | None
@@ -44,6 +47,7 @@ class Case:
     query: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     identify: Callable[[dict[str, Any]], str] = lambda row: str(row["id"])
+    table: type[models.Model] | None = None
 
 
 def _nodes(count: int) -> None:
@@ -276,6 +280,7 @@ def _parent(prefix: str, model: Any) -> Callable[[], str]:
 CASES = {
     "node_list": Case(
         _nodes,
+        table=content.Node,
         samples={
             "parent": _parent("node", content.Node),
             "locale": lambda: "de",
@@ -287,11 +292,13 @@ CASES = {
     "node_kind_list": Case(None, identify=lambda row: str(row["name"])),
     "content_category_list": Case(
         _content_categories,
+        table=content.Category,
         samples={"parent": _parent("cat", content.Category), "slug": _slug(content.CategoryTranslation)},
     ),
-    "tag_list": Case(_tags, samples={"slug": _slug(content.TagTranslation)}),
+    "tag_list": Case(_tags, table=content.Tag, samples={"slug": _slug(content.TagTranslation)}),
     "product_list": Case(
         _products,
+        table=commerce.Product,
         samples={
             "handle": _handle(commerce.ProductTranslation),
             "sku": lambda: str(commerce.Variant.objects.earliest("id").sku),
@@ -306,13 +313,15 @@ CASES = {
         parts=lambda: {"variant_id": ids.encode("var", commerce.Variant.objects.earliest("id").id)},
         identify=lambda row: str(row["location"]),
     ),
-    "stock_location_list": Case(_locations),
+    "stock_location_list": Case(_locations, table=commerce.StockLocation),
     "product_category_list": Case(
         _categories,
+        table=commerce.Category,
         samples={"parent": _parent("cat", commerce.Category), "handle": _handle(commerce.CategoryTranslation)},
     ),
     "collection_list": Case(
         _collections,
+        table=commerce.Collection,
         samples={
             "handle": _handle(commerce.CollectionTranslation),
             "created_at": lambda: commerce.Collection.objects.order_by("id")[10].created_at.isoformat("T")[:26] + "Z",
@@ -320,15 +329,15 @@ CASES = {
         },
     ),
     "module_list": Case(None, prepare=_no_search, identify=lambda row: str(row["slug"])),
-    "audit_list": Case(_entries, query={"action": "test.made"}),
+    "audit_list": Case(_entries, table=audit.Entry, query={"action": "test.made"}),
     "role_list": Case(_roles, identify=lambda row: str(row["slug"])),
-    "member_list": Case(_members, identify=lambda row: str(row["user_id"])),
-    "break_glass_list": Case(_break_glass),
-    "api_keys": Case(_api_keys),
-    "invitations": Case(_invitations),
-    "customers": Case(_customers),
-    "store_products": Case(_store_products, samples={"tag": lambda: "new"}),
+    "member_list": Case(_members, table=accounts.Membership, identify=lambda row: str(row["user_id"])),
+    "break_glass_list": Case(_break_glass, table=accounts.BreakGlass),
+    "api_keys": Case(_api_keys, table=accounts.ApiKey),
+    "invitations": Case(_invitations, table=accounts.Invitation),
+    "customers": Case(_customers, table=accounts.Customer),
+    "store_products": Case(_store_products, table=readmodels.ProductDocument, samples={"tag": lambda: "new"}),
     "store_content_list": Case(_store_nodes, parts=lambda: {"kind": "post"}),
-    "store_categories": Case(_store_terms, samples={"taxonomy": lambda: "genre"}),
+    "store_categories": Case(_store_terms, table=readmodels.TermDocument, samples={"taxonomy": lambda: "genre"}),
     "store_search": Case(_store_products, query={"q": "lamp"}, identify=lambda row: str(row["document"]["id"])),
 }

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
+from django.db.models import UniqueConstraint
 from django.test.utils import CaptureQueriesContext
 from django.urls import Resolver404, resolve
 
@@ -53,6 +54,23 @@ def test_every_list_is_here_and_declared() -> None:
     }
 
     assert set(CASES) == set(ADDRESSES) == declared
+
+
+@pytest.mark.parametrize("operation", [name for name, case in CASES.items() if case.table])
+def test_an_index_of_the_tenant_carries_every_sort(operation: str) -> None:
+    table, declared = CASES[operation].table, listing_of(ADDRESSES[operation])
+    assert table is not None
+    assert declared is not None
+    unique = [tuple(rule.fields) for rule in table._meta.constraints if isinstance(rule, UniqueConstraint)]
+    indexes = [tuple(name.lstrip("-") for name in index.fields) for index in table._meta.indexes]
+
+    for columns in map(str.split, declared.sorts.values()):
+        fields = [table._meta.get_field(name) for name in columns]
+        assert not any(each.null for each in fields), columns
+        wanted = (*(name for name in columns if name != "id"), "id")
+        carried = {fields[1:] for fields in indexes if fields[0] in {"tenant", "tenant_id"}}
+        alone = {fields[1:] for fields in unique if fields[0] == "tenant"}
+        assert wanted in carried | alone or wanted[:-1] in alone, columns
 
 
 def listing_of(path: str) -> listing.Listing | None:
