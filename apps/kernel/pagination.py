@@ -69,8 +69,9 @@ def count_rows(queryset: QuerySet[Any, Any], how: str) -> int | None:
     if how == "exact":
         return queryset.count()
     if how == "estimate":
-        plan = orjson.loads(queryset.order_by().explain(format="json"))
-        return int(plan[0]["Plan"]["Plan Rows"])
+        plan = queryset.order_by().explain(format="json")
+        # Without a plan Django itself saw that no row can fit, and asked nobody.
+        return int(orjson.loads(plan)[0]["Plan"]["Plan Rows"]) if plan else 0
     return None
 
 
