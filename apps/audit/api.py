@@ -12,10 +12,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.audit import exporting, models, queries, recording
-from apps.kernel import api, errors, ids, isolation, pagination, validation, wording
+from apps.kernel import errors, ids, isolation, validation, wording
+from apps.kernel.listing import Listing, View
 
 PREFIX = "audit"
 _FILTERS = [
@@ -27,7 +27,12 @@ _FILTERS = [
     OpenApiParameter("since", OpenApiTypes.DATETIME, description="This moment or later."),
     OpenApiParameter("until", OpenApiTypes.DATETIME, description="Before this moment."),
 ]
-_PAGES = [OpenApiParameter(name, str) for name in ("limit", "cursor", "count")]
+ENTRIES = Listing(
+    members=frozenset(exporting.COLUMNS),
+    sorts={"occurred_at": "occurred_at"},
+    default="-occurred_at",
+    others=tuple(_FILTERS),
+)
 
 
 class FilterInput(validation.Input):
@@ -49,23 +54,27 @@ def read_filter(request: Request) -> queries.Filter:
     return queries.Filter(**found.__dict__ | {"object_id": _plain_id(found.object_id)})
 
 
-class AuditView(APIView):
+class AuditView(View):
+    listing: ClassVar = ENTRIES
     permissions: ClassVar = {"GET": "audit:list"}
 
     @extend_schema(
-        parameters=[*_FILTERS, *_PAGES], responses=OpenApiTypes.OBJECT, tags=["audit"], operation_id="audit_list"
+        parameters=ENTRIES.parameters(), responses=OpenApiTypes.OBJECT, tags=["audit"], operation_id="audit_list"
     )
     def get(self, request: Request) -> Response:
         """Entries, the newest first."""
         wanted = read_filter(request)
+
+        def show(rows: list[models.Entry]) -> list[dict[str, Any]]:
+            personal = queries.personal_of(rows)
+            record_reading("audit.log.read", {**exporting.told(wanted), "entries": len(rows)})
+            return [exporting.shown(row, personal.get(row.id)) for row in rows]
+
         with transaction.atomic():
-            page = pagination.paginate(queries.entries(wanted), order=("-occurred_at", "-id"), request=request)
-            personal = queries.personal_of(page.rows)
-            record_reading("audit.log.read", {**exporting.told(wanted), "entries": len(page.rows)})
-        return api.list_response(request, page, [exporting.shown(row, personal.get(row.id)) for row in page.rows])
+            return ENTRIES.respond(request, queries.entries(wanted), show)
 
 
-class EntryView(APIView):
+class EntryView(View):
     permissions: ClassVar = {"GET": "audit:read"}
 
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=["audit"], operation_id="audit_get")
@@ -79,10 +88,11 @@ class EntryView(APIView):
         return Response(exporting.shown(row, queries.personal_of([row]).get(row.id)))
 
 
-class ExportView(APIView):
+class ExportView(View):
     """A subclass for each format, so that each has its address and description."""
 
     limit_class = "expensive"
+    parameters: ClassVar = tuple(FilterInput.model_fields)
     permissions: ClassVar = {"GET": "audit:export"}
     format: exporting.Format
 

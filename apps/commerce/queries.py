@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from apps.accounts.access import limiting
 from apps.commerce import errors, models, permitted, snapshots
 from apps.kernel import ids, wording
-from apps.kernel.errors import ValidationFailed, did_you_mean
-
-PRODUCT_FILTERS = ("status", "vendor", "product_type", "handle", "sku")
 
 
 def get_product(*, product_id: uuid.UUID) -> snapshots.Snapshot:
@@ -43,32 +42,26 @@ def product_of_variant(*, variant_id: uuid.UUID) -> uuid.UUID:
     return found
 
 
-def list_products(*, filters: Mapping[str, str]) -> QuerySet[models.Product, models.Product]:
-    """The products that fit every given filter of PRODUCT_FILTERS.
+def list_products() -> QuerySet[models.Product, models.Product]:
+    """In whatever status. Raises NotPermitted."""
+    return limiting.visible(models.Product.objects.all(), "products:list", permitted.COLUMNS)
 
-    Raises ValidationFailed for an unknown status, NotPermitted.
-    """
-    products = limiting.visible(models.Product.objects.all(), "products:list", permitted.COLUMNS)
-    if status := filters.get("status"):
-        if status not in models.Product.Status.values:
-            hint = did_you_mean(status, models.Product.Status.values)
-            known = ", ".join(models.Product.Status.values)
-            raise ValidationFailed.for_field(
-                "/status",
-                "unknown_status",
-                wording.say('"{value}" is not one of {known}.{hint}', value=status, known=known, hint=hint),
-            )
-        products = products.filter(status=status)
-    if vendor := filters.get("vendor"):
-        products = products.filter(vendor=vendor)
-    if product_type := filters.get("product_type"):
-        products = products.filter(product_type=product_type)
-    if handle := filters.get("handle"):
-        found = models.ProductTranslation.objects.filter(handle=handle)
-        products = products.filter(id__in=found.values("product_id"))
-    if sku := filters.get("sku"):
-        products = products.filter(id__in=models.Variant.objects.filter(sku=sku).values("product_id"))
-    return products
+
+def find_products(product_ids: Iterable[uuid.UUID]) -> QuerySet[models.Product, models.Product]:
+    """Those of the products the request at work may read."""
+    rows = models.Product.objects.filter(id__in=list(product_ids))
+    return limiting.among(rows, "products:read", permitted.COLUMNS)
+
+
+def first_products(collection_ids: Sequence[uuid.UUID], *, limit: int) -> Mapping[uuid.UUID, list[uuid.UUID]]:
+    """The first products of each of the collections, in its order."""
+    rows = models.CollectionProduct.objects.filter(collection_id__in=collection_ids)
+    place = Window(RowNumber(), partition_by="collection_id", order_by=["position", "id"])
+    found: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
+    placed = rows.annotate(place=place).filter(place__lte=limit).order_by("place")
+    for collection_id, product_id in placed.values_list("collection_id", "product_id"):
+        found[collection_id].append(product_id)
+    return found
 
 
 def load_products(products: Iterable[models.Product]) -> list[snapshots.Snapshot]:
@@ -76,14 +69,18 @@ def load_products(products: Iterable[models.Product]) -> list[snapshots.Snapshot
     return snapshots.load(products)
 
 
-def list_levels(*, variant_id: uuid.UUID) -> list[models.InventoryLevel]:
+def list_variants(*, product_id: uuid.UUID) -> QuerySet[models.Variant, models.Variant]:
+    """Of one product."""
+    return models.Variant.objects.filter(product_id=product_id)
+
+
+def list_levels(*, variant_id: uuid.UUID) -> QuerySet[models.InventoryLevel, models.InventoryLevel]:
     """The variant's stock at each location. Raises VariantNotFound."""
     if not models.Variant.objects.filter(id=variant_id).exists():
         raise errors.VariantNotFound(
             wording.say("There is no variant {variant}.", variant=ids.encode("var", variant_id))
         )
-    levels = models.InventoryLevel.objects.filter(variant_id=variant_id)
-    return list(levels.select_related("location").order_by("location__code"))
+    return models.InventoryLevel.objects.filter(variant_id=variant_id).select_related("location")
 
 
 def get_category(*, category_id: uuid.UUID) -> models.Category:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.access import limiting
-from apps.content import events, kinds, models, permitted, queries, services
-from apps.kernel import api, ids, pagination, validation
+from apps.content import events, kinds, lists, models, permitted, queries, services, shown
+from apps.kernel import api, ids, validation
 from apps.tenants import endpoint
 from apps.tenants.endpoint import Endpoint
 
 NODES, CATEGORIES, TAGS = "content nodes", "content categories", "content tags"
-PAGE = [
-    OpenApiParameter("limit", int, description="1 to 100 rows, 20 by default"),
-    OpenApiParameter("cursor", str, description="from the next or prev link of another page"),
-    OpenApiParameter("count", str, enum=["none", "exact"], description="whether to count all rows"),
-]
-NODE_FILTERS = [
-    OpenApiParameter("kind", str, description="such as page or post"),
-    OpenApiParameter("status", str, enum=models.Status.values),
-    OpenApiParameter("parent", str, description="a node's id, or root for nodes without a parent"),
-    OpenApiParameter("locale", str, description="only nodes translated into it, and only that translation"),
-]
 
 
 class Publication(validation.Input):
@@ -48,94 +35,26 @@ class ChildOrder(validation.Input):
     ids: list[services.NodeId]
 
 
-def shown_node(node: models.Node) -> dict[str, Any]:
-    """A node in a list: without bodies and terms."""
-    return {
-        "id": ids.encode("node", node.id),
-        "kind": node.kind,
-        "status": node.status,
-        "parent_id": None if node.parent_id is None else ids.encode("node", node.parent_id),
-        "position": node.position,
-        "depth": node.depth,
-        "author_name": node.author_name,
-        "metadata": node.metadata,
-        "external_id": node.external_id,
-        "published_at": node.published_at and validation.to_text(node.published_at),
-        "created_at": validation.to_text(node.created_at),
-        "updated_at": validation.to_text(node.updated_at),
-        "translations": [
-            {"locale": row.locale, "title": row.title, "slug": row.slug, "excerpt": row.excerpt}
-            for row in node.translations.all()
-        ],
-    }
-
-
-def shown_whole_node(node: models.Node) -> dict[str, Any]:
-    return shown_node(node) | {
-        "bodies": [{"locale": row.locale, "format": row.format, "body": row.body} for row in node.bodies.all()],
-        "category_ids": [ids.encode("cat", link.category_id) for link in node.category_links.all()],
-        "tag_ids": [ids.encode("tag", link.tag_id) for link in node.tag_links.all()],
-        "redirects": [{"locale": row.locale, "slug": row.slug} for row in node.redirects.all()],
-    }
-
-
-def shown_category(category: models.Category) -> dict[str, Any]:
-    return {
-        "id": ids.encode("cat", category.id),
-        "taxonomy": category.taxonomy,
-        "parent_id": None if category.parent_id is None else ids.encode("cat", category.parent_id),
-        "position": category.position,
-        "depth": category.depth,
-        "translations": [_shown_term(row) for row in category.translations.all()],
-    }
-
-
-def shown_tag(tag: models.Tag) -> dict[str, Any]:
-    return {
-        "id": ids.encode("tag", tag.id),
-        "translations": [_shown_term(row) for row in tag.translations.all()],
-    }
-
-
-def shown_share(share: models.NodeUserObjectPermission) -> dict[str, Any]:
-    return {
-        "user_id": ids.encode("user", share.user_id),
-        "email": share.user.email,
-        "action": services.action_of(share.permission),
-    }
-
-
-def _shown_term(row: models.CategoryTranslation | models.TagTranslation) -> dict[str, Any]:
-    return {"locale": row.locale, "name": row.name, "slug": row.slug, "description": row.description}
-
-
 def _node(node: models.Node, *, status: int = 200) -> Response:
     """What was written, as far as whoever wrote it may read it."""
     try:
-        shown = shown_whole_node(queries.get_node(node_id=node.id))
+        answer = shown.whole_node(queries.get_node(node_id=node.id))
     except (limiting.NotPermitted, services.NodeNotFound):
-        shown = {"id": ids.encode("node", node.id)}
-    return Response(shown, status=status)
+        answer = {"id": ids.encode("node", node.id)}
+    return Response(answer, status=status)
 
 
 class NodesView(Endpoint):
+    listing = lists.NODES
     permissions = {"GET": "nodes:list", "POST": "nodes:create"}
 
     @extend_schema(
-        parameters=[*NODE_FILTERS, *PAGE], responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_list"
+        parameters=lists.NODES.parameters(), responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_list"
     )
     def get(self, request: Request) -> Response:
         """Nodes, newest first."""
-        parent = request.GET.get("parent")
-        wanted = queries.NodeFilter(
-            kind=request.GET.get("kind"),
-            status=request.GET.get("status"),
-            parent_id=None if parent in {None, "root"} else ids.decode("node", str(parent)),
-            is_root=parent == "root",
-            locale=request.GET.get("locale"),
-        )
-        page = pagination.paginate(queries.list_nodes(wanted), order=("-id",), request=request)
-        return api.list_response(request, page, [shown_node(node) for node in page.rows])
+        rows = queries.list_nodes(locale=request.GET.get("locale"))
+        return lists.NODES.respond(request, rows, lambda page: [shown.node(node) for node in page])
 
     @extend_schema(
         request=services.NewNode, responses={201: OpenApiTypes.OBJECT}, tags=[NODES], operation_id="node_create"
@@ -158,7 +77,7 @@ class NodeView(Endpoint):
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_get")
     def get(self, request: Request, node_id: str) -> Response:
         """The node with all translations, bodies and terms."""
-        return Response(shown_whole_node(queries.get_node(node_id=ids.decode("node", node_id))))
+        return Response(shown.whole_node(queries.get_node(node_id=ids.decode("node", node_id))))
 
     @extend_schema(
         request=services.NodeChanges, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_update"
@@ -246,14 +165,19 @@ class NodeTranslationView(Endpoint):
 
 
 class NodeSharesView(Endpoint):
+    listing = lists.SHARES
     permissions = {"GET": "shares:list", "POST": "shares:create"}
 
-    @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_share_list")
+    @extend_schema(
+        parameters=lists.SHARES.parameters(),
+        responses=OpenApiTypes.OBJECT,
+        tags=[NODES],
+        operation_id="node_share_list",
+    )
     def get(self, request: Request, node_id: str) -> Response:
         """Whom the node is shared with, beside what roles give."""
-        shares = queries.list_shares(node_id=ids.decode("node", node_id))
-        page = pagination.paginate(shares, order=("id",), request=request)
-        return api.list_response(request, page, [shown_share(share) for share in page.rows])
+        rows = queries.list_shares(node_id=ids.decode("node", node_id))
+        return lists.SHARES.respond(request, rows, lambda page: [shown.share(share) for share in page])
 
     @extend_schema(
         request=services.NewShare, responses={201: OpenApiTypes.OBJECT}, tags=[NODES], operation_id="node_share"
@@ -262,7 +186,7 @@ class NodeSharesView(Endpoint):
         """Let one member read or update this node; what you may not do yourself can't be shared."""
         new = api.read_input(request, services.NewShare)
         share = services.share_node(node_id=ids.decode("node", node_id), new=new)
-        return Response(shown_share(share), status=201)
+        return Response(shown.share(share), status=201)
 
 
 class NodeShareView(Endpoint):
@@ -276,28 +200,31 @@ class NodeShareView(Endpoint):
 
 
 class NodeKindsView(Endpoint):
+    listing = lists.KINDS
     permissions = {"GET": "nodes:list"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_kind_list")
+    @extend_schema(
+        parameters=lists.KINDS.parameters(), responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_kind_list"
+    )
     def get(self, request: Request) -> Response:
         """The kinds a node can have."""
-        return Response({"data": [{"name": kind.name, "description": kind.description} for kind in kinds.all_kinds()]})
+        return lists.KINDS.respond_all(request, [shown.kind(kind) for kind in kinds.all_kinds()])
 
 
 class CategoriesView(Endpoint):
+    listing = lists.CATEGORIES
     permissions = {"GET": "content_categories:list", "POST": "content_categories:create"}
 
     @extend_schema(
-        parameters=[OpenApiParameter("taxonomy", str, description="such as category"), *PAGE],
+        parameters=lists.CATEGORIES.parameters(),
         responses=OpenApiTypes.OBJECT,
         tags=[CATEGORIES],
         operation_id="content_category_list",
     )
     def get(self, request: Request) -> Response:
         """Categories, in the order they were made."""
-        categories = queries.list_categories(taxonomy=request.GET.get("taxonomy"))
-        page = pagination.paginate(categories, order=("id",), request=request)
-        return api.list_response(request, page, [shown_category(category) for category in page.rows])
+        rows = queries.list_categories()
+        return lists.CATEGORIES.respond(request, rows, lambda page: [shown.category(category) for category in page])
 
     @extend_schema(
         request=services.NewCategory,
@@ -308,7 +235,7 @@ class CategoriesView(Endpoint):
     def post(self, request: Request) -> Response:
         """A category, last among its siblings unless a position is given."""
         category = services.create_category(new=api.read_input(request, services.NewCategory))
-        return Response(shown_category(queries.get_category(category_id=category.id)), status=201)
+        return Response(shown.category(queries.get_category(category_id=category.id)), status=201)
 
 
 class CategoryView(Endpoint):
@@ -322,7 +249,7 @@ class CategoryView(Endpoint):
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="content_category_get")
     def get(self, request: Request, category_id: str) -> Response:
         """The category with its translations."""
-        return Response(shown_category(queries.get_category(category_id=ids.decode("cat", category_id))))
+        return Response(shown.category(queries.get_category(category_id=ids.decode("cat", category_id))))
 
     @extend_schema(
         request=services.CategoryChanges,
@@ -334,7 +261,7 @@ class CategoryView(Endpoint):
         """Change what is given; `parent_id` null moves the category to the top."""
         changes = api.read_input(request, services.CategoryChanges)
         category = services.update_category(category_id=ids.decode("cat", category_id), changes=changes)
-        return Response(shown_category(queries.get_category(category_id=category.id)))
+        return Response(shown.category(queries.get_category(category_id=category.id)))
 
     @extend_schema(responses={204: None}, tags=[CATEGORIES], operation_id="content_category_delete")
     def delete(self, request: Request, category_id: str) -> Response:
@@ -344,13 +271,15 @@ class CategoryView(Endpoint):
 
 
 class TagsView(Endpoint):
+    listing = lists.TAGS
     permissions = {"GET": "tags:list", "POST": "tags:create"}
 
-    @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_list")
+    @extend_schema(
+        parameters=lists.TAGS.parameters(), responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_list"
+    )
     def get(self, request: Request) -> Response:
         """Tags, in the order they were made."""
-        page = pagination.paginate(queries.list_tags(), order=("id",), request=request)
-        return api.list_response(request, page, [shown_tag(tag) for tag in page.rows])
+        return lists.TAGS.respond(request, queries.list_tags(), lambda page: [shown.tag(tag) for tag in page])
 
     @extend_schema(
         request=services.NewTag, responses={201: OpenApiTypes.OBJECT}, tags=[TAGS], operation_id="tag_create"
@@ -358,7 +287,7 @@ class TagsView(Endpoint):
     def post(self, request: Request) -> Response:
         """Create a tag."""
         tag = services.create_tag(new=api.read_input(request, services.NewTag))
-        return Response(shown_tag(queries.get_tag(tag_id=tag.id)), status=201)
+        return Response(shown.tag(queries.get_tag(tag_id=tag.id)), status=201)
 
 
 class TagView(Endpoint):
@@ -368,14 +297,14 @@ class TagView(Endpoint):
     @extend_schema(responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_get")
     def get(self, request: Request, tag_id: str) -> Response:
         """The tag with its translations."""
-        return Response(shown_tag(queries.get_tag(tag_id=ids.decode("tag", tag_id))))
+        return Response(shown.tag(queries.get_tag(tag_id=ids.decode("tag", tag_id))))
 
     @extend_schema(request=services.TagChanges, responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_update")
     def patch(self, request: Request, tag_id: str) -> Response:
         """Change what is given."""
         changes = api.read_input(request, services.TagChanges)
         tag = services.update_tag(tag_id=ids.decode("tag", tag_id), changes=changes)
-        return Response(shown_tag(queries.get_tag(tag_id=tag.id)))
+        return Response(shown.tag(queries.get_tag(tag_id=tag.id)))
 
     @extend_schema(responses={204: None}, tags=[TAGS], operation_id="tag_delete")
     def delete(self, request: Request, tag_id: str) -> Response:

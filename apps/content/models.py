@@ -87,6 +87,7 @@ class Node(TenantModel):
         ]
         indexes = [
             models.Index(fields=["tenant", "kind", "status", "id"], name="content_node_list"),
+            models.Index(fields=["tenant", "updated_at", "id"], name="content_node_updated"),
             models.Index(
                 fields=["tenant", "created_by", "id"], name="content_node_own", condition=Q(created_by__isnull=False)
             ),

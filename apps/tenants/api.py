@@ -10,7 +10,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.kernel import api
+from apps.kernel import api, filters
+from apps.kernel.listing import Listing
 from apps.tenants import endpoint, events, models, modules, queries, scope, services
 from apps.tenants.endpoint import Endpoint
 
@@ -73,13 +74,24 @@ class LocaleView(Endpoint):
         return Response(status=204)
 
 
+MODULES = Listing(
+    members=frozenset({"slug", "name", "description", "version", "depends_on", "is_core", "enabled", "settings"}),
+    filters={"slug": filters.words(), "is_core": filters.flag(), "enabled": filters.flag()},
+    sorts={"slug": "slug"},
+    default="slug",
+)
+
+
 class ModulesView(Endpoint):
+    listing: ClassVar = MODULES
     permissions: ClassVar = {"GET": "modules:list"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_list")
+    @extend_schema(
+        parameters=MODULES.parameters(), responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_list"
+    )
     def get(self, request: Request) -> Response:
         """Every module there is, what it depends on, and whether the tenant has it."""
-        return Response({"data": _modules()})
+        return MODULES.respond_all(request, _modules())
 
 
 class ModuleView(Endpoint):

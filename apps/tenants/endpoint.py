@@ -14,9 +14,8 @@ from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from apps.kernel import context, errors, ids, wording
+from apps.kernel import context, errors, ids, listing, wording
 from apps.outbox import append
 from apps.tenants import idempotency, scope
 
@@ -55,7 +54,7 @@ def by_id(aggregate_type: str, prefix: str, part: str) -> Versioned:
     return Versioned(aggregate_type, lambda parts: ids.decode(prefix, parts[part]))
 
 
-class Endpoint(APIView):
+class Endpoint(listing.View):
     """A view of the API.
 
     `needs_key` is for what moves money or stock; `secrets` are members of its answers that are shown once. With

@@ -98,6 +98,16 @@ def visible[Row: Model](rows: QuerySet[Row], permission: str, columns: Columns) 
     return rows.filter(pk__in=found.values("pk"))
 
 
+def among[Row: Model](rows: QuerySet[Row], permission: str, columns: Columns | None = None) -> QuerySet[Row]:
+    """The same, and no rows where the permission is not held at all: for what is shown beside what was asked for.
+
+    Without columns the permission is one that has no limits.
+    """
+    if held(permission) == ():
+        return rows.none()
+    return rows if columns is None else visible(rows, permission, columns)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What constraints ask of one object: the locales a change touches, or all it has; the categories it is in, and

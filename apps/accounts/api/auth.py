@@ -12,7 +12,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts import models, services
 from apps.accounts.api import shown
@@ -21,6 +20,7 @@ from apps.accounts.permissions import LoggedIn
 from apps.accounts.realms import STAFF
 from apps.accounts.services import sessions
 from apps.kernel import api, errors, ids, validation, wording
+from apps.kernel.listing import View
 
 NOT_STORED = {"Cache-Control": "no-store"}
 
@@ -29,7 +29,7 @@ class Refresh(validation.Input):
     refresh_token: validation.ShortText
 
 
-class TokenView(APIView):
+class TokenView(View):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     public = "whoever logs in has no rights yet"
@@ -46,7 +46,7 @@ class TokenView(APIView):
         return Response(document, headers=NOT_STORED)
 
 
-class RefreshView(APIView):
+class RefreshView(View):
     realm = STAFF
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -61,7 +61,7 @@ class RefreshView(APIView):
         return Response(shown.tokens(issued), headers=NOT_STORED)
 
 
-class OwnView(APIView):
+class OwnView(View):
     """Of whoever is logged in, in no tenant in particular."""
 
     realm = STAFF

@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from apps.accounts import models, queries
 from apps.accounts.api import shown
 from apps.accounts.services import customers
-from apps.kernel import api, ids, pagination
+from apps.kernel import api, filters, ids
+from apps.kernel.listing import Listing
 from apps.tenants.endpoint import Endpoint
 
 
@@ -21,14 +22,28 @@ def _shown(row: models.Customer) -> dict[str, Any]:
     return shown.customer(row) | {"is_active": row.is_active}
 
 
+CUSTOMERS = Listing(
+    members=frozenset({"id", "email", "name", "created_at", "is_active"}),
+    filters={
+        "email": filters.words(),
+        "is_active": filters.flag(),
+        "created_at": filters.moments(),
+    },
+    sorts={"created_at": "id", "email": "email"},
+)
+
+
 class CustomersView(Endpoint):
+    listing: ClassVar = CUSTOMERS
     permissions: ClassVar = {"GET": "customers:list"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["customers"], operation_id="customers")
+    @extend_schema(
+        parameters=CUSTOMERS.parameters(), responses=OpenApiTypes.OBJECT, tags=["customers"], operation_id="customers"
+    )
     def get(self, request: Request) -> Response:
         """Customers, newest first."""
-        page = pagination.paginate(models.Customer.objects.all(), order=("-id",), request=request)
-        return api.list_response(request, page, [_shown(row) for row in page.rows])
+        rows = models.Customer.objects.all()
+        return CUSTOMERS.respond(request, rows, lambda page: [_shown(row) for row in page])
 
 
 class CustomerView(Endpoint):

@@ -12,9 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts import models
+from apps.accounts.access import lists as access
 from apps.accounts.api.auth import OwnView
 from apps.accounts.services import invitations, keys
-from apps.kernel import api, ids, pagination, validation
+from apps.kernel import api, filters, ids, validation
+from apps.kernel.listing import Expansion, Listing, member
 from apps.tenants.endpoint import Endpoint
 
 
@@ -30,14 +32,32 @@ def _shown(row: models.Invitation) -> dict[str, Any]:
     }
 
 
+INVITATIONS = Listing(
+    members=frozenset({"id", "email", "role", "requested_at", "sent_at", "expires_at", "accepted_at"}),
+    filters={
+        "email": filters.words(),
+        "role": filters.words(*filters.SAME),
+        "requested_at": filters.moments(),
+        "expires_at": filters.moments(),
+        "accepted_at": filters.moments("used_at"),
+    },
+)
+
+
 class InvitationsView(Endpoint):
+    listing: ClassVar = INVITATIONS
     permissions: ClassVar = {"GET": "users:list", "POST": "users:create"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="invitations")
+    @extend_schema(
+        parameters=INVITATIONS.parameters(),
+        responses=OpenApiTypes.OBJECT,
+        tags=["people"],
+        operation_id="invitations",
+    )
     def get(self, request: Request) -> Response:
         """Invitations into the tenant, newest first."""
-        page = pagination.paginate(models.Invitation.objects.all(), order=("-id",), request=request)
-        return api.list_response(request, page, [_shown(row) for row in page.rows])
+        rows = models.Invitation.objects.all()
+        return INVITATIONS.respond(request, rows, lambda page: [_shown(row) for row in page])
 
     @extend_schema(
         request=invitations.NewInvitation, responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="invite"
@@ -74,15 +94,38 @@ def _shown_key(row: models.ApiKey) -> dict[str, Any]:
     }
 
 
+API_KEYS = Listing(
+    members=frozenset(
+        {
+            "id", "name", "prefix", "scopes", "addresses", "created_by", "created_at", "expires_at", "revoked_at",
+            "last_used_at",
+        }
+    ),
+    filters={
+        "name": filters.words(),
+        "prefix": filters.words(),
+        "created_by": filters.object_id("user"),
+        "created_at": filters.moments(),
+        "expires_at": filters.moments(),
+        "revoked_at": filters.moments(),
+        "last_used_at": filters.moments(),
+    },
+    expansions={"creator": Expansion(member("created_by"), access.members_by_id, is_many=False)},
+)  # fmt: skip
+
+
 class ApiKeysView(Endpoint):
+    listing: ClassVar = API_KEYS
     secrets: ClassVar = ("key",)
     permissions: ClassVar = {"GET": "api_keys:list", "POST": "api_keys:create"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="api_keys")
+    @extend_schema(
+        parameters=API_KEYS.parameters(), responses=OpenApiTypes.OBJECT, tags=["people"], operation_id="api_keys"
+    )
     def get(self, request: Request) -> Response:
         """API keys of the tenant, newest first, without their secrets."""
-        page = pagination.paginate(models.ApiKey.objects.all(), order=("-id",), request=request)
-        return api.list_response(request, page, [_shown_key(row) for row in page.rows])
+        rows = models.ApiKey.objects.all()
+        return API_KEYS.respond(request, rows, lambda page: [_shown_key(row) for row in page])
 
     @extend_schema(
         request=keys.NewApiKey, responses={201: OpenApiTypes.OBJECT}, tags=["people"], operation_id="api_key_create"

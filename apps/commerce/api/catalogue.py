@@ -7,25 +7,18 @@ import uuid
 from django.urls import path
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.access import limiting
-from apps.commerce import errors, events, models, queries, services
-from apps.commerce.api import shown
-from apps.kernel import api, ids, pagination
+from apps.commerce import errors, events, queries, services
+from apps.commerce.api import lists, shown
+from apps.kernel import api, ids
 from apps.tenants import endpoint
 from apps.tenants.endpoint import Endpoint
 
 PRODUCTS, VARIANTS = "products", "variants"
-FILTERS = [
-    OpenApiParameter("status", str, enum=models.Product.Status.values),
-    OpenApiParameter("vendor", str, description="exactly this vendor"),
-    OpenApiParameter("product_type", str, description="exactly this type"),
-    OpenApiParameter("handle", str, description="this handle in any locale"),
-    OpenApiParameter("sku", str, description="a variant has this SKU"),
-]
 
 # Variants, prices and stock are on the stream of their product.
 _OF_VARIANT = endpoint.Versioned(
@@ -34,20 +27,22 @@ _OF_VARIANT = endpoint.Versioned(
 
 
 class ProductsView(Endpoint):
+    listing = lists.PRODUCTS
     permissions = {"GET": "products:list", "POST": "products:create"}
 
     @extend_schema(
-        parameters=[*FILTERS, *shown.PAGE],
+        parameters=lists.PRODUCTS.parameters(),
         responses=OpenApiTypes.OBJECT,
         tags=[PRODUCTS],
         operation_id="product_list",
     )
     def get(self, request: Request) -> Response:
         """Products in whatever status, newest first."""
-        filters = {name: value for name in queries.PRODUCT_FILTERS if (value := request.GET.get(name))}
-        page = pagination.paginate(queries.list_products(filters=filters), order=("-id",), request=request)
-        rows = [shown.product(snapshot) for snapshot in queries.load_products(page.rows)]
-        return api.list_response(request, page, rows)
+        return lists.PRODUCTS.respond(
+            request,
+            queries.list_products(),
+            lambda page: [shown.product(snapshot) for snapshot in queries.load_products(page)],
+        )
 
     @extend_schema(
         request=services.NewProduct,
@@ -118,14 +113,23 @@ class ProductArchiveView(Endpoint):
 
 
 class ProductVariantsView(Endpoint):
+    listing = lists.VARIANTS
     permissions = {"GET": "products:read", "POST": "products:update"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_list")
+    @extend_schema(
+        parameters=lists.VARIANTS.parameters(),
+        responses=OpenApiTypes.OBJECT,
+        tags=[VARIANTS],
+        operation_id="variant_list",
+    )
     def get(self, request: Request, product_id: str) -> Response:
-        """The product's variants in order, all of them."""
+        """The product's variants in order."""
         snapshot = queries.get_product(product_id=ids.decode("prod", product_id))
-        rows = [shown.variant(snapshot, variant) for variant in snapshot.variants]
-        return Response({"data": rows, "next": None, "prev": None, "count": len(rows)})
+        return lists.VARIANTS.respond(
+            request,
+            queries.list_variants(product_id=snapshot.id),
+            lambda page: [shown.variant(snapshot, snapshot.variant(row.id)) for row in page],
+        )
 
     @extend_schema(
         request=services.VariantInput,

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter
-
 from apps.commerce import models, snapshots
 from apps.kernel import ids, money, validation
-
-PAGE = [
-    OpenApiParameter("limit", int, description="1 to 100 rows, 20 by default"),
-    OpenApiParameter("cursor", str, description="from the next or prev link of another page"),
-    OpenApiParameter("count", str, enum=["none", "exact"], description="whether to count all rows"),
-]
 
 
 def product(snapshot: snapshots.Snapshot) -> dict[str, Any]:
@@ -93,6 +85,7 @@ def price(row: models.Price) -> dict[str, Any]:
 def level(row: models.InventoryLevel, location: models.StockLocation) -> dict[str, Any]:
     return {
         "location": location.code,
+        "location_id": ids.encode("loc", location.id),
         "stocked": row.stocked,
         "reserved": row.reserved,
         "available": row.stocked - row.reserved,

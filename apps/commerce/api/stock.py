@@ -10,22 +10,27 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.commerce import queries, services
-from apps.commerce.api import shown
-from apps.kernel import api, ids, pagination
+from apps.commerce.api import lists, shown
+from apps.kernel import api, ids
 from apps.tenants.endpoint import Endpoint
 
 INVENTORY = "inventory"
 
 
 class InventoryView(Endpoint):
+    listing = lists.LEVELS
     permissions = {"GET": "inventory:read"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="inventory_get")
+    @extend_schema(
+        parameters=lists.LEVELS.parameters(),
+        responses=OpenApiTypes.OBJECT,
+        tags=[INVENTORY],
+        operation_id="inventory_get",
+    )
     def get(self, request: Request, variant_id: str) -> Response:
         """What is in stock of the variant at each location."""
-        levels = queries.list_levels(variant_id=ids.decode("var", variant_id))
-        rows = [shown.level(level, level.location) for level in levels]
-        return Response({"data": rows, "next": None, "prev": None, "count": len(rows)})
+        rows = queries.list_levels(variant_id=ids.decode("var", variant_id))
+        return lists.LEVELS.respond(request, rows, lambda page: [shown.level(row, row.location) for row in page])
 
 
 class InventoryAdjustView(Endpoint):
@@ -99,15 +104,19 @@ class ReservationCommitView(Endpoint):
 
 
 class LocationsView(Endpoint):
+    listing = lists.LOCATIONS
     permissions = {"GET": "inventory:list", "POST": "inventory:create"}
 
     @extend_schema(
-        parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="stock_location_list"
+        parameters=lists.LOCATIONS.parameters(),
+        responses=OpenApiTypes.OBJECT,
+        tags=[INVENTORY],
+        operation_id="stock_location_list",
     )
     def get(self, request: Request) -> Response:
         """Where stock is kept."""
-        page = pagination.paginate(queries.list_locations(), order=("code",), request=request)
-        return api.list_response(request, page, [shown.location(row) for row in page.rows])
+        rows = queries.list_locations()
+        return lists.LOCATIONS.respond(request, rows, lambda page: [shown.location(row) for row in page])
 
     @extend_schema(
         request=services.NewLocation,

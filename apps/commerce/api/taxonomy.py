@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.commerce import events, queries, services
-from apps.commerce.api import shown
-from apps.kernel import api, ids, pagination, validation
+from apps.commerce.api import lists, shown
+from apps.kernel import api, ids, validation
 from apps.tenants import endpoint
 from apps.tenants.endpoint import Endpoint
 
@@ -35,16 +35,19 @@ class CollectionPlace(validation.Input):
 
 
 class CategoriesView(Endpoint):
+    listing = lists.CATEGORIES
     permissions = {"GET": "categories:list", "POST": "categories:create"}
 
     @extend_schema(
-        parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="product_category_list"
+        parameters=lists.CATEGORIES.parameters(),
+        responses=OpenApiTypes.OBJECT,
+        tags=[CATEGORIES],
+        operation_id="product_category_list",
     )
     def get(self, request: Request) -> Response:
         """The tree as a list: top categories first, then level by level."""
-        order = ("depth", "position", "id")
-        page = pagination.paginate(queries.list_categories(), order=order, request=request)
-        return api.list_response(request, page, [shown.category(row) for row in page.rows])
+        rows = queries.list_categories()
+        return lists.CATEGORIES.respond(request, rows, lambda page: [shown.category(row) for row in page])
 
     @extend_schema(
         request=NewProductCategory,
@@ -86,15 +89,19 @@ class CategoryView(Endpoint):
 
 
 class CollectionsView(Endpoint):
+    listing = lists.COLLECTIONS
     permissions = {"GET": "collections:list", "POST": "collections:create"}
 
     @extend_schema(
-        parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[COLLECTIONS], operation_id="collection_list"
+        parameters=lists.COLLECTIONS.parameters(),
+        responses=OpenApiTypes.OBJECT,
+        tags=[COLLECTIONS],
+        operation_id="collection_list",
     )
     def get(self, request: Request) -> Response:
         """Collections without their products, newest first."""
-        page = pagination.paginate(queries.list_collections(), order=("-id",), request=request)
-        return api.list_response(request, page, [shown.collection(row) for row in page.rows])
+        rows = queries.list_collections()
+        return lists.COLLECTIONS.respond(request, rows, lambda page: [shown.collection(row) for row in page])
 
     @extend_schema(
         request=services.CollectionInput,
