@@ -1,0 +1,49 @@
+"""The settings as production has them, read by a process of its own, and what differs put in force here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from typing import Any
+
+from rustok.environment import CHECKOUT, PREFIX
+
+ENVIRONMENT = {
+    "RUSTOK_PROFILE": "production",
+    "RUSTOK_SECRET_KEY": "of-no-installation-anywhere-" * 3,
+    "RUSTOK_ALLOWED_HOSTS": "rustok.example",
+    "DATABASE_URL": "postgresql://app:pw@db.example:5432/rustok",
+    "VALKEY_URL": "redis://valkey.example:6379/0",
+}
+_TOLD = """
+import json, django
+django.setup()
+from django.conf import settings
+names = [n for n in dir(settings) if n.startswith(("SECURE_", "SESSION_COOKIE", "CSRF_COOKIE", "X_FRAME", "CORS_"))]
+print(json.dumps({n: getattr(settings, n) for n in [*names, "PLATFORM_HOSTS"]}, default=str))
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python with the environment of production and nothing of this run's."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(PREFIX) and name not in {"DATABASE_URL", "VALKEY_URL", "NATS_URL"}
+    }
+    environment = inherited | ENVIRONMENT | {"DJANGO_SETTINGS_MODULE": "rustok.settings"}
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+
+
+@cache
+def settings_of_edge() -> dict[str, Any]:
+    """What browsers are told and given, as production decides it; for `override_settings`."""
+    found = run("-c", _TOLD)
+    assert found.returncode == 0, found.stderr
+    told: dict[str, Any] = json.loads(found.stdout)
+    return told
