@@ -163,6 +163,13 @@ class Environment(BaseSettings):
         description="Requests one web process works on at a time.",
         json_schema_extra=_unit("threads"),
     )
+    largest_body_mib: int = Field(
+        default=8,
+        ge=1,
+        le=1024,
+        description="Most a request may bring in its body; each web thread may hold as much in memory.",
+        json_schema_extra=_unit("MiB"),
+    )
     worker_processes: int = Field(
         default=2, ge=1, le=256, description="Celery worker processes.", json_schema_extra=_unit("processes")
     )
@@ -203,6 +210,14 @@ class Environment(BaseSettings):
         le=1000,
         description="Most connections of one web process. All processes together must fit `max_connections`.",
         json_schema_extra=_unit("connections"),
+    )
+    database_statement_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="How long one statement of a web process may take before the database gives it up. A pooler in "
+        "between must let `options` pass.",
+        json_schema_extra=_unit("seconds"),
     )
     valkey_url: SecretStr | None = Field(
         default=None,

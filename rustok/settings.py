@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "apps.kernel.middleware.CorrelationMiddleware",
     # Before anything asks for host, scheme or address.
     "apps.kernel.client.ClientMiddleware",
+    "apps.kernel.sizes.SizeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Before the session is read: an unknown host costs no query of ours.
@@ -108,6 +109,9 @@ _database_options: dict[str, Any] = {
     **CONNECTIONS.database.options,
 }
 if ENVIRONMENT.process == "web":
+    # What takes longer holds a thread and a connection from everybody else; commands and tasks may take their time.
+    limit = f"-c statement_timeout={ENVIRONMENT.database_statement_seconds}s"
+    _database_options["options"] = f"{_database_options.get('options', '')} {limit}".strip()
     # Opened at the first query, hence after granian has forked; a busy pool answers 500 rather than wait for ever.
     _database_options["pool"] = {"min_size": 1, "max_size": ENVIRONMENT.database_pool_size, "timeout": 10}
 
@@ -219,6 +223,8 @@ if IS_PRODUCTION:
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 
 # --- API ----------------------------------------------------------------------------------------------------
+
+LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.kernel.rendering.OrjsonRenderer"],
