@@ -6,6 +6,7 @@ A setting is a field here and nowhere else: type, default, unit and meaning stan
 
 import difflib
 import hmac
+import ipaddress
 import os
 from enum import StrEnum
 from functools import cache
@@ -172,6 +173,14 @@ class Environment(BaseSettings):
     )
     worker_processes: int = Field(
         default=2, ge=1, le=256, description="Celery worker processes.", json_schema_extra=_unit("processes")
+    )
+
+    # What goes out
+    outbound_inside: CommaList = Field(
+        default_factory=list,
+        description="Networks (CIDR) of your own that addresses given by tenants may lead to all the same; without "
+        "them only public addresses are reached.",
+        json_schema_extra={"default_text": "none", **_unit("comma-separated")},
     )
 
     # Logs
@@ -374,6 +383,11 @@ class Environment(BaseSettings):
             return [forwarding.host_name(domain.strip(".")) for domain in value]
         except forwarding.MalformedHost as error:
             raise ValueError(error.detail) from None
+
+    @field_validator("outbound_inside")
+    @classmethod
+    def _are_plain_networks(cls, value: list[str]) -> list[str]:
+        return [str(ipaddress.ip_network(network)) for network in value]
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "corsheaders",
     "guardian",
     "rest_framework",
     "drf_spectacular",
@@ -68,6 +69,8 @@ MIDDLEWARE = [
     "apps.kernel.client.ClientMiddleware",
     "apps.kernel.sizes.SizeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    # Before the tenant is looked for: a preflight does not name it.
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Before the session is read: an unknown host costs no query of ours.
     "apps.tenants.middleware.TenantMiddleware",
@@ -222,6 +225,26 @@ if IS_PRODUCTION:
     # A browser takes these from this very host only, over HTTPS.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 
+# Whose pages may read the API is asked of apps.tenants.origins, never of a list here; cookies never count.
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = [
+    "accept", "accept-language", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match",
+    "x-api-key", "x-correlation-id", "x-tenant",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = [
+    "content-disposition", "deprecation", "etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after",
+    "sunset", "x-correlation-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+]  # fmt: skip
+CORS_PREFLIGHT_MAX_AGE = 3600
+ORIGIN_SCHEMES = ["https"] if IS_PRODUCTION else ["https", "http"]
+ORIGIN_ANY_PORT = not IS_PRODUCTION  # front ends of developers
+
+# --- What goes out, apps/kernel/outbound.py -----------------------------------------------------------------
+
+OUTBOUND_SCHEMES = ["https"] if IS_PRODUCTION else ["https", "http"]
+OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
+
 # --- API ----------------------------------------------------------------------------------------------------
 
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
@@ -262,7 +285,10 @@ STORAGES = {
     },
 }
 MAILERS = {
-    "default": {"BACKEND": f"django.core.mail.backends.{'smtp' if IS_PRODUCTION else 'console'}.EmailBackend"},
+    # A mail server that hangs must not hold the worker.
+    "default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": {"timeout": 10}}
+    if IS_PRODUCTION
+    else {"BACKEND": "django.core.mail.backends.console.EmailBackend"},
 }
 LOGGING = logs.configure(
     log_format=ENVIRONMENT.chosen_log_format, level=ENVIRONMENT.log_level, process=ENVIRONMENT.process
