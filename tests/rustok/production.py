@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from typing import Any
 
+from rustok import servers
 from rustok.environment import CHECKOUT, PREFIX
 
 ENVIRONMENT = {
@@ -27,14 +28,23 @@ print(json.dumps({n: getattr(settings, n) for n in [*names, "PLATFORM_HOSTS"]}, 
 """
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def database_url() -> str:
+    """The database of this run, for what looks at it."""
+    facts = servers.connection_facts().database
+    password = facts.options.get("passfile")
+    if password is None:
+        return os.environ["DATABASE_URL"]
+    return f"postgresql://{facts.user}@/{facts.name}?host={facts.host}&passfile={password}"
+
+
+def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Python with the environment of production and nothing of this run's."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(PREFIX) and name not in {"DATABASE_URL", "VALKEY_URL", "NATS_URL"}
     }
-    environment = inherited | ENVIRONMENT | {"DJANGO_SETTINGS_MODULE": "rustok.settings"}
+    environment = inherited | ENVIRONMENT | more | {"DJANGO_SETTINGS_MODULE": "rustok.settings"}
     return subprocess.run(
         [sys.executable, *arguments], env=environment, cwd=CHECKOUT, capture_output=True, text=True, check=False
     )
