@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.contrib import admin
 from django.test import Client, RequestFactory
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 from pytest_django.live_server_helper import LiveServer
 
 from tests import factories
@@ -43,31 +41,6 @@ class Visit:
         # That an address answers 404 or 403 is seen in the status.
         if message.type == "error" and not message.text.startswith("Failed to load resource: the server responded"):
             self.wrongs.append(f"{self.page.url}: {message.text}")
-
-
-@pytest.fixture(scope="module")
-def thread() -> Iterator[ThreadPoolExecutor]:
-    """Playwright runs an event loop, beside which Django refuses to ask the database: it gets a thread of its own."""
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        yield executor
-
-
-@pytest.fixture(scope="module")
-def chromium(thread: ThreadPoolExecutor) -> Iterator[Browser]:
-    started = thread.submit(lambda: sync_playwright().start()).result()
-    installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    try:
-        browser = thread.submit(
-            lambda: started.chromium.launch(executable_path=installed, args=["--no-sandbox"])
-        ).result()
-    except Error as error:
-        thread.submit(started.stop).result()
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"there is no browser: playwright install chromium ({str(error).splitlines()[0]})")
-    yield browser
-    thread.submit(browser.close).result()
-    thread.submit(started.stop).result()
 
 
 @pytest.fixture

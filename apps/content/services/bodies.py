@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from pydantic_core import PydanticCustomError
 
@@ -45,22 +43,10 @@ def _blocks(body: BodyInput) -> str:
         validation.check_json(blocks, maximum_depth=_MAXIMUM_DEPTH)
     except PydanticCustomError as error:
         raise _invalid(f"this can't be stored as JSON: {error}.") from None
-    written = orjson.dumps([_clean(block) for block in blocks]).decode()
+    written = orjson.dumps(text.map_block_html(blocks, text.clean_html)).decode()
     if len(written) > MAXIMUM_BODY_LENGTH:
         raise _invalid(f"blocks have at most {MAXIMUM_BODY_LENGTH:,} characters together.")
     return written
-
-
-def _clean(value: Any) -> Any:
-    """The value with the HTML under keys named `html` sanitised; other text is for the frontend to escape."""
-    if isinstance(value, dict):
-        return {
-            key: text.clean_html(item) if key == "html" and isinstance(item, str) else _clean(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    return value
 
 
 def _invalid(detail: str) -> InvalidBlocks:
