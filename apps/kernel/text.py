@@ -39,6 +39,15 @@ _ATTRIBUTES["audio"] = {"src", "controls", "loop", "muted", "preload"}
 _ATTRIBUTES["source"] = {"src", "srcset", "type", "media", "sizes"}
 
 
+# What a spreadsheet takes for the beginning of a formula.
+_STARTS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "＝", "＋", "－", "＠")
+
+
+def to_cell(text: str) -> str:
+    """The text for a CSV cell; one that a spreadsheet would run as a formula gets an apostrophe in front."""
+    return f"'{text}" if text.lstrip(" ").startswith(_STARTS_OF_FORMULAS) else text
+
+
 def to_slug(text: str) -> str:
     """A slug of a-z, 0-9 and single hyphens from text in any script; empty when nothing can be spelled."""
     return slugify(text, max_length=MAXIMUM_SLUG_LENGTH, word_boundary=True)
