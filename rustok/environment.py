@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from apps.kernel import failpoints, forwarding
+from rustok import mailing
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "RUSTOK_"
@@ -24,6 +25,12 @@ DEFAULT_SECRET_KEY = "development-only-this-key-protects-nothing-set-your-own"  
 SHORTEST_SECRET_KEY = 50
 # A developer's tenants have whatever domains they like; a host without a tenant is 404 all the same.
 DEVELOPMENT_HOSTS = ["*"]
+NEEDED_IN_PRODUCTION = {
+    "database_url": "the embedded PostgreSQL is for development and tests",
+    "valkey_url": "the embedded Valkey is for development and tests",
+    "mail_url": "invitations, resets and registrations go by mail",
+    "mail_from": "say whom mails are from",
+}
 
 
 class EnvironmentInvalid(Exception):
@@ -249,6 +256,19 @@ class Environment(BaseSettings):
         json_schema_extra={"default_text": "the embedded server; must be set in production where the bus is NATS"},
     )
 
+    # Mail
+    mail_url: SecretStr | None = Field(
+        default=None,
+        description="`smtp://user:password@host:587`, which is encrypted by STARTTLS, or `smtps://…:465`, by TLS from "
+        "the start. `smtp://host:25?starttls=no` is for a relay beside this installation.",
+        json_schema_extra={"default_text": "mails are printed; must be set in production"},
+    )
+    mail_from: str = Field(
+        default="rustok@localhost",
+        description="Whom mails are from: `shop@example.com` or `Shop <shop@example.com>`.",
+        json_schema_extra={"default_text": "`rustok@localhost`; must be set in production"},
+    )
+
     # Events
     events_transport: Literal["valkey", "nats", "memory"] = Field(
         default="valkey",
@@ -416,6 +436,19 @@ class Environment(BaseSettings):
             raise ValueError("must start with nats:// or tls://")
         return value
 
+    @field_validator("mail_url")
+    @classmethod
+    def _is_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            mailing.options(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        mailing.check_sender(value)
+        return value
+
     @model_validator(mode="after")
     def _hosts_of_development(self) -> Self:
         if not self.allowed_hosts and self.profile is not Profile.PRODUCTION:
@@ -511,10 +544,8 @@ def _unsafe_in_production(environment: Environment) -> list[str]:
         problems.append("RUSTOK_ALLOWED_HOSTS is empty: list the host names this installation answers to.")
     if any(network.prefixlen == 0 for network in forwarding.networks(tuple(environment.trusted_proxies))):
         problems.append("RUSTOK_TRUSTED_PROXIES trusts every address: list the networks of your proxies only.")
-    if environment.database_url is None:
-        problems.append("DATABASE_URL is not set: the embedded PostgreSQL is for development and tests.")
-    if environment.valkey_url is None:
-        problems.append("VALKEY_URL is not set: the embedded Valkey is for development and tests.")
+    unset = NEEDED_IN_PRODUCTION.keys() - environment.model_fields_set
+    problems += [f"{variable_of(name)} is not set: {NEEDED_IN_PRODUCTION[name]}." for name in sorted(unset)]
     if environment.debug:
         problems.append("RUSTOK_DEBUG is on: debug pages show secrets to visitors; unset it.")
     if environment.events_transport == "memory":

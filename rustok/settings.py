@@ -6,7 +6,7 @@ import django_stubs_ext
 from django.utils.csp import CSP
 
 from rustok import environment as environments
-from rustok import logs, servers
+from rustok import logs, mailing, servers
 from rustok.environment import CHECKOUT, Profile
 
 # Lets code write `ModelAdmin[Product]` at run time as it does for the type checker.
@@ -284,12 +284,8 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-MAILERS = {
-    # A mail server that hangs must not hold the worker.
-    "default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": {"timeout": 10}}
-    if IS_PRODUCTION
-    else {"BACKEND": "django.core.mail.backends.console.EmailBackend"},
-}
+MAILERS = {"default": mailing.mailer(ENVIRONMENT.mail_url.get_secret_value() if ENVIRONMENT.mail_url else None)}
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENVIRONMENT.mail_from
 LOGGING = logs.configure(
     log_format=ENVIRONMENT.chosen_log_format, level=ENVIRONMENT.log_level, process=ENVIRONMENT.process
 )

@@ -40,7 +40,7 @@ def programs(environment: Environment, *, port: int) -> list[Program]:
     """What runs beside the embedded servers. The watcher stops last, because it stops the servers."""
     # fmt: off
     web = [
-        "granian", "--interface", "wsgi", "--host", environment.host, "--port", str(port),
+        "rustok.starting", "granian", "--interface", "wsgi", "--host", environment.host, "--port", str(port),
         "--workers", str(environment.web_workers), "--blocking-threads", str(environment.web_threads),
         "--respawn-failed-workers", "--workers-kill-timeout", "5", "--no-ws", "--log-level", "warning",
         "rustok.wsgi:application",

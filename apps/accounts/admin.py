@@ -28,7 +28,7 @@ class MembershipRoleInline(ReadOnlyInline):
 
 
 @admin.register(models.Membership)
-class MembershipAdmin(ReadOnlyAdmin):
+class MembershipAdmin(TenantReadOnlyAdmin):
     """Of the tenant of the host; on a host of no tenant, of all."""
 
     resource = "users"

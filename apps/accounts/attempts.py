@@ -29,11 +29,15 @@ ATTEMPTS = Counter("rustok_accounts_attempts_total", "Guesses by decision and st
 
 
 class TooManyAttempts(errors.DomainError):
-    """This address has to wait before its next guess; nothing was looked at."""
+    """This address has to wait before its next guess; nothing was looked at. `refused` is of the `Decision`."""
 
     code = "too_many_attempts"
     status = 429
     title = "Too many attempts"
+
+    def __init__(self, detail: str, *, refused: int, retry_after: int) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,21 @@ class Guess:
         return f"{self.client.network}:{self.realm.partition(':')[0]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`wait` is 0 for a guess that may be looked at, else the seconds that are left.
+
+    `refused` counts the guesses refused by that wait, this one included; of a guess that may be looked at, those
+    refused by the waits before it. A wait of the address counts whatever accounts were named.
+    """
+
+    wait: float
+    refused: int
+
+
 class Store(Protocol):
-    def take(self, account: str, address: str) -> float:
-        """Count a guess and begin its wait; 0 when it may be looked at, else the seconds left and nothing counted."""
+    def take(self, account: str, address: str) -> Decision:
+        """Count a guess and begin its wait; one that has to wait for those before it is not counted as a guess."""
 
     def give_back(self, account: str, address: str, *, was_right: bool) -> None:
         """Take the guess out of the count and end the wait; one that was right clears the account's count."""
@@ -86,9 +102,18 @@ class ValkeyStore:
     """Counts for all processes: one script, so that of many guesses at once one is first."""
 
     TAKE = """
-    local left = math.max(redis.call('PTTL', KEYS[1]), redis.call('PTTL', KEYS[3]))
-    if left > 0 then return left end
     local first, free, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+    local of_address = redis.call('PTTL', KEYS[3])
+    local left = math.max(redis.call('PTTL', KEYS[1]), of_address)
+    if left > 0 then
+        local refused_key = KEYS[5]
+        if of_address > 0 then refused_key = KEYS[6] end
+        local refused = redis.call('INCR', refused_key)
+        redis.call('PEXPIRE', refused_key, math.ceil(left + longest * 1000))
+        return {left, refused}
+    end
+    local refused = tonumber(redis.call('GET', KEYS[5]) or '0') + tonumber(redis.call('GET', KEYS[6]) or '0')
+    redis.call('DEL', KEYS[5], KEYS[6])
     local function wait(count_key, wait_key, per)
         local count = redis.call('INCR', count_key)
         local steps = math.floor(count / per)
@@ -99,7 +124,7 @@ class ValkeyStore:
     end
     wait(KEYS[2], KEYS[1], 1)
     wait(KEYS[4], KEYS[3], free)
-    return 0
+    return {0, refused}
     """
     GIVE_BACK = """
     redis.call('DEL', KEYS[1], KEYS[3])
@@ -115,9 +140,10 @@ class ValkeyStore:
         self._take = client.register_script(self.TAKE)
         self._give_back = client.register_script(self.GIVE_BACK)
 
-    def take(self, account: str, address: str) -> float:
+    def take(self, account: str, address: str) -> Decision:
         arguments = [self._policy.first_seconds, self._policy.addresses_free, LONGEST_SECONDS]
-        return int(self._take(self._keys(account, address), arguments)) / 1000
+        milliseconds, refused = self._take(self._keys(account, address), arguments)
+        return Decision(int(milliseconds) / 1000, int(refused))
 
     def give_back(self, account: str, address: str, *, was_right: bool) -> None:
         self._give_back(self._keys(account, address), [int(was_right)])
@@ -129,6 +155,8 @@ class ValkeyStore:
             f"{prefix}:account:{account}:count",
             f"{prefix}:address:{address}:wait",
             f"{prefix}:address:{address}:count",
+            f"{prefix}:account:{account}:refused",
+            f"{prefix}:address:{address}:refused",
         ]
 
 
@@ -136,6 +164,7 @@ class ValkeyStore:
 class _Count:
     number: int = 0
     until: float = 0.0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -146,24 +175,30 @@ class LocalStore:
     clock: Callable[[], float] = time.monotonic
     largest: int = 10_000
     _counts: dict[str, _Count] = field(default_factory=dict)
+    _turned_away: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, account: str, address: str) -> float:
+    def take(self, account: str, address: str) -> Decision:
         now = self.clock()
         with self._lock:
             self._forget_old(now)
             if len(self._counts) >= self.largest:
-                return self.policy.first_seconds
+                self._turned_away += 1
+                return Decision(self.policy.first_seconds, self._turned_away)
             of_account = self._counts.setdefault(f"account:{account}", _Count())
             of_address = self._counts.setdefault(f"address:{address}", _Count())
             left = max(of_account.until, of_address.until) - now
             if left > 0:
-                return left
+                waiting = of_address if of_address.until > now else of_account
+                waiting.refused += 1
+                return Decision(left, waiting.refused)
+            refused = of_account.refused + of_address.refused
+            of_account.refused = of_address.refused = 0
             of_account.number += 1
             of_address.number += 1
             of_account.until = now + self.policy.account_wait(of_account.number)
             of_address.until = now + self.policy.address_wait(of_address.number)
-        return 0.0
+        return Decision(0.0, refused)
 
     def give_back(self, account: str, address: str, *, was_right: bool) -> None:
         with self._lock:
@@ -187,21 +222,23 @@ def _shared() -> ValkeyStore:
     return ValkeyStore(client, NORMAL)
 
 
-def begin(guess: Guess) -> None:
-    """Pay for a guess before anything is looked at. Raises TooManyAttempts.
+def begin(guess: Guess) -> int:
+    """Pay for a guess before anything is looked at; how many were refused before it. Raises TooManyAttempts.
 
     Without Valkey a strict count of this process alone decides.
     """
     store = "valkey"
     try:
-        left = _shared().take(guess.account_key, guess.address_key)
+        decision = _shared().take(guess.account_key, guess.address_key)
     except redis.RedisError as error:
         log.warning("accounts.attempts_local", error=str(error))
-        store, left = "local", _local.take(guess.account_key, guess.address_key)
-    ATTEMPTS.labels(decision="refused" if left else "taken", store=store).inc()
-    if left:
-        seconds = max(1, int(left + 0.999))
-        raise TooManyAttempts(f"Too many attempts; try again in {seconds} s.", retry_after=seconds)
+        store, decision = "local", _local.take(guess.account_key, guess.address_key)
+    ATTEMPTS.labels(decision="refused" if decision.wait else "taken", store=store).inc()
+    if decision.wait:
+        seconds = max(1, int(decision.wait + 0.999))
+        detail = f"Too many attempts; try again in {seconds} s."
+        raise TooManyAttempts(detail, refused=decision.refused, retry_after=seconds)
+    return decision.refused
 
 
 def was_right(guess: Guess) -> None:

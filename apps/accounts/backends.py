@@ -8,7 +8,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.accounts import models
+from apps.accounts import admin_sessions, models
 from apps.accounts.access.backend import AccessBackend
 from apps.accounts.clients import Client, client_of
 from apps.accounts.services import logins, passwords, trail
@@ -31,4 +31,6 @@ class GuardedBackend(AccessBackend):
             return None
         with transaction.atomic():
             trail.tell(user, "login.succeeded", after={"is_strong": is_strong})
+        if is_strong:
+            admin_sessions.mark_strong(user)
         return user

@@ -18,7 +18,7 @@ class GuardedLoginForm(AdminAuthenticationForm):
         label="Code",
         required=False,
         help_text="Of your authenticator app, if you have set one up.",
-        widget=forms.TextInput(attrs={"autocomplete": "one-time-code"}),
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "placeholder": "if you set one up"}),
     )
 
     def clean(self) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class TenantPermission(InTenant):
     """
 
     message = "Your account may not do this in this tenant."
+    limited = "The key or token you came with may not do this in this tenant."
 
     def has_permission(self, request: Request, view: Any) -> bool:
         super().has_permission(request, view)
@@ -53,6 +54,7 @@ class TenantPermission(InTenant):
             return False
         if acting.allows(permission):
             return True
-        self.message = f'{TenantPermission.message} It needs "{permission}".'
+        said = TenantPermission.message if getattr(request.auth, "scopes", None) is None else TenantPermission.limited
+        self.message = f'{said} It needs "{permission}".'
         shared = declaring.shared_action(view, request.method or "")
         return acting.is_member and shared is not None and bool(view.is_shared(shared))

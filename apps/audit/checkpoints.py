@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import orjson
 from django.conf import settings
 from django.db.models import Max
 
-from apps.audit import models
+from apps.audit import models, retention
 from apps.kernel import errors
 
 NAME = "checkpoint.json"
@@ -46,7 +47,8 @@ def path() -> Path:
 def export() -> list[Checkpoint]:
     """Bring the file up to the newest seals; returns what stands in it and the database no longer goes as far as.
 
-    Nothing in the file is ever moved back: that a chain has become shorter is what it is for.
+    Nothing in the file is moved back, but for a tenant that was purged and came again: that a chain has become shorter
+    is what it is for.
     """
     path().parent.mkdir(parents=True, exist_ok=True)
     with _alone():
@@ -58,7 +60,7 @@ def export() -> list[Checkpoint]:
         # A lower number than the file's: the database is another one, or an older one.
         for found in _newest_since(ordinal if newest > ordinal else 0):
             before = known.get(found.chain)
-            if before and (found.number < before.number or (found.number == before.number and found != before)):
+            if before and _is_behind(found, before):
                 behind.append(before)
             else:
                 known[found.chain] = found
@@ -76,6 +78,11 @@ def _newest_since(ordinal: int) -> Iterator[Checkpoint]:
     seals = models.Seal.objects.filter(ordinal__gt=ordinal)
     for seal in seals.order_by("chain", "-number").distinct("chain").iterator(chunk_size=1000):
         yield of(seal)
+
+
+def _is_behind(found: Checkpoint, before: Checkpoint) -> bool:
+    is_shorter = found.number < before.number or (found.number == before.number and found != before)
+    return is_shorter and not retention.was_purged(before.chain, since=datetime.fromisoformat(before.sealed_at))
 
 
 def of(seal: models.Seal) -> Checkpoint:

@@ -51,6 +51,16 @@ def purge_tenant(*, tenant_id: uuid.UUID, reason: str) -> int:
     return count
 
 
+def was_purged(chain: uuid.UUID, *, since: datetime) -> bool:
+    """Whether the platform's log, which is verified as any other, tells that this tenant's was purged after `since`.
+
+    What stands in the chain now began anew then.
+    """
+    with isolation.all_tenants(reason="audit purge of a tenant"):
+        told = models.Entry.objects.filter(tenant_id=None, action=PURGED, object_id=str(chain))
+        return told.filter(occurred_at__gte=since).exists()
+
+
 def erase_personal(*, entry_ids: list[uuid.UUID], tenant_id: uuid.UUID | None, reason: str) -> int:
     """Erase what is personal in these entries; they verify all the same. Returns how many had something."""
     with transaction.atomic():

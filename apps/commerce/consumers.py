@@ -75,5 +75,6 @@ LOW_STOCK_NOTICE = effects.register(
         types=("commerce.inventory.low",),
         plan=plan_low_stock_notice,
         perform=send_low_stock_notice,
+        tenancy="tenant",
     )
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from django.db import connection
@@ -58,12 +58,14 @@ class Task:
 
 type Plan = Callable[[envelope.Event], Sequence[Planned]]
 type Perform = Callable[[Task], str]
+type Tenancy = Literal["tenant", "platform", "public"]
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """A consumer that tells the outside.
 
+    `tenancy` says whose rows `perform` sees: those of the event's tenant, of the whole platform, or none ("public").
     `plan(event)` is pure: what is to be done because of an event of `types`, upcast to the newest version.
     `perform(task)` does it and returns a line for the record; it raises Undeliverable to give up, anything else to be
     tried again up to `attempts` times, with growing pauses.
@@ -73,6 +75,7 @@ class Effect:
     types: tuple[str, ...]
     plan: Plan
     perform: Perform
+    tenancy: Tenancy
     attempts: int = 10
 
 

@@ -102,6 +102,7 @@ class Parked(models.Model):
     parked_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
+        verbose_name = "parked event"
         verbose_name_plural = "parked events"
         ordering = ["position"]
         constraints = [

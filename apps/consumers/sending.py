@@ -6,6 +6,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import orjson
 import structlog
@@ -84,7 +85,7 @@ def _claim(consumers: Sequence[str]) -> list[tuple[str, effects.Task]]:
 
 def _attempt(effect: effects.Effect, task: effects.Task) -> None:
     try:
-        with isolation.to_tenant(task.tenant_id):
+        with _shown_to(effect, task):
             response = effect.perform(task)
         failpoints.reach("sending.after_perform_before_record")
     except effects.Undeliverable as error:
@@ -95,6 +96,14 @@ def _attempt(effect: effects.Effect, task: effects.Task) -> None:
         _record(task, "failed" if task.attempt >= effect.attempts else "pending", repr(error))
     else:
         _record(task, "done", response)
+
+
+def _shown_to(effect: effects.Effect, task: effects.Task) -> AbstractContextManager[None]:
+    if effect.tenancy == "tenant":
+        return isolation.to_tenant(task.tenant_id)
+    if effect.tenancy == "platform":
+        return isolation.all_tenants(reason=f"effect {effect.name}")
+    return isolation.to_nobody()
 
 
 def _record(task: effects.Task, state: str, response: str) -> None:

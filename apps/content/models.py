@@ -293,7 +293,7 @@ class _ShareManager(TenantManager["NodeUserObjectPermission"], UserObjectPermiss
 
 
 class NodeUserObjectPermission(TenantModel, UserObjectPermissionBase):
-    """A node shared with one user: guardian's table, with real keys to the node and the tenant.
+    """A node shared with one member: guardian's table, with real keys to node, tenant and membership (migrations/0003).
 
     Asked for one object only, never for a list.
     """

@@ -17,6 +17,8 @@ class InputModelExtension(OpenApiSerializerExtension):  # type: ignore[no-untype
 
     target_class = validation.Input
     match_subclasses = True
+    # Above drf-spectacular's own for pydantic, which describes what a model holds and not what it takes.
+    priority = 1
 
     def get_name(self, auto_schema: AutoSchema, direction: str) -> str | None:
         return str(self.target.__name__)

@@ -37,4 +37,6 @@ def forget(task: effects.Task) -> str:
     return "forgotten"
 
 
-TENANT_RESOLUTION = effects.register(effects.Effect(name="tenant_resolution", types=TYPES, plan=plan, perform=forget))
+TENANT_RESOLUTION = effects.register(
+    effects.Effect(name="tenant_resolution", types=TYPES, plan=plan, perform=forget, tenancy="tenant")
+)

@@ -132,9 +132,9 @@ def add_domain(*, tenant: models.Tenant, host: str) -> models.Domain:
     if (slug := resolution.slug_in(host)) and slug != tenant.slug:
         raise DomainTaken(f'The domain "{host}" is kept for the tenant "{slug}": it is below a base domain.')
     with unit_of_work():
-        taken = models.Domain.objects.filter(host=host).select_related("tenant").first()
-        if taken is not None:
-            raise DomainTaken(f'The domain "{host}" already leads to the tenant "{taken.tenant.slug}".')
+        if models.Domain.objects.filter(host=host).exists():
+            # Whose it is, is not for everybody to know.
+            raise DomainTaken(f'The domain "{host}" already leads to a tenant.')
         try:
             domain = models.Domain.objects.create(host=host, tenant=tenant)
         except IntegrityError:
@@ -243,7 +243,10 @@ def _switch(tenant: models.Tenant, *, is_active: bool, reason: str, suspended_at
         former = tenant.suspended_reason
         tenant.is_active, tenant.suspended_reason, tenant.suspended_at = is_active, reason, suspended_at
         tenant.save()
-        _record(tenant, events.TenantResumed(reason=former) if is_active else events.TenantSuspended(reason=reason))
+        if is_active:
+            _record(tenant, events.TenantResumed(reason=former), before={"reason": former}, after={})
+        else:
+            _record(tenant, events.TenantSuspended(reason=reason))
     return tenant
 
 
@@ -252,9 +255,11 @@ def settle_tenant(
 ) -> None:
     """Tell what is different about a tenant that was brought in: its slug, the hosts that did not come, those it gets.
 
-    Raises DomainTaken.
+    Also where nothing is: that there was no such tenant is known no more. Raises DomainTaken.
     """
     with isolation.to_tenant(tenant.id), unit_of_work():
+        # No effect makes up for it should the process end first, since history has none; absences end soon.
+        transaction.on_commit(partial(resolution.forget, tenant.id), robust=True)
         if has_new_slug:
             _record(tenant, events.TenantUpdated(**_state(tenant)))
         for host in lost_hosts:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import LiteralString
 
+from django.contrib.auth.models import Permission
 from django.db import connection
 from psycopg import sql
 
@@ -17,6 +18,12 @@ from apps.tenants.models import Tenant
 
 TENANTS = Tenant._meta.db_table
 USERS = User._meta.db_table
+PERMISSIONS = Permission._meta.db_table
+# What rows of the installation's own tables are called outside, as an expression of SQL: the same everywhere.
+NAMES: dict[str, LiteralString] = {
+    USERS: "email",
+    PERMISSIONS: "(SELECT app_label FROM django_content_type c WHERE c.id = content_type_id) || '.' || codename",
+}
 LOG = "outbox_log"
 # Read whole, from archives too, and put back in order: `apps.outbox.history`.
 EVENTS = "its events are exported as streams"
@@ -35,7 +42,6 @@ LEFT_OUT = {
     "accounts_customermailedtoken": LETS_IN,
     "accounts_authzversion": "counts changes of rights in this installation",
     "accounts_breakglass": "what the staff of this installation was let into",
-    "content_nodeuserobjectpermission": "names permissions by their numbers in this installation: shared anew",
     "audit_entry": SEALED,
     "audit_personal": SEALED,
 }
@@ -126,9 +132,9 @@ class Table:
         return tuple(name for _, name in places)
 
     @property
-    def people(self) -> frozenset[str]:
-        """The columns that point at users, who are known by e-mail outside."""
-        return frozenset(entry.columns[0] for entry in self.references if entry.target == USERS)
+    def named(self) -> dict[str, str]:
+        """The columns that point at rows of the installation, each with their table; outside stand names: `NAMES`."""
+        return {entry.columns[0]: entry.target for entry in self.references if entry.target in NAMES}
 
     @property
     def parents(self) -> tuple[Reference, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
+from apps.audit import recording as audit
 from apps.kernel import failpoints, isolation
 from apps.outbox import history, log
-from apps.tenants import models
+from apps.tenants import events, models
 from rustok.lifecycle import archive, catalogue, checksum, files, rows
 
 MIGRATIONS = "SELECT app, max(name) FROM django_migrations GROUP BY app ORDER BY app"
@@ -37,7 +39,8 @@ def export_tenant(
 ) -> Exported:
     """Write everything of the tenant to `path`, in one snapshot, beside writers, in constant memory.
 
-    `on_total` gets the number of rows and events, `on_rows` each as it is written. Raises ArchiveRefused.
+    `on_total` gets the number of rows and events, `on_rows` each as it is written. The tenant's audit log tells of it.
+    Raises ArchiveRefused.
     """
     with archive.Writer(path) as writer, log.one_snapshot(), isolation.to_tenant(tenant_id):
         tables = catalogue.exported()
@@ -59,12 +62,26 @@ def export_tenant(
         manifest = _manifest(tenant_id, writer.parts)
         writer.finish(manifest)
     named = {part.name: part.rows for part in manifest.parts}
-    return Exported(
+    exported = Exported(
         rows=sum(part.rows for part in manifest.parts if part.table),
         events=named[archive.EVENTS],
         files=sum(name.startswith("files/") for name in named),
         bytes=path.stat().st_size,
         checksum=manifest.checksum,
+    )
+    with isolation.to_tenant(tenant_id), transaction.atomic():
+        record("exported", tenant_id, after=asdict(exported))
+    return exported
+
+
+def record(verb: str, tenant_id: uuid.UUID, *, after: dict[str, Any]) -> None:
+    """Tell the tenant's audit log, in the caller's transaction, that all of it left or came."""
+    audit.record(
+        action=f"tenants.tenant.{verb}",
+        tenant_id=tenant_id,
+        object_type=events.AGGREGATE,
+        object_id=tenant_id,
+        after=after,
     )
 
 

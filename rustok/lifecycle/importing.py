@@ -137,10 +137,9 @@ class _Run:
         if models.Tenant.objects.filter(slug=self.slug).exists():
             raise tenant_services.SlugTaken(f'A tenant with the slug "{self.slug}" exists already; give --slug.')
         wanted = self.manifest.domains if self.keeps_domains else self.hosts
-        for domain in models.Domain.objects.filter(host__in=wanted).select_related("tenant"):
+        for domain in models.Domain.objects.filter(host__in=wanted):
             raise tenant_services.DomainTaken(
-                f'The domain "{domain.host}" already leads to the tenant "{domain.tenant.slug}"; '
-                "give --no-domains, or others with --domain."
+                f'The domain "{domain.host}" already leads to a tenant; give --no-domains, or others with --domain.'
             )
 
     def check_content(self) -> None:
@@ -206,9 +205,10 @@ class _Run:
             part = self.parts.get(table.name)
             if part is None or (table.name == DOMAINS and not self.keeps_domains):
                 continue
+            ids = rows.ids_here(table, self.tenant_id, people)
             for lines in batched(self.reader.lines(part), BATCH):
                 placed = [self._placed(line) for line in lines] if table.name == catalogue.TENANTS else lines
-                rows.write(table, self.tenant_id, placed, columns=part.columns, people=people)
+                rows.write(table, self.tenant_id, placed, columns=part.columns, ids=ids)
                 self.on_rows(len(lines))
             failpoints.reach("import.after_rows")
         access.engine.lock_and_bump(self.tenant_id)
@@ -244,13 +244,15 @@ class _Run:
                     files.write(self.tenant_id, name, stream)
 
     def _settle(self) -> None:
-        """What is different here is told by events of its own, behind the history."""
+        """What is different here is told by events of its own, behind the history; so does the audit log begin."""
         tenant_services.settle_tenant(
             tenant=models.Tenant.objects.get(pk=self.tenant_id),
             has_new_slug=self.slug != self.manifest.slug,
             lost_hosts=[] if self.keeps_domains else self.manifest.domains,
             new_hosts=self.hosts,
         )
+        told = {"slug": self.slug, "exported_at": self.manifest.exported_at, "checksum": self.manifest.checksum}
+        exporting.record("imported", self.tenant_id, after=told)
 
     def _prove(self) -> None:
         """What stands in the tables now against what the archive says, but for what was to be different.

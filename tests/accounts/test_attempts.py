@@ -24,6 +24,10 @@ class Times:
     store: Any
     pass_wait: Callable[[], None]
 
+    def take(self, account: str, address: str) -> float:
+        """How long this guess has to wait."""
+        return float(self.store.take(account, address).wait)
+
 
 @dataclass
 class Clock:
@@ -53,7 +57,7 @@ def times(request: pytest.FixtureRequest) -> Any:
 
 
 def test_of_fifty_guesses_at_once_one_is_looked_at(times: Times) -> None:
-    waits = at_once(50, lambda _: times.store.take("1.2.3.4:ann", "1.2.3.4"))
+    waits = at_once(50, lambda _: times.take("1.2.3.4:ann", "1.2.3.4"))
 
     assert sorted(waits)[0] == 0
     assert sum(wait == 0 for wait in waits) == 1
@@ -62,8 +66,8 @@ def test_of_fifty_guesses_at_once_one_is_looked_at(times: Times) -> None:
 def test_each_guess_at_an_account_costs_twice_the_wait_of_the_one_before(times: Times) -> None:
     waits = []
     for _ in range(4):
-        assert times.store.take("1.2.3.4:ann", f"a{len(waits)}") == 0
-        waits.append(times.store.take("1.2.3.4:ann", f"a{len(waits)}"))
+        assert times.take("1.2.3.4:ann", f"a{len(waits)}") == 0
+        waits.append(times.take("1.2.3.4:ann", f"a{len(waits)}"))
         times.pass_wait()
 
     assert waits == pytest.approx([100, 200, 400, 800], abs=20)
@@ -71,39 +75,57 @@ def test_each_guess_at_an_account_costs_twice_the_wait_of_the_one_before(times: 
 
 def test_the_wait_is_an_hour_at_most(times: Times) -> None:
     for number in range(30):
-        assert times.store.take("1.2.3.4:ann", f"a{number}") == 0
+        assert times.take("1.2.3.4:ann", f"a{number}") == 0
         times.pass_wait()
-    times.store.take("1.2.3.4:ann", "last")
+    times.take("1.2.3.4:ann", "last")
 
-    assert times.store.take("1.2.3.4:ann", "later") == pytest.approx(3600, abs=20)
+    assert times.take("1.2.3.4:ann", "later") == pytest.approx(3600, abs=20)
 
 
 def test_an_address_that_tries_many_accounts_waits_too(times: Times) -> None:
-    taken = [times.store.take(f"1.2.3.4:user-{number}", "1.2.3.4") for number in range(6)]
+    taken = [times.take(f"1.2.3.4:user-{number}", "1.2.3.4") for number in range(6)]
 
     assert [wait == 0 for wait in taken] == [True] * 4 + [False] * 2
-    assert times.store.take("5.6.7.8:user-9", "5.6.7.8") == 0
+    assert times.take("5.6.7.8:user-9", "5.6.7.8") == 0
 
 
 def test_nobody_is_locked_out_from_another_address(times: Times) -> None:
     for _ in range(10):
-        times.store.take("6.6.6.6:ann", "6.6.6.6")
+        times.take("6.6.6.6:ann", "6.6.6.6")
 
-    assert times.store.take("1.2.3.4:ann", "1.2.3.4") == 0
+    assert times.take("1.2.3.4:ann", "1.2.3.4") == 0
 
 
 def test_who_was_right_begins_anew_and_who_was_not_looked_at_goes_on(times: Times) -> None:
-    times.store.take("1.2.3.4:ann", "1.2.3.4")
+    times.take("1.2.3.4:ann", "1.2.3.4")
     times.pass_wait()
-    times.store.take("1.2.3.4:ann", "1.2.3.4")
+    times.take("1.2.3.4:ann", "1.2.3.4")
     times.store.give_back("1.2.3.4:ann", "1.2.3.4", was_right=False)
 
-    assert times.store.take("1.2.3.4:ann", "1.2.3.4") == 0, "no wait for what was not looked at"
-    assert times.store.take("1.2.3.4:ann", "1.2.3.4") == pytest.approx(200, abs=20), "and no count cleared"
+    assert times.take("1.2.3.4:ann", "1.2.3.4") == 0, "no wait for what was not looked at"
+    assert times.take("1.2.3.4:ann", "1.2.3.4") == pytest.approx(200, abs=20), "and no count cleared"
 
     times.store.give_back("1.2.3.4:ann", "1.2.3.4", was_right=True)
-    assert times.store.take("1.2.3.4:ann", "1.2.3.4") == 0
-    assert times.store.take("1.2.3.4:ann", "1.2.3.4") == pytest.approx(100, abs=20)
+    assert times.take("1.2.3.4:ann", "1.2.3.4") == 0
+    assert times.take("1.2.3.4:ann", "1.2.3.4") == pytest.approx(100, abs=20)
+
+
+def test_what_a_wait_refuses_is_counted_until_the_next_guess_that_is_looked_at(times: Times) -> None:
+    def refused(account: str) -> int:
+        return int(times.store.take(account, "1.2.3.4").refused)
+
+    assert [refused("1.2.3.4:ann") for _ in range(4)] == [0, 1, 2, 3]
+    times.pass_wait()
+    assert [refused("1.2.3.4:ann") for _ in range(2)] == [3, 1]
+
+
+def test_an_address_that_has_to_wait_is_refused_once_whatever_accounts_it_names(times: Times) -> None:
+    for number in range(POLICY.addresses_free):
+        times.take(f"1.2.3.4:user-{number}", "1.2.3.4")
+
+    refused = [times.store.take(f"1.2.3.4:other-{number}", "1.2.3.4").refused for number in range(5)]
+
+    assert refused == [1, 2, 3, 4, 5]
 
 
 def test_the_first_wait_is_a_second_and_ten_guesses_of_an_address_are_free() -> None:
@@ -117,8 +139,8 @@ def test_a_full_local_store_lets_nobody_new_guess() -> None:
 
     taken = [store.take(f"a{number}", f"b{number}") for number in range(4)]
 
-    assert taken[:2] == [0, 0]
-    assert all(taken[2:])
+    assert [decision.wait for decision in taken] == [0, 0, 100, 100]
+    assert [decision.refused for decision in taken] == [0, 0, 1, 2]
 
 
 def test_without_valkey_a_strict_count_of_the_process_decides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
 from django.contrib.auth.hashers import check_password, make_password
 
@@ -31,25 +32,54 @@ def test_a_flood_of_logins_never_hashes_more_at_once_than_there_are_slots(
     settings.PASSWORD_HASH_SLOTS = 3
     encoded = make_password("right")
     lock, at_work, most = threading.Lock(), 0, 0
-    verify = hashing.Argon2PasswordHasher.verify
+    verify = hashing._fits
 
-    def counted(self: Any, password: str, stored: str) -> bool:
+    def counted(password: str, stored: str) -> bool:
         nonlocal at_work, most
         with lock:
             at_work += 1
             most = max(most, at_work)
         try:
-            return verify(self, password, stored)
+            return verify(password, stored)
         finally:
             with lock:
                 at_work -= 1
 
-    monkeypatch.setattr(hashing.Argon2PasswordHasher, "verify", counted)
+    monkeypatch.setattr(hashing, "_fits", counted)
     monkeypatch.setattr(hashing, "WAIT_SECONDS", 60)
     results = at_once(100, lambda number: check_password("right", encoded))
 
     assert results == [True] * 100
     assert most == 3, "all slots were used, and no more"
+
+
+def test_a_hash_that_finds_no_memory_is_busy_and_no_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = make_password("right")
+
+    def no_memory(*_: Any) -> bool:
+        raise argon2.exceptions.VerificationError(hashing.NO_MEMORY)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", no_memory)
+
+    assert hashing.NO_MEMORY == "Memory allocation error"
+    with pytest.raises(hashing.Busy):
+        check_password("right", encoded)
+
+
+def test_few_threads_hash_however_many_ask(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.PASSWORD_HASH_SLOTS = 2
+    encoded, threads = make_password("right"), set()
+    verify = hashing._fits
+
+    def noted(password: str, stored: str) -> bool:
+        threads.add(threading.get_ident())
+        return verify(password, stored)
+
+    monkeypatch.setattr(hashing, "_fits", noted)
+    monkeypatch.setattr(hashing, "WAIT_SECONDS", 60)
+    at_once(20, lambda _: check_password("right", encoded))
+
+    assert 1 <= len(threads) <= 2
 
 
 def hold(folder: Path, told: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -195,3 +196,106 @@ def test_the_admin_asks_for_it_too(client: Client) -> None:
     assert b'name="code"' in client.get("/admin/login/").content
     assert b"authenticator app" in client.post("/admin/login/", form).content
     assert client.post("/admin/login/", form | {"code": ann.code()}).status_code == 302
+
+
+class AtTheAdmin:
+    """Somebody of the staff of a tenant that asks its members for a second factor, at the admin on its host."""
+
+    def __init__(self, user: models.User) -> None:
+        self.user, self.tenant = user, factories.make_tenant()
+        factories.make_member(self.tenant, "owner", user)
+        self.demand(True)
+        self.client = Client(headers={"host": f"{self.tenant.slug}.test"})
+
+    def demand(self, is_demanded: bool) -> None:
+        with factories.at_work(self.tenant):
+            settings_of_tenant = {"require_totp": is_demanded}
+            tenants.update_tenant(tenant=self.tenant, changes=tenants.TenantChanges(settings=settings_of_tenant))
+
+    def log_in(self, code: str = "") -> Any:
+        form = {"username": self.user.email, "password": factories.PASSWORD, "code": code, "next": "/admin/"}
+        return self.client.post("/admin/login/", form, follow=True)
+
+    def opens(self, path: str = "content/node/") -> bool:
+        return bool(self.client.get(f"/admin/{path}").status_code == 200)
+
+    def do(self, action: str, **fields: str) -> str:
+        answer: Any = self.client.post("/admin/second-factor/", {"action": action, **fields}, follow=True)
+        return str(answer.content.decode())
+
+
+@pytest.mark.usefixtures("db")
+def test_who_works_for_a_tenant_that_asks_for_it_is_led_to_set_one_up_in_the_admin() -> None:
+    ann = AtTheAdmin(factories.make_user(is_staff=True))
+
+    arrived = ann.log_in()
+    assert arrived.redirect_chain[-1] == ("/admin/second-factor/", 302)
+    assert "you have none yet" in arrived.content.decode()
+    assert not ann.opens()
+    secret = re.search(r'<code id="secret">(\w+)</code>', ann.do("begin"))
+    assert secret
+    assert "wrong or old" in ann.do("confirm", code="000000")
+    assert not ann.opens()
+    attempts.was_not_looked_at(attempts.Guess("staff", ann.user.email, PEER))  # as time does
+    codes = re.findall(r"<li><code>([\w-]+)</code>", ann.do("confirm", code=pyotp.TOTP(secret[1]).now()))
+
+    assert len(codes) == 10
+    assert ann.opens()
+    assert "10 recovery codes are left" in ann.client.get("/admin/second-factor/").content.decode()
+    assert second_factors.state(user=ann.user)["enabled"] is True
+
+
+@pytest.mark.usefixtures("db")
+def test_who_has_one_must_show_it_at_the_admin_of_such_a_tenant() -> None:
+    enrolled = Enrolled(is_staff=True)
+    ann = AtTheAdmin(enrolled.user)
+
+    assert "authenticator app" in ann.log_in().content.decode()
+    assert not ann.opens()
+    assert ann.log_in(enrolled.code()).redirect_chain == [("/admin/", 302)]
+    assert ann.opens()
+
+
+@pytest.mark.usefixtures("db")
+def test_a_login_from_before_has_to_be_made_anew() -> None:
+    enrolled = Enrolled(is_staff=True)
+    ann = AtTheAdmin(enrolled.user)
+    ann.demand(False)
+    ann.client.force_login(enrolled.user)
+    assert ann.opens(), "nobody asks"
+
+    ann.demand(True)
+
+    assert not ann.opens()
+    assert "has not shown yours" in ann.client.get("/admin/login/").content.decode()
+    assert "Leave, and log in with a code" in ann.client.get("/admin/second-factor/").content.decode()
+    ann.log_in(enrolled.code())
+    assert ann.opens()
+
+
+@pytest.mark.usefixtures("db")
+def test_one_that_was_set_up_anew_has_to_be_shown_anew() -> None:
+    enrolled = Enrolled(is_staff=True)
+    ann = AtTheAdmin(enrolled.user)
+    ann.log_in(enrolled.code())
+    assert ann.opens()
+
+    models.Authenticator.objects.filter(user=enrolled.user).update(confirmed_at=timezone.now())
+
+    assert not ann.opens()
+
+
+@pytest.mark.usefixtures("db")
+def test_who_is_led_there_may_leave_and_who_does_not_work_here_is_not_let_in() -> None:
+    ann = AtTheAdmin(factories.make_user(is_staff=True))
+    ann.log_in()
+    assert "you have none yet" in ann.client.get("/admin/second-factor/").content.decode()
+
+    ann.do("leave")
+
+    assert "_auth_user_id" not in ann.client.session
+    for nobody in (factories.make_user(), factories.make_user(is_staff=True)):
+        ann.client.force_login(nobody)
+        assert ann.client.get("/admin/second-factor/")["Location"] == "/admin/login/"
+        assert "Set one up" not in ann.do("begin")
+        assert not models.Authenticator.objects.filter(user=nobody).exists()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from typing import Any
 
 import pytest
+import redis
+from django.conf import settings
 from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.accounts import clients, models, realms, services
+from apps.accounts import attempts, clients, models, realms, services
 from apps.accounts import tokens as secrets
 from apps.accounts.models import Purpose
 from apps.accounts.services import customers, invitations, keys, logins, mailed, passwords, resets, second_factors
@@ -218,6 +221,44 @@ def test_a_refused_login_asks_and_writes_as_much_for_nobody_as_for_somebody(db: 
         counts.append(len(asked))
 
     assert counts[0] == counts[1]
+
+
+def test_a_lockout_is_two_entries_however_often_somebody_knocks(db: None) -> None:
+    user, before = factories.make_user(), told()
+    right, wrong = factories.PASSWORD, "wrong"
+
+    def log_in(password: str) -> None:
+        with contextlib.suppress(passwords.WrongCredentials, attempts.TooManyAttempts):
+            credentials = logins.StaffCredentials(email=user.email, password=password)
+            logins.log_in(credentials=credentials, client=PEER, now=timezone.now())
+
+    for password in (wrong, *[right] * 30):
+        log_in(password)
+    end_waits()
+    log_in(right)
+
+    actions = ["login.failed", "login.locked_out", "login.lockout_ended", "login.succeeded"]
+    assert told_since(before) == [(action, str(user.pk)) for action in actions]
+    assert writing.entries_of(None)[-2].read_changes() == {"refused": [None, 30]}
+
+
+def test_a_logout_of_the_admin_is_told_of_who_left(db: None) -> None:
+    user, client = factories.make_user(is_staff=True, is_superuser=True), Client()
+    client.force_login(user)
+    before = told()
+
+    client.post("/admin/logout/")
+    client.post("/admin/logout/")
+
+    assert told_since(before) == [("logout", str(user.pk))]
+    assert writing.entries_of(None)[-1].actor == f"user:{user.pk}"
+
+
+def end_waits() -> None:
+    """As time does."""
+    with redis.Redis.from_url(settings.VALKEY_URL) as valkey:
+        for key in valkey.scan_iter("rustok:attempts:*:wait"):
+            valkey.delete(key)
 
 
 def test_customers_are_listed_read_and_switched_off_by_those_who_may(tenant: tenants.Tenant) -> None:

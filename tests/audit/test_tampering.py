@@ -225,6 +225,26 @@ def test_a_purged_tenant_leaves_nothing_and_its_going_is_told(chain: uuid.UUID) 
     assert verify().findings == []
 
 
+def test_a_tenant_that_was_purged_and_came_again_begins_a_chain_that_verifies(
+    chain: uuid.UUID, _superuser: tampering.Superuser, tmp_path: Path
+) -> None:
+    shutil.copy(checkpoints.path(), tmp_path / "old.json")
+    old = checkpoints.read(tmp_path / "old.json")
+    retention.purge_tenant(tenant_id=chain, reason="moved away")
+
+    writing.write(chain, 2)
+    tasks.seal()
+
+    assert verify().findings == verifying.verify(checkpoint=old).findings == []
+    assert (old[chain].number, checkpoints.read(checkpoints.path())[chain].number) == (2, 1)
+    with tampering.unguarded(_superuser):
+        _superuser.execute("SELECT audit_purge(%s)", [chain])
+    writing.write(chain, 1)
+    tasks.seal()
+    [found] = verify().findings
+    assert (found.kind, found.chain) == ("cut", chain)
+
+
 def test_the_log_of_the_platform_is_never_purged() -> None:
     for wrong in (models.PLATFORM_CHAIN, None):
         with pytest.raises(Exception, match="never purged"), transaction.atomic(), connection.cursor() as cursor:

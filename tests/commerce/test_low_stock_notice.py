@@ -116,7 +116,7 @@ def test_a_new_effect_starts_at_the_head() -> None:
     run_low()
     tasks.drain()
     mail.outbox.clear()
-    newcomer = effects.Effect("newcomer", NOTICE.types, NOTICE.plan, NOTICE.perform)
+    newcomer = effects.Effect("newcomer", NOTICE.types, NOTICE.plan, NOTICE.perform, "tenant")
 
     effects.ensure(newcomer)
 
@@ -131,7 +131,7 @@ def fail_to_send(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def perform(task: effects.Task) -> str:
         raise error
 
-    broken = effects.Effect(NOTICE.name, NOTICE.types, NOTICE.plan, perform)
+    broken = effects.Effect(NOTICE.name, NOTICE.types, NOTICE.plan, perform, "tenant")
     monkeypatch.setitem(effects._effects, NOTICE.name, broken)
 
 

@@ -32,7 +32,7 @@ HOSTILE = {
     "an unknown entity": ("<rss><channel>&nbsp;</channel></rss>", "not well-formed XML"),
     "no XML": ("GIF89a", "not well-formed XML"),
     "nothing in it": (" ", "not well-formed XML"),
-    "a page": ("<html><body>Log in</body></html>", ""),
+    "a page": ("<html><body>Log in</body></html>", "not a WordPress export: it has <html>"),
     "a NUL": ("<rss><channel>\0</channel></rss>", "not well-formed XML"),
     "a NUL spelled": ("<rss><channel>&#0;</channel></rss>", "not well-formed XML"),
 }

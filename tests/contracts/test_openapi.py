@@ -38,3 +38,9 @@ def test_input_models_are_shown_closed() -> None:
 
     assert schemas["CredentialsRequest"]["additionalProperties"] is False
     assert schemas["CredentialsRequest"]["required"] == ["email", "password"]
+
+
+def test_inputs_are_described_as_they_are_sent() -> None:
+    schemas = document()["components"]["schemas"]
+
+    assert schemas["PriceInput"]["properties"]["amount"]["type"] == "string"  # minor units once it is read

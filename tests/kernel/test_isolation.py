@@ -208,7 +208,7 @@ def logged_in_as(facts: Any) -> Iterator[base.DatabaseWrapper]:
 def test_roles_above_the_policies_are_refused(two: list[tenants.Tenant], role: str, reason: str) -> None:
     facts = getattr(servers.connection_facts(), role)
 
-    with logged_in_as(facts) as wrapper, pytest.raises(base.RoleTooPowerful, match=f"{reason}.*database_roles"):
+    with logged_in_as(facts) as wrapper, pytest.raises(roles.RoleTooPowerful, match=f"{reason}.*database_roles"):
         wrapper.ensure_connection()
 
 
@@ -218,10 +218,40 @@ def test_an_owner_of_tables_is_refused(two: list[tenants.Tenant], _superuser: ps
     _superuser.execute(sql.SQL("GRANT {} TO {}").format(owner, sql.Identifier(facts.user)))
     try:
         base.DatabaseWrapper._judged.clear()
-        with logged_in_as(facts) as wrapper, pytest.raises(base.RoleTooPowerful, match="the owner of tables"):
+        with logged_in_as(facts) as wrapper, pytest.raises(roles.RoleTooPowerful, match="the owner of tables"):
             wrapper.ensure_connection()
     finally:
         _superuser.execute(sql.SQL("REVOKE {} FROM {}").format(owner, sql.Identifier(facts.user)))
+
+
+REWRITE = "UPDATE commerce_product SET vendor = 'rewritten'"
+
+
+def test_a_migration_that_writes_rows_writes_those_of_all_tenants(two: list[tenants.Tenant]) -> None:
+    with connection.as_migrator(), connection.cursor() as cursor:
+        cursor.execute(REWRITE)
+        assert cursor.rowcount == 2
+
+    with isolation.all_tenants(reason="test"):
+        assert vendors() == ["rewritten", "rewritten"]
+
+
+def test_a_migration_whose_role_is_held_by_policies_fails_and_writes_none(
+    two: list[tenants.Tenant], _superuser: psycopg.Connection[Any]
+) -> None:
+    migrator = sql.Identifier(roles.MIGRATOR)
+    _superuser.execute(sql.SQL("ALTER ROLE {} NOBYPASSRLS").format(migrator))
+    _superuser.commit()
+    try:
+        refused = pytest.raises(ProgrammingError, match="would be affected by row-level security policy")
+        with connection.as_migrator(), connection.cursor() as cursor, refused:
+            cursor.execute(REWRITE)
+    finally:
+        _superuser.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(migrator))
+        _superuser.commit()
+
+    with isolation.all_tenants(reason="test"):
+        assert vendors() == ["first", "second"]
 
 
 def test_ten_thousand_transactions_over_one_pool_see_no_foreign_row(two: list[tenants.Tenant]) -> None:

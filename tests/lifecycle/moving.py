@@ -21,6 +21,7 @@ from psycopg import sql
 from apps.accounts import models as accounts
 from apps.accounts import services as account_services
 from apps.consumers import tasks
+from apps.content.models import Node
 from apps.kernel import isolation
 from apps.tenants import models, services
 from rustok.lifecycle import catalogue, checksum, files
@@ -32,16 +33,21 @@ CANARY = "canary-7f3a"
 
 
 def make_full_tenant(canary: str = CANARY, **fields: Any) -> models.Tenant:
-    """A shop and a site with words that nobody else has, members, a file, a cache key, an entry in the admin's log."""
+    """A shop and a site with words that nobody else has, a member a node is shared with, a file, a cache key.
+
+    And an entry in the admin's log.
+    """
     tenant = factories.make_tenant(
         name=f"Shop {canary}", currency="EUR", settings={"notice_email": f"{canary}@acme.test"}, **fields
     )
     with factories.at_work(tenant):
         _fill_shop(canary)
-        _fill_site(canary)
+        page = _fill_site(canary)
         _add_customer(canary)
     user = factories.make_user(name=canary, email=f"{canary}-{uuid.uuid4().hex[:6]}@people.test")
     account_services.grant_role(user=user, tenant=tenant, role="merchandiser")
+    with factories.at_work(tenant):
+        site.services.share_node(node_id=page.id, new=site.services.NewShare(email=user.email, action="update"))
     services.choose_module(
         tenant=tenant, slug="search", choice=services.ModuleChoice(enabled=False, settings={"note": canary})
     )
@@ -69,12 +75,13 @@ def _fill_shop(canary: str) -> None:
     shop.make_collection(f"Summer {canary}")
 
 
-def _fill_site(canary: str) -> None:
+def _fill_site(canary: str) -> Node:
     tag, news = site.make_tag(f"red {canary}"), site.make_category(f"News {canary}")
     page = site.make_node(f"About {canary}", metadata={"hero": canary}, tag_ids=[tag.id], category_ids=[news.id])
     site.make_node(f"Team {canary}", parent_id=page.id, bodies=[{"locale": "en", "body": f"# {canary}"}], publish=True)
     site.services.publish_node(node_id=page.id, now=site.NOW)
     site.update(page, translations=[{"locale": "en", "title": f"About us {canary}", "slug": f"about-us-{canary}"}])
+    return page
 
 
 def _add_customer(canary: str) -> None:

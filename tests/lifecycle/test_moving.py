@@ -30,6 +30,7 @@ from apps.outbox.models import Log
 from apps.tenants import models, services
 from rustok.lifecycle import archive, catalogue, checksum, importing
 from tests import factories
+from tests.audit import writing
 from tests.lifecycle import moving
 
 DATA = Path(os.environ.get("RUSTOK_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -51,6 +52,9 @@ def test_exported_purged_and_imported_a_tenant_is_what_it_was(
 
     assert moving.sums(tenant.id) == before
     assert exported["checksum"] == imported["checksum"] == checksum.total(before)
+    [told] = writing.entries_of(tenant.id)
+    assert (told.action, told.actor) == ("tenants.tenant.imported", "command:tenant_import")
+    assert told.read_changes()["checksum"] == [None, exported["checksum"]]
     assert set(before) > {"events", "files", "accounts_membership", "commerce_reservation", "content_redirect"}
     assert moving.rows_of(neighbour.id) == beside
     assert status.verify() == []
@@ -73,6 +77,28 @@ def test_the_storefront_answers_as_before(client: Client, tenant: models.Tenant,
 
     assert moving.CANARY.encode() in before[0]
     assert read() == before
+
+
+def test_a_tenant_answers_at_once_where_its_absence_was_known(
+    client: Client, tenant: models.Tenant, tmp_path: Path, settings: Any
+) -> None:
+    settings.PLATFORM_HOSTS = ["internal"]
+    names = [
+        {"host": f"{tenant.slug}.test"},
+        *({"host": "internal", "X-Tenant": n} for n in (tenant.slug, str(tenant.id))),
+    ]
+
+    def ask() -> list[int]:
+        return [client.get("/api/v1/store/products", headers=name).status_code for name in names]
+
+    moving.export(tenant, tmp_path / "acme.zip")
+    moving.suspend(tenant)
+    moving.purge(tenant)
+    assert ask() == [404, 404, 404]
+
+    moving.run("tenant_import", tmp_path / "acme.zip", quiet=True)
+
+    assert ask() == [200, 200, 200]
 
 
 def test_people_are_found_by_e_mail_or_made_without_a_password(tenant: models.Tenant, tmp_path: Path) -> None:
@@ -113,6 +139,14 @@ def test_customers_come_back_without_a_password_and_are_logged_in_nowhere(
     moved = accounts.Customer.objects.get(tenant=tenant)
     assert (moved.id, moved.email, moved.has_usable_password()) == (before.id, before.email, False)
     assert not moved.sessions.exists()
+
+
+def test_an_export_is_told_to_the_tenant(tenant: models.Tenant, tmp_path: Path) -> None:
+    exported = moving.export(tenant, tmp_path / "acme.zip")
+
+    told = writing.entries_of(tenant.id)[-1]
+    assert (told.action, told.actor) == ("tenants.tenant.exported", "command:tenant_export")
+    assert told.read_changes()["checksum"] == [None, exported["checksum"]]
 
 
 def test_nothing_secret_and_nothing_derived_is_in_the_archive(tenant: models.Tenant, tmp_path: Path) -> None:
@@ -244,7 +278,7 @@ def test_what_is_taken_is_refused(tenant: models.Tenant, tmp_path: Path, no_doma
         factories.make_tenant(slug="other", domains=[f"{tenant.slug}.test"])
     before = moving.places_of(moving.CANARY)
 
-    complaint = 'slug ".*" exists already; give --slug' if no_domains else '.test" already leads to the tenant "other"'
+    complaint = 'slug ".*" exists already; give --slug' if no_domains else '.test" already leads to a tenant; give --no'
     with pytest.raises(CommandError, match=complaint):
         moving.run("tenant_import", tmp_path / "acme.zip", quiet=True)
 

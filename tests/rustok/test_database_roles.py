@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from apps.kernel.database import roles
 from rustok import servers
 from rustok.environment import CHECKOUT
 
@@ -58,6 +59,90 @@ def test_roles_and_database_are_made_and_the_application_works_with_its_own(inst
     assert "All roles were there." in again.stdout
     assert migrated.returncode == 0, migrated.stderr
     assert created.returncode == 0, created.stderr
+
+
+# As an installation was before it had roles: the application's login made and owns everything, and no row is guarded.
+AS_BEFORE = """
+ALTER ROLE {app} SUPERUSER;
+CREATE ROLE {stranger} NOLOGIN;
+DO $$
+DECLARE
+    _object record;
+BEGIN
+    FOR _object IN SELECT tablename, policyname FROM pg_policies WHERE schemaname = 'public' LOOP
+        EXECUTE format('DROP POLICY %I ON %I', _object.policyname, _object.tablename);
+    END LOOP;
+    FOR _object IN SELECT oid::regclass::text AS name FROM pg_class
+                   WHERE relnamespace = 'public'::regnamespace AND relrowsecurity LOOP
+        EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', _object.name);
+        EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', _object.name);
+    END LOOP;
+END $$;
+ALTER DATABASE {database} OWNER TO {app};
+ALTER TABLE content_node OWNER TO {stranger};
+CREATE TABLE left_behind (id bigint GENERATED ALWAYS AS IDENTITY, tenant_id uuid);
+CREATE SEQUENCE left_counting OWNED BY NONE;
+CREATE VIEW left_seen AS SELECT id FROM left_behind;
+CREATE FUNCTION left_working() RETURNS int LANGUAGE sql AS 'SELECT 1';
+ALTER TABLE left_behind OWNER TO {stranger};
+ALTER SEQUENCE left_counting OWNER TO {stranger};
+ALTER VIEW left_seen OWNER TO {stranger};
+ALTER FUNCTION left_working OWNER TO {stranger};
+"""
+OWNERS = """
+SELECT pg_get_userbyid(relowner), array_agg(relname::text ORDER BY relname) FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+      AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+GROUP BY 1
+UNION ALL
+SELECT pg_get_userbyid(proowner), array_agg(proname::text ORDER BY proname) FROM pg_proc
+WHERE pronamespace = 'public'::regnamespace
+      AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+GROUP BY 1
+"""
+UNGUARDED = """
+SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+      AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+"""
+
+
+def test_a_database_of_before_the_roles_is_taken_over_with_its_rows(
+    installation: dict[str, str], _superuser: psycopg.Connection[Any]
+) -> None:
+    app = {"DATABASE_URL": installation["DATABASE_URL"]}
+    run(installation, "database_roles")
+    run(installation, "migrate", "-v", "0")
+    run(app, "create_tenant", "acme", "--name", "Acme")
+    name = psycopg.conninfo.conninfo_to_dict(app["DATABASE_URL"])["dbname"]
+    named = {"app": f"{name}_app", "stranger": f"{name}_stranger", "database": str(name)}
+    named = {part: sql.Identifier(text) for part, text in named.items()}
+    superuser = servers.connection_facts().superuser
+    assert superuser is not None
+    try:
+        with superuser.connect(database=str(name)) as database:
+            own_all = {"owner": sql.Literal(f"{name}_app"), "searcher": sql.Literal(roles.SEARCHER)}
+            database.execute(sql.SQL(roles.OWN).format(**own_all))
+            database.execute(sql.SQL(AS_BEFORE).format(**named))
+            assert len(database.execute(UNGUARDED).fetchall()) > 20
+        before = run(app, "events_status")
+        taken, migrated = run(installation, "database_roles"), run(installation, "migrate", "-v", "0")
+        after = run(app, "create_tenant", "other", "--name", "Other")
+        with superuser.connect(database=str(name)) as database:
+            owners = {owner for owner, _ in database.execute(OWNERS).fetchall()}
+            unguarded = database.execute(UNGUARDED).fetchall()
+            tenants = database.execute("SELECT slug FROM tenants_tenant ORDER BY slug").fetchall()
+            database.execute(sql.SQL("DROP OWNED BY {stranger}").format(**named))
+    finally:
+        _superuser.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(name))))
+        _superuser.execute(sql.SQL("DROP ROLE IF EXISTS {stranger}").format(**named))
+
+    assert before.returncode == 2
+    assert "a superuser" in before.stderr
+    assert (taken.returncode, migrated.returncode, after.returncode) == (0, 0, 0), taken.stderr + migrated.stderr
+    assert owners == {"rustok_owner", "rustok_search"}
+    assert unguarded == []
+    assert tenants == [("acme",), ("other",)]
 
 
 @pytest.mark.parametrize("variable", ["DATABASE_MIGRATOR_URL", "DATABASE_SUPERUSER_URL"])

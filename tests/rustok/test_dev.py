@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -133,10 +132,8 @@ def test_dev_from_start_to_ctrl_c(dev):
 @pytest.mark.parametrize("victim", ["dev", "supervisord"])
 def test_nothing_is_left_when_the_top_is_killed(dev, victim, tmp_path):
     dev.stop()
-    began = time.monotonic()
     again = Dev(dev.data_dir, tmp_path / "output")
     port = again.wait_until_ready()
-    assert time.monotonic() - began < 60
     everything = psutil.Process(again.process.pid).children(recursive=True)
 
     killed = again.process if victim == "dev" else again.child("supervisor.supervisord")

@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.utils.module_loading import import_string
 
-from rustok import environment, servers
+from rustok import environment, mailing, servers
 from rustok.environment import CHECKOUT, EnvironmentInvalid, Profile
 
 SAFE_IN_PRODUCTION = {
@@ -14,6 +15,8 @@ SAFE_IN_PRODUCTION = {
     "RUSTOK_ALLOWED_HOSTS": "shop.example",
     "DATABASE_URL": "postgresql://rustok:s3cret@db.example/rustok",
     "VALKEY_URL": "redis://:s3cret@valkey.example:6379/0",
+    "RUSTOK_MAIL_URL": "smtp://shop:s3cret@mail.example",
+    "RUSTOK_MAIL_FROM": "Shop <shop@shop.example>",
 }
 
 
@@ -92,6 +95,7 @@ def test_an_unknown_variable_is_refused_and_the_right_name_suggested(clean):
         ("RUSTOK_TRUSTED_PROXIES", "10.0.0.1/8", "host bits set"),
         ("RUSTOK_TRUSTED_PROXIES", "proxy.example", "IPv4 or IPv6"),
         ("RUSTOK_BASE_DOMAINS", "https://shops.example", "is not a host"),
+        ("RUSTOK_MAIL_FROM", "the shop", "must be an address: shop@example.com"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable_and_what_would_be_right(clean, variable, value, told):
@@ -108,7 +112,7 @@ def test_all_mistakes_are_told_at_once(clean):
     assert len(problems) == 3
 
 
-@pytest.mark.parametrize("variable", ["DATABASE_URL", "VALKEY_URL"])
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "VALKEY_URL", "RUSTOK_MAIL_URL"])
 def test_secrets_are_never_shown(clean, variable):
     (problem,) = problems_of(clean, **{variable: "mysql://root:s3cret@db/x"})
 
@@ -143,6 +147,8 @@ def test_production_refuses_every_unsafe_default_at_once(clean):
         "RUSTOK_ALLOWED_HOSTS",
         "DATABASE_URL",
         "VALKEY_URL",
+        "RUSTOK_MAIL_URL",
+        "RUSTOK_MAIL_FROM",
         "RUSTOK_DEBUG",
         "RUSTOK_EVENTS_TRANSPORT",
     }
@@ -172,6 +178,33 @@ def test_production_starts_with_safe_settings(clean):
         "postgres": {"state": "external", "set_by": "DATABASE_URL"},
         "valkey": {"state": "external", "set_by": "VALKEY_URL"},
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "use_tls", "use_ssl"),
+    [
+        ("smtp://shop:s3cret%21@mail.example", 587, True, False),
+        ("smtps://shop:s3cret%21@mail.example", 465, False, True),
+        ("smtp://shop:s3cret%21@mail.example?starttls=no", 25, False, False),
+        ("smtp://shop:s3cret%21@mail.example:2525", 2525, True, False),
+    ],
+)
+def test_mails_go_to_the_server_of_the_url(url: str, port: int, use_tls: bool, use_ssl: bool) -> None:
+    mailer = mailing.mailer(url)
+
+    backend = import_string(mailer["BACKEND"])(alias="default", **mailer["OPTIONS"])
+
+    assert (backend.host, backend.port, backend.use_tls, backend.use_ssl) == ("mail.example", port, use_tls, use_ssl)
+    assert (backend.username, backend.password, backend.timeout) == ("shop", "s3cret!", mailing.TIMEOUT_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["mail.example", "smtp://", "smtp://h:x1", "smtp://h?starttls=yes", "smtps://h?starttls=no", "smtp://h?tls=1"],
+)
+def test_a_mail_url_that_says_something_else_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"must be smtp://|its port|knows one option"):
+        mailing.options(url)
 
 
 def test_urls_replace_the_embedded_servers(clean):

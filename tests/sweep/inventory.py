@@ -63,7 +63,7 @@ def of_projection(projection: Projection) -> str | None:
 
 
 def of_declared(thing: Any) -> str | None:
-    """Of a task or command, which say it themselves."""
+    """Of a task, a command or an effect, which say it themselves."""
     said = getattr(thing, "tenancy", None)
     return said if said in CLASSES else None
 

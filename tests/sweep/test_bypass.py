@@ -20,7 +20,12 @@ TABLES = sorted(
     for model in apps.get_models()
     if any(field.column == "tenant_id" for field in model._meta.concrete_fields)
 )
+# Of statements that a grant or a policy refuses, and of those that come past both and fail at a column without value.
+INSUFFICIENT_PRIVILEGE, NOT_NULL_VIOLATION = "42501", "23502"
+# The views of the read models, which nobody writes through.
+VIEWS = {f"readmodels.{name}" for name in ("LiveContent", "LiveProduct", "LiveRedirect", "LiveTerm")}
 COUNT = "SELECT count(*) FROM {table} WHERE tenant_id = {tenant}"
+INSERT = "INSERT INTO {table} (tenant_id) VALUES ({tenant})"
 CHANGES = {
     "SELECT": "SELECT FROM {table} WHERE tenant_id = {tenant}",
     "UPDATE": "UPDATE {table} SET tenant_id = tenant_id WHERE tenant_id = {tenant}",
@@ -29,14 +34,15 @@ CHANGES = {
 
 
 def run(statement: str, table: str, tenant: tenants.Tenant) -> Any:
-    """The first value or the number of rows; "refused" where the role may not do it to any row."""
+    """The first value or the number of rows; "refused" by a grant or a policy; else the SQLSTATE."""
     query = sql.SQL(statement).format(table=sql.Identifier(table), tenant=sql.Literal(tenant.id))
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetchone()[0] if statement == COUNT else cursor.rowcount
-    except DatabaseError:
-        return "refused"
+    except DatabaseError as error:
+        state = getattr(error.__cause__, "sqlstate", None)
+        return "refused" if state == INSUFFICIENT_PRIVILEGE else state
 
 
 @pytest.fixture
@@ -78,6 +84,22 @@ def test_no_row_can_be_made_or_moved_into_another_tenant(two: tuple[tenants.Tena
     move = "UPDATE {table} SET tenant_id = {tenant}"
     for table in ("content_node", "content_category", "tenants_domain", "tenants_tenantlocale"):
         assert run(move, table, two[1]) == "refused"
+
+
+def test_no_row_can_be_made_for_another_tenant(two: tuple[tenants.Tenant, tenants.Tenant]) -> None:
+    made = {label: run(INSERT, apps.get_model(label)._meta.db_table, two[1]) for label in TABLES}
+
+    assert {label: result for label, result in made.items() if result != "refused"} == {}
+
+
+def test_rows_can_be_made_for_the_tenant_at_work_but_for_what_they_lack(
+    two: tuple[tenants.Tenant, tenants.Tenant],
+) -> None:
+    made = {label: run(INSERT, apps.get_model(label)._meta.db_table, two[0]) for label in TABLES}
+
+    assert {label: result for label, result in made.items() if result != NOT_NULL_VIOLATION} == dict.fromkeys(
+        VIEWS, "refused"
+    )
 
 
 def test_these_statements_do_reach_rows_where_all_are_shown(two: tuple[tenants.Tenant, tenants.Tenant]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from celery import current_app
 from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
@@ -13,7 +15,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import get_resolver, path
 from rest_framework.views import APIView
 
+from apps.consumers import effects, sending
 from apps.consumers.projections import all_projections
+from apps.kernel import isolation
 from tests.sweep import inventory
 
 
@@ -64,6 +68,22 @@ def test_every_projection_writes_rows_of_a_tenant() -> None:
 
     assert found
     assert inventory.undeclared(found) == []
+
+
+def test_every_effect_says_whose_rows_it_works_on() -> None:
+    found = [(effect.name, inventory.of_declared(effect)) for effect in effects.all_effects()]
+
+    assert found
+    assert inventory.undeclared(found) == []
+
+
+@pytest.mark.parametrize(("tenancy", "shown"), [("tenant", str(uuid.UUID(int=7))), ("platform", "*"), ("public", "")])
+def test_an_effect_sees_the_rows_it_says(tenancy: effects.Tenancy, shown: str) -> None:
+    effect = effects.Effect("test", (), lambda event: [], lambda task: "", tenancy)
+    task = effects.Task("key", uuid.UUID(int=7), "target", {}, 1)
+
+    with isolation.all_tenants(reason="test"), sending._shown_to(effect, task):
+        assert isolation.shown() == shown
 
 
 def test_what_does_not_say_it_is_found() -> None:

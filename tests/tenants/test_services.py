@@ -36,7 +36,7 @@ def test_a_slug_and_a_domain_belong_to_one_tenant() -> None:
 
     with pytest.raises(services.SlugTaken, match=tenant.slug):
         factories.make_tenant(slug=tenant.slug, domains=[])
-    with pytest.raises(services.DomainTaken, match=f'already leads to the tenant "{tenant.slug}"'):
+    with pytest.raises(services.DomainTaken, match="already leads to a tenant"):
         factories.make_tenant(domains=["taken.example.com"])
     assert models.Tenant.objects.count() == 1
 

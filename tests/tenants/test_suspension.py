@@ -1,4 +1,5 @@
-"""A suspended tenant: why and since when is kept, and nothing is told to the outside for it."""
+"""A suspended tenant: why and since when is kept, and nothing is told to the outside for it; for others it
+is, with their rows in view."""
 
 import io
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.consumers import effects, models, tasks
-from apps.kernel import errors, validation
+from apps.kernel import errors, isolation, validation
 from apps.outbox.models import Log
 from apps.tenants import services
 from apps.tenants.models import Tenant
@@ -21,12 +22,12 @@ OVERDUE = services.Suspension(reason="invoice 7 is open")
 
 @dataclass
 class Outside:
-    """What an effect has told, and to whom."""
+    """With whose rows in view an effect has told something."""
 
     told: list[str] = field(default_factory=list)
 
     def perform(self, task: effects.Task) -> str:
-        self.told.append(str(task.tenant_id))
+        self.told.append(isolation.shown())
         return "told"
 
 
@@ -36,7 +37,7 @@ def outside(committed_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Out
     told = Outside()
     monkeypatch.setattr(effects, "_effects", dict(effects._effects))
     effect = effects.Effect(
-        "test.domains", ("tenants.domain.added",), lambda event: [effects.Planned("one", {})], told.perform
+        "test.domains", ("tenants.domain.added",), lambda event: [effects.Planned("one", {})], told.perform, "tenant"
     )
     effects.ensure(effects.register(effect))
     yield told

@@ -109,6 +109,8 @@ class BreakGlass(TenantModel):
     closed_at = models.DateTimeField(null=True)
 
     class Meta(TenantModel.Meta):
+        verbose_name = "break-glass access"
+        verbose_name_plural = "break-glass accesses"
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import nullcontext
 from datetime import datetime
 from typing import NamedTuple
 
@@ -84,7 +85,8 @@ def accept(*, acceptance: Acceptance, now: datetime) -> Joined:
     Whoever invited must still be allowed to. Raises TokenUnusable, ValidationFailed without a password where an account
     has to be made, Busy.
     """
-    with isolation.all_tenants(reason="accept an invitation"):
+    # On the host of a tenant there are its own only; elsewhere the token says whose it is.
+    with nullcontext() if scope.find() else isolation.all_tenants(reason="accept an invitation"):
         found = mailed.find_usable(table=models.Invitation, purpose=Purpose.INVITATION, token=acceptance.token, now=now)
         tenant = queries.get_tenant(slug_or_id=str(found.tenant_id))
         at_work = queries.scope_of(tenant)

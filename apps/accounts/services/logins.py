@@ -44,7 +44,9 @@ def identify(*, realm: Realm, credentials: Credentials, client: Client, prove: P
     """
     guess = attempts.Guess(realm.counted_as, credentials.email, client)
     with trail.of_refusals(realm=realm, email=credentials.email):
-        attempts.begin(guess)
+        if (refused := attempts.begin(guess)) > 1:
+            # The first was told at once.
+            trail.tell_of_guess("login.lockout_ended", realm=realm, email=credentials.email, after={"refused": refused})
         try:
             account = passwords.find_by_password(realm=realm, email=credentials.email, password=credentials.password)
             if account is None:

@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.contrib.auth.models import Permission
 from django.db import transaction
 
 from apps.accounts import models
+from apps.accounts.access import catalogue
 from apps.accounts.realms import STAFF
 from apps.accounts.services import sessions, trail
 from apps.kernel import errors, validation
@@ -55,6 +57,34 @@ def enable_user(*, user: models.User) -> None:
         user.is_active = True
         user.save(update_fields=["is_active"])
         trail.tell(user, "user.enabled")
+
+
+def set_staff(*, user: models.User, is_staff: bool) -> None:
+    """Let somebody into the admin, where their roles decide what they see, or keep them out of it.
+
+    Nothing is written when nothing differs.
+    """
+    if user.is_staff is is_staff:
+        return
+    with transaction.atomic():
+        user.is_staff = is_staff
+        user.save(update_fields=["is_staff"])
+        trail.tell(user, "user.updated", before={"is_staff": not is_staff}, after={"is_staff": is_staff})
+
+
+def set_platform_permission(*, user: models.User, permission: str, is_held: bool) -> None:
+    """Give or take one of the permissions of the installation itself. Raises UnknownPermission."""
+    if permission not in catalogue.PLATFORM_PERMISSIONS:
+        known = sorted(catalogue.PLATFORM_PERMISSIONS)
+        hint = errors.did_you_mean(permission, known) or f" There are: {', '.join(known)}."
+        raise catalogue.UnknownPermission(f'"{permission}" is no permission of the platform.{hint}')
+    app_label, _, codename = permission.partition(".")
+    held = user.user_permissions.filter(content_type__app_label=app_label, codename=codename)
+    with transaction.atomic():
+        if held.exists() is not is_held:
+            row = Permission.objects.get(content_type__app_label=app_label, codename=codename)
+            (user.user_permissions.add if is_held else user.user_permissions.remove)(row)
+            trail.tell(user, "user.updated", before={permission: not is_held}, after={permission: is_held})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pyotp
 from django.db import transaction
@@ -79,16 +80,17 @@ def enrol(*, user: models.User, now: datetime) -> Enrolment:
     return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name=ISSUER))
 
 
-def confirm(*, user: models.User, session: models.Session, code: str, client: Client, now: datetime) -> list[str]:
+def confirm(
+    *, user: models.User, session: models.Session | None, code: str, client: Client, now: datetime
+) -> list[str]:
     """Show a first code: from now on logins ask for one. The recovery codes are known this once.
 
+    `session` has shown it then; None for one of the admin, which keeps that itself.
     Raises NotEnrolled, AlreadyEnrolled, WrongCode, TooManyAttempts.
     """
     guess = attempts.Guess(STAFF.counted_as, user.email, client)
     attempts.begin(guess)
-    codes = [
-        "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4)) for _ in range(RECOVERY_CODES)
-    ]
+    codes = [_new_recovery_code() for _ in range(RECOVERY_CODES)]
     with transaction.atomic():
         row = models.Authenticator.objects.select_for_update().filter(user=user).first()
         if row is None:
@@ -103,8 +105,9 @@ def confirm(*, user: models.User, session: models.Session, code: str, client: Cl
         models.RecoveryCode.objects.bulk_create(
             models.RecoveryCode(digest=_digest(user, recovery), user=user) for recovery in codes
         )
-        session.is_strong = True
-        session.save(update_fields=["is_strong"])
+        if session is not None:
+            session.is_strong = True
+            session.save(update_fields=["is_strong"])
         trail.tell(user, "second_factor.enrolled")
     attempts.was_right(guess)
     return codes
@@ -151,6 +154,11 @@ def state(*, user: models.User) -> dict[str, bool | int]:
         "enabled": models.Authenticator.objects.filter(user=user).exclude(confirmed_at=None).exists(),
         "recovery_codes_left": models.RecoveryCode.objects.filter(user=user, used_at=None).count(),
     }
+
+
+def confirmed_at(user: Any) -> datetime | None:
+    """Since when logins of the account ask for a code; None where they do not."""
+    return models.Authenticator.objects.filter(user=user).values_list("confirmed_at", flat=True).first()
 
 
 def _forget(user: models.User, *, because: str) -> None:

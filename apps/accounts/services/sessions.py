@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F
+from django.db.models import Exists, F, QuerySet
 
 from apps.accounts import tokens
 from apps.accounts.clients import Client
@@ -94,9 +94,8 @@ def find_live(*, realm: Realm, claims: tokens.Claims, now: datetime) -> Any | No
     Within a tenant `is_strength_required` says whether it asks its members for a second factor.
     """
     rows = realm.sessions.objects.select_related("account")
-    if (at_work := scope.find()) is not None:
-        strict = Tenant.objects.filter(id=at_work.tenant_id, settings__contains={REQUIRE_TOTP: True})
-        rows = rows.annotate(is_strength_required=Exists(strict))
+    if scope.find() is not None:
+        rows = rows.annotate(is_strength_required=Exists(_strict_tenant()))
     return rows.filter(
         id=claims.session_id,
         account_id=claims.account_id,
@@ -106,6 +105,11 @@ def find_live(*, realm: Realm, claims: tokens.Claims, now: datetime) -> Any | No
         revoked_at=None,
         expires_at__gt=now,
     ).first()
+
+
+def is_strength_required() -> bool:
+    """Whether there is a tenant at work that asks its members for a second factor."""
+    return scope.find() is not None and _strict_tenant().exists()
 
 
 def is_live(session: Any, now: datetime) -> bool:
@@ -168,6 +172,11 @@ def forget_ended(*, realm: Realm, before: datetime) -> int:
     links, _ = realm.refresh_tokens.objects.filter(expires_at__lt=before).delete()
     ended, _ = realm.sessions.objects.filter(expires_at__lt=before).delete()
     return links + ended
+
+
+def _strict_tenant() -> QuerySet[Tenant]:
+    """The tenant at work, if it asks for a second factor."""
+    return Tenant.objects.filter(id=scope.current_id(), settings__contains={REQUIRE_TOTP: True})
 
 
 def _locked(realm: Realm, token: str) -> Any | None:

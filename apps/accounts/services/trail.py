@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
+from apps.accounts import attempts
 from apps.accounts.realms import Realm
 from apps.audit import recording as audit
 from apps.kernel import errors
@@ -29,7 +30,8 @@ def tell(
     account: Any, action: str, *, before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None
 ) -> None:
     """Write down, in the caller's transaction, what was done to an account or with it. Raises TransactionRequired."""
-    _tell(type(account), account.pk, action, before, after)
+    # Its class is that of the row, also behind the lazy user of a request.
+    _tell(account.__class__, account.pk, action, before, after)
 
 
 def tell_of_tenant(
@@ -54,16 +56,22 @@ def tell_of_tenant(
 
 @contextmanager
 def of_refusals(*, realm: Realm, email: str) -> Iterator[None]:
-    """Write down a login that the block refuses: by the same statements whether or not anybody has the address."""
+    """Write down a login that the block refuses; of those that a lockout refuses, the first."""
     try:
         yield
     except errors.DomainError as refusal:
-        if (action := REFUSALS.get(refusal.code)) is not None:
-            with transaction.atomic():
-                rows = realm.accounts.objects.filter(email=email.strip().lower())
-                known = rows.values_list("pk", flat=True).first()
-                _tell(realm.accounts, known or UNKNOWN, action, None, {"because": refusal.code})
+        is_repeated = isinstance(refusal, attempts.TooManyAttempts) and refusal.refused > 1
+        if (action := REFUSALS.get(refusal.code)) is not None and not is_repeated:
+            tell_of_guess(action, realm=realm, email=email, after={"because": refusal.code})
         raise
+
+
+def tell_of_guess(action: str, *, realm: Realm, email: str, after: Mapping[str, Any]) -> None:
+    """Write down what came of a login: by the same statements whether or not anybody has the address."""
+    with transaction.atomic():
+        rows = realm.accounts.objects.filter(email=email.strip().lower())
+        known = rows.values_list("pk", flat=True).first()
+        _tell(realm.accounts, known or UNKNOWN, action, None, after)
 
 
 def _tell(

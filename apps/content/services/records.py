@@ -54,6 +54,18 @@ def of_children(parent_id: uuid.UUID | None, *, before: list[uuid.UUID], after: 
     )
 
 
+def of_share(node_id: uuid.UUID, user_id: uuid.UUID, *, before: str | None, after: str | None) -> None:
+    """Tell the audit log what a member may do with a node that is shared with them; None for nothing."""
+    audit.record(
+        action="content.node.shared" if after else "content.node.unshared",
+        tenant_id=scope.current_id(),
+        object_type=events.NODE,
+        object_id=node_id,
+        before={f"user:{user_id}": before},
+        after={f"user:{user_id}": after},
+    )
+
+
 def _record(
     aggregate_type: str,
     aggregate_id: uuid.UUID,

@@ -6,10 +6,11 @@ import uuid
 from typing import Literal
 
 from django.contrib.auth.models import Permission
-from guardian.shortcuts import assign_perm, remove_perm
+from guardian.shortcuts import assign_perm
 
 from apps.accounts.models import Membership, User
 from apps.content import models, permitted
+from apps.content.services import records
 from apps.content.services.editing import locked_node
 from apps.kernel import errors, ids, validation
 from apps.outbox.append import unit_of_work
@@ -44,9 +45,12 @@ def share_node(*, node_id: uuid.UUID, new: NewShare) -> models.NodeUserObjectPer
         node = locked_node(node_id)
         permitted.check(new.action, node)
         user = _member(new.email)
-        for codename in set(_CODENAMES.values()) - {_CODENAMES[new.action]}:
-            remove_perm(codename, user, node)
-        assign_perm(_CODENAMES[new.action], user, node)
+        before = _find(node_id, user.pk)
+        if before is None or action_of(before.permission) != new.action:
+            if before is not None:
+                before.delete()
+            assign_perm(_CODENAMES[new.action], user, node)
+            records.of_share(node_id, user.pk, before=_told(before), after=new.action)
     return models.NodeUserObjectPermission.objects.select_related("user", "permission").get(
         content_object=node, user=user
     )
@@ -56,14 +60,25 @@ def unshare_node(*, node_id: uuid.UUID, user_id: uuid.UUID) -> None:
     """Raises NodeNotFound, ShareNotFound."""
     with unit_of_work():
         permitted.check("read", locked_node(node_id))
-        deleted, _ = models.NodeUserObjectPermission.objects.filter(content_object_id=node_id, user_id=user_id).delete()
-        if not deleted:
+        share = _find(node_id, user_id)
+        if share is None:
             raise ShareNotFound(f"The node is not shared with {ids.encode('user', user_id)}.")
+        share.delete()
+        records.of_share(node_id, user_id, before=_told(share), after=None)
 
 
 def action_of(permission: Permission) -> Action:
     """What a stored permission lets the user do."""
     return "update" if permission.codename == _CODENAMES["update"] else "read"
+
+
+def _find(node_id: uuid.UUID, user_id: uuid.UUID) -> models.NodeUserObjectPermission | None:
+    shares = models.NodeUserObjectPermission.objects.select_related("permission")
+    return shares.filter(content_object_id=node_id, user_id=user_id).first()
+
+
+def _told(share: models.NodeUserObjectPermission | None) -> Action | None:
+    return action_of(share.permission) if share else None
 
 
 def _member(email: str) -> User:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+from django.core.exceptions import ImproperlyConfigured
 from psycopg import sql
 
 OWNER = "rustok_owner"
@@ -28,10 +29,13 @@ DECLARE
     _object record;
 BEGIN
     FOR _object IN
-        SELECT CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind, oid::regclass::text AS name
+        SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
+               oid::regclass::text AS name
         FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND relowner <> {owner}::regrole
-              AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'S') AND relowner <> {owner}::regrole
+              -- Of an extension, or a sequence of a column, which goes with its table.
+              AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND (
+                  deptype = 'e' OR relkind = 'S' AND deptype IN ('a', 'i') AND refclassid = 'pg_class'::regclass))
         UNION ALL
         SELECT 'FUNCTION', oid::regprocedure::text FROM pg_proc
         WHERE pronamespace = 'public'::regnamespace AND proowner NOT IN ({owner}::regrole, {searcher}::regrole)
@@ -42,6 +46,13 @@ BEGIN
 END $$;
 """
 
+POWERS = """
+SELECT rolname, rolsuper, rolbypassrls, EXISTS (
+    SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+       AND pg_has_role(current_user, relowner, 'USAGE'))
+FROM pg_roles WHERE rolname = current_user
+"""
+
 _ATTRIBUTES = {
     OWNER: "NOLOGIN NOSUPERUSER NOBYPASSRLS",
     SEARCHER: "NOLOGIN NOSUPERUSER BYPASSRLS",
@@ -49,6 +60,22 @@ _ATTRIBUTES = {
     MIGRATOR: "LOGIN NOSUPERUSER BYPASSRLS",
     APP: "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE",
 }
+
+
+class RoleTooPowerful(ImproperlyConfigured):
+    """The database role could read past the row policies."""
+
+
+def refuse_powerful(cursor: Any) -> None:
+    """Raises RoleTooPowerful where the role of the session is one that row policies would not hold."""
+    cursor.execute(POWERS)
+    name, is_superuser, bypasses, owns = cursor.fetchone()
+    powers = {"a superuser": is_superuser, "BYPASSRLS": bypasses, "the owner of tables": owns}
+    if found := [power for power, is_held in powers.items() if is_held]:
+        raise RoleTooPowerful(
+            f'The database role "{name}" is {" and ".join(found)}: row policies would not hold it, and tenants would '
+            "see each other's rows. Make the roles with manage.py database_roles, and log in as the application's."
+        )
 
 
 def ensure(
@@ -81,7 +108,7 @@ def ensure_database(superuser: Connection, *, name: str) -> bool:
 
 
 def own(database: Any) -> None:
-    """Give every table, view and function that is not its owner's to the owner. `database` has `execute`."""
+    """Give the tables, views, sequences and functions of others to the owner. `database` has `execute`."""
     database.execute(sql.SQL(OWN).format(owner=sql.Literal(OWNER), searcher=sql.Literal(SEARCHER)))
 
 

@@ -22,8 +22,9 @@ Every setting of an installation, read from the environment when a process start
 
 An unknown `RUSTOK_…` variable, or a value that does not fit, ends the start with a message that names it. An empty
 value counts as not set. With `RUSTOK_PROFILE=production` the start is also refused with the default secret key, with
-no allowed host, with every address trusted as a proxy, without `DATABASE_URL`, `VALKEY_URL` or, where the bus is NATS,
-`NATS_URL`, with debug pages, and with a bus that reaches one process only.
+no allowed host, with every address trusted as a proxy, without `DATABASE_URL`, `VALKEY_URL`, `RUSTOK_MAIL_URL`,
+`RUSTOK_MAIL_FROM` or, where the bus is NATS, `NATS_URL`, with debug pages, and with a bus that reaches one process
+only.
 
 | Variable | Default | Unit or values | Meaning |
 |---|---|---|---|

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.kernel import isolation
+from apps.kernel import context, isolation
 from apps.kernel.commands import interruptible, readable_errors
 from apps.kernel.progress import Progress
 from apps.tenants import queries
@@ -38,7 +38,11 @@ class Command(BaseCommand):
         def begin(total: int) -> None:
             progress.total = total
 
-        with progress, interruptible(lambda: "nothing is left of the file"):
+        with (
+            progress,
+            context.use(actor="command:tenant_export"),
+            interruptible(lambda: "nothing is left of the file"),
+        ):
             done = exporting.export_tenant(at_work.tenant_id, options["to"], on_total=begin, on_rows=progress.add)
         if options["json"]:
             self.stdout.write(json.dumps(asdict(done)))

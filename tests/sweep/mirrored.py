@@ -1,0 +1,223 @@
+"""A tenant with rows in every table, a word of its own in every field that can hold one, and the names it all has."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from apps.accounts import models as accounts
+from apps.audit import models as audit
+from apps.consumers import models as consumers
+from apps.consumers import tasks
+from apps.kernel import context, ids, isolation
+from apps.outbox import models as outbox
+from apps.tenants import models, services
+from tests import factories
+from tests.commerce import making as shop
+from tests.content import making as site
+from tests.sweep import canaries, people
+from tests.sweep.people import Names
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two tenants. `names` are what callers can send to mean things of it, by what they mean;
+    `unknown` are names of the same form that mean nothing. `bearers` are what its people come in with."""
+
+    tenant: models.Tenant
+    words: canaries.Words
+    names: Names
+    unknown: Names
+    bearers: Names
+    staff: accounts.User
+
+    @property
+    def host(self) -> str:
+        return f"{self.tenant.slug}.test"
+
+
+def make_side(letters: str) -> Side:
+    """Committed, with its read models; the letters begin its words."""
+    words = canaries.Words(letters)
+    with isolation.all_tenants(reason="test"), context.use(actor=f"command:{words()}", **_client(words)):
+        tenant = _make_tenant(words)
+        with factories.at_work(tenant):
+            names: Names = {"tenant": tenant.slug, "tenant_id": str(tenant.id), **_fill_shop(words)}
+            names |= _fill_site(words)
+            staff = people.fill_people(words, names)
+            secrets, bearers = people.fill_secrets(staff, words, names)
+            names |= _names_in_the_audit_log() | {"text": words()}
+        tasks.drain()
+        with factories.at_work(tenant):
+            _fill_consumers(words, aggregate_id=ids.decode("node", names["node"]))
+    unknown = {kind: canaries.twin(name, words.mark) for kind, name in names.items()}
+    unknown |= {kind: nobodys for kind, (_, nobodys) in secrets.items()}
+    names |= {kind: own for kind, (own, _) in secrets.items()}
+    return Side(tenant, words, names, unknown, bearers, staff)
+
+
+def _client(words: canaries.Words) -> dict[str, str]:
+    return {"authority": f"key:{words()}", "client_address": words()}
+
+
+def _make_tenant(words: canaries.Words) -> models.Tenant:
+    slug = words()
+    tenant = factories.make_tenant(
+        slug=slug,
+        name=words(),
+        currency="EUR",
+        default_locale="en",
+        locales=["de"],
+        domains=[f"{slug}.test"],
+        settings={"notice_email": f"{words()}@mail.test", "note": words()},
+    )
+    services.enable_locale(tenant=tenant, locale="fr", name=words())
+    choice = services.ModuleChoice(settings={"note": words()})
+    services.choose_module(tenant=tenant, slug="search", choice=choice)
+    return tenant
+
+
+def _translated(words: canaries.Words, *fields: str) -> dict[str, Any]:
+    return {"translations": [{"locale": "en"} | {field: words() for field in fields}]}
+
+
+def _fill_shop(words: canaries.Words) -> Names:
+    named = ("name", "handle", "description")
+    parent = shop.make_category("", **_translated(words, *named))
+    category = shop.make_category("", parent=parent, **_translated(words, *named))
+    other = shop.make_category("", **_translated(words, *named))
+    location = shop.services.create_location(new=shop.services.NewLocation(code=words(), name=words()))
+    fields = _product_fields(words, location.code, category.id)
+    product = shop.make_product(fields)
+    shop.services.publish_product(product_id=product.product.id, now=shop.NOW)
+    variant = product.variants[0].row
+    shop.adjust(variant.id, -5, reason=words(), location=location.code)
+    reservation = shop.reserve(variant.id, 1, reference=words(), location=location.code, lifetime_seconds=86_400 * 20)
+    words_of_it = _translated(words, "title", "handle", "description")
+    new = shop.services.CollectionInput.model_validate(words_of_it)
+    collection = shop.services.create_collection(new=new)
+    shop.services.add_to_collection(collection_id=collection.id, product_id=product.product.id, position=None)
+    return {
+        "product": ids.encode("prod", product.product.id),
+        "variant": ids.encode("var", variant.id),
+        "product_category": ids.encode("cat", category.id),
+        "other_product_category": ids.encode("cat", other.id),
+        "collection": ids.encode("coll", collection.id),
+        "reservation": ids.encode("res", reservation.id),
+        "location": location.code,
+        "title": fields["translations"][0]["title"],
+        "sku": fields["variants"][0]["sku"],
+        "product_external_id": fields["external_id"],
+        "vendor": fields["vendor"],
+        "product_type": fields["product_type"],
+        "product_tag": fields["tags"][0],
+        "image": fields["images"][0]["url"],
+        "option_value": fields["options"][0]["values"][2]["names"]["en"],  # of no variant yet
+        "handle": fields["translations"][0]["handle"],
+        "product_category_slug": category.translations.get(locale="en").handle,
+        "parent_slug": parent.translations.get(locale="en").handle,
+        "collection_slug": words_of_it["translations"][0]["handle"],
+    }
+
+
+def _product_fields(words: canaries.Words, location: str, category_id: uuid.UUID) -> dict[str, Any]:
+    image, sizes = f"https://{words()}.test/a.png", [words(), words(), words()]
+    translated = ("title", "subtitle", "handle", "description", "meta_title", "meta_description")
+    variants = [
+        shop.variant_fields(
+            sku=words(),
+            barcode=words(),
+            values=[size],
+            image=image,
+            metadata={"note": words()},
+            stock=[{"location": location, "quantity": 7, "low_stock_threshold": 3}],
+        )
+        for size in sizes[:2]
+    ]
+    return {
+        **_translated(words, *translated),
+        "vendor": words(),
+        "product_type": words(),
+        "tags": [words()],
+        "metadata": {"note": words()},
+        "external_id": words(),
+        "category_ids": [category_id],
+        "options": [{"names": {"en": words()}, "values": [{"names": {"en": size}} for size in sizes]}],
+        "images": [{"url": image, "alt": words()}],
+        "variants": variants,
+    }
+
+
+def _fill_site(words: canaries.Words) -> Names:
+    tag = site.make_tag("", **_translated(words, "name", "slug", "description"))
+    news = site.make_category("", **_translated(words, "name", "slug", "description"))
+    other = site.make_category("", taxonomy=words(), **_translated(words, "name", "slug", "description"))
+    fields: dict[str, Any] = {
+        **_translated(words, "title", "slug", "excerpt"),
+        "bodies": [{"locale": "en", "body": words()}],
+        "author_name": words(),
+        "metadata": {"note": words()},
+        "external_id": words(),
+        "category_ids": [news.id],
+        "tag_ids": [tag.id],
+        "publish": True,
+    }
+    page = site.make_node("", **fields)
+    slug, old_slug = words(), fields["translations"][0]["slug"]
+    site.update(page, translations=[{"locale": "en", "slug": slug}, {"locale": "de", "title": words()}])
+    child = site.make_node(words(), parent_id=page.id, publish=True)
+    return {
+        "node": ids.encode("node", page.id),
+        "child_node": ids.encode("node", child.id),
+        "other_node": ids.encode("node", site.make_node(words()).id),
+        "node_external_id": fields["external_id"],
+        "node_slug": slug,
+        "old_node_slug": old_slug,
+        "content_category": ids.encode("cat", news.id),
+        "other_content_category": ids.encode("cat", other.id),
+        "content_category_slug": news.translations.get(locale="en").slug,
+        "taxonomy": other.taxonomy,
+        "tag": ids.encode("tag", tag.id),
+        "tag_slug": tag.translations.get(locale="en").slug,
+    }
+
+
+def _names_in_the_audit_log() -> Names:
+    entry = audit.Entry.objects.filter(correlation_id__isnull=False).order_by("id")[0]
+    return {
+        "audit_entry": ids.encode("audit", entry.id),
+        "correlation_id": str(entry.correlation_id),
+        "object_id": entry.object_id,
+    }
+
+
+def _fill_consumers(words: canaries.Words, *, aggregate_id: uuid.UUID) -> None:
+    """As consumers leave them behind: an event that could not be read, and something that could not be told."""
+    events = outbox.Log.objects.filter(aggregate_id=aggregate_id).values("id")
+    consumers.Parked.objects.create(
+        consumer=words(),
+        generation=1,
+        tenant_id=uuid.UUID(isolation.shown()),
+        aggregate_type=words(),
+        aggregate_id=aggregate_id,
+        position=outbox.Position.objects.filter(id__in=events).order_by("position")[0].position,
+        error=words(),
+        reason=words(),
+    )
+    now = timezone.now()
+    consumers.Effect.objects.create(
+        key=words(),
+        consumer=words(),
+        position=1,
+        event_id=ids.new_id(),
+        tenant_id=uuid.UUID(isolation.shown()),
+        target=words(),
+        payload={"note": words()},
+        state="failed",
+        next_at=now,
+        response=words(),
+        planned_at=now,
+    )
