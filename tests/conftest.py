@@ -61,7 +61,8 @@ KEPT_TABLES = {
 BEGIN_UNGUARDED = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL session_replication_role = replica;"
 RESTART_COUNTERS = """
     SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false)
-    FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
+    FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL
+        AND sequencename <> 'django_migrations_id_seq'; -- whose rows stay
     UPDATE consumers_generation SET state = 'retired' WHERE state <> 'live';
     UPDATE consumers_generation SET problem = '', source = 'log';
     DELETE FROM consumers_checkpoint c USING consumers_generation g

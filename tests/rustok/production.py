@@ -11,13 +11,11 @@ from typing import Any
 
 from rustok import servers
 from rustok.environment import CHECKOUT, PREFIX
+from tests.rustok.test_environment import SAFE_IN_PRODUCTION
 
-ENVIRONMENT = {
-    "RUSTOK_PROFILE": "production",
+ENVIRONMENT = SAFE_IN_PRODUCTION | {
     "RUSTOK_SECRET_KEY": "of-no-installation-anywhere-" * 3,
     "RUSTOK_ALLOWED_HOSTS": "rustok.example",
-    "DATABASE_URL": "postgresql://app:pw@db.example:5432/rustok",
-    "VALKEY_URL": "redis://valkey.example:6379/0",
 }
 _TOLD = """
 import json, django
