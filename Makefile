@@ -68,7 +68,7 @@ lint: env ## formatting, lint and the floors of the architecture
 	.venv/bin/lint-imports
 
 # What looks like a secret and is none: passwords of nobody in tests and examples, and two alphabets.
-NO_SECRETS := ^(password|pw|first|second|s3cret|top-secret|[a-z]{24}[0-9]{8}|[0-9]{10}[a-z]{22})$$
+NO_SECRETS := ^(password|pw|first|second|rustok|s3cret(%21)?|(top|canary)-(secret|pw)|[a-z]{24}[0-9]{8}|[0-9]{10}[a-z]{22})$$
 SCANNED ?= $(shell git ls-files -- ':!uv.lock')
 
 .PHONY: audit

@@ -22,7 +22,7 @@ from tests import factories
 SECRETS = {
     "password": "canary-Password-7F3a9",
     "refresh": "rtr_canaryRefresh0123456789abcdefgh",
-    "jwt": "eyJjYW5hcnkiOiJ0b2tlbiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ",
+    "jwt": ".".join(["eyJjYW5hcnkiOiJ0b2tlbiJ9", "eyJzdWIiOiJjYW5hcnkifQ", "c2lnbmF0dXJlLWNhbmFyeQ"]),
     "address": "postgresql://app:canary-pw@db.example/rustok",
     "person": "canary.person+shop@mail.example",
 }
