@@ -68,6 +68,21 @@ lint: env ## formatting, lint and the floors of the architecture
 	$(PYTHON) -m ruff check .
 	.venv/bin/lint-imports
 
+# What looks like a secret and is none: passwords of nobody in tests and examples, and two alphabets.
+NO_SECRETS := ^(password|pw|first|second|rustok|s3cret(%21)?|(top|canary)-(secret|pw)|[a-z]{24}[0-9]{8}|[0-9]{10}[a-z]{22})$$
+SCANNED ?= $(shell git ls-files -- ':!uv.lock')
+
+.PHONY: audit
+audit: env secrets ## search for secrets in the files and for known holes in the dependencies (asks the network)
+	@$(UV) audit --frozen --preview-features audit-command || { status=$$?; \
+		[ $$status -ne 2 ] || echo "The advisories could not be asked (no network?): of the dependencies nothing is known." >&2; \
+		exit $$status; }
+
+.PHONY: secrets
+secrets: env
+	@.venv/bin/detect-secrets-hook --no-verify --disable-plugin KeywordDetector --exclude-secrets '$(NO_SECRETS)' $(SCANNED)
+	@echo "No secret found in the files."
+
 .PHONY: types
 types: env ## check the types
 	$(PYTHON) -m mypy

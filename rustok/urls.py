@@ -1,11 +1,13 @@
 """Every address of the installation. Each has one owner, and the owner's `api.py` lists what is below."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from apps.kernel import csp_reports
 from rustok import health
 
 
@@ -17,6 +19,7 @@ def no_icon(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="api-docs"), name="home"),
     path("favicon.ico", no_icon, name="favicon"),
+    path(settings.CSP_REPORT_PATH.removeprefix("/"), csp_reports.receive, name="csp-reports"),
     path("health/", health.ready, name="health"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
@@ -44,7 +47,13 @@ urlpatterns = [
     ),
     path(
         "api/docs",
-        SpectacularSwaggerView.as_view(url_name="api-schema", authentication_classes=[], permission_classes=[]),
+        # Its script comes as a file of its own, which the Content-Security-Policy asks for.
+        SpectacularSwaggerSplitView.as_view(
+            url_name="api-schema",
+            template_name="rustok/swagger.html",
+            authentication_classes=[],
+            permission_classes=[],
+        ),
         name="api-docs",
     ),
 ]

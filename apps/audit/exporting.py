@@ -13,15 +13,13 @@ import orjson
 from django.db.models import Q
 
 from apps.audit import models, queries
-from apps.kernel import ids, isolation, validation
+from apps.kernel import ids, isolation, text, validation
 
 PAGE = 1_000
 COLUMNS = (
     "id", "occurred_at", "actor", "authority", "action", "object_type", "object_id", "changes", "correlation_id",
     "client_address", "hash",
 )  # fmt: skip
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +87,10 @@ def _csv_line(entry: dict[str, Any]) -> bytes:
 
 def _csv(cells: list[Any]) -> bytes:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow([_harmless("" if cell is None else str(cell)) for cell in cells])
+    csv.writer(line, lineterminator="\r\n").writerow(
+        [text.to_cell("" if cell is None else str(cell)) for cell in cells]
+    )
     return line.getvalue().encode()
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell
 
 
 NDJSON = Format("ndjson", "application/x-ndjson", b"", _json_line)

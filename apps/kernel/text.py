@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
+from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
@@ -37,6 +39,15 @@ _ATTRIBUTES["audio"] = {"src", "controls", "loop", "muted", "preload"}
 _ATTRIBUTES["source"] = {"src", "srcset", "type", "media", "sizes"}
 
 
+# What a spreadsheet takes for the beginning of a formula.
+_STARTS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "＝", "＋", "－", "＠")
+
+
+def to_cell(text: str) -> str:
+    """The text for a CSV cell; one that a spreadsheet would run as a formula gets an apostrophe in front."""
+    return f"'{text}" if text.lstrip(" ").startswith(_STARTS_OF_FORMULAS) else text
+
+
 def to_slug(text: str) -> str:
     """A slug of a-z, 0-9 and single hyphens from text in any script; empty when nothing can be spelled."""
     return slugify(text, max_length=MAXIMUM_SLUG_LENGTH, word_boundary=True)
@@ -66,10 +77,25 @@ def clean_html(markup: str) -> str:
 
 def markdown_to_html(source: str) -> str:
     """Safe HTML for a CommonMark source; the escaped source where its HTML is nested too deep."""
+    return safe_html(str(_markdown.render(source)), otherwise=source)
+
+
+def safe_html(markup: str, *, otherwise: str | None = None) -> str:
+    """Stored markup as it may be shown, whoever stored it; escaped (or `otherwise` is) where it is nested too deep."""
     try:
-        return clean_html(str(_markdown.render(source)))
+        return clean_html(markup)
     except errors.ValidationFailed:
-        return f"<pre>{html.escape(source)}</pre>"
+        return f"<pre>{html.escape(markup if otherwise is None else otherwise)}</pre>"
+
+
+def map_block_html(value: Any, change: Callable[[str], str]) -> Any:
+    """Blocks with the HTML under keys named `html` changed; other text is for the frontend to escape."""
+    if isinstance(value, dict):
+        return {
+            key: change(item) if key == "html" and isinstance(item, str) else map_block_html(item, change)
+            for key, item in value.items()
+        }
+    return [map_block_html(item, change) for item in value] if isinstance(value, list) else value
 
 
 def to_plain_text(markup: str, *, maximum_length: int = 100_000) -> str:

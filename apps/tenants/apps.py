@@ -7,7 +7,7 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.consumers import sending
-        from apps.tenants import consumers, events, modules, queries  # noqa: F401 - register event types and who hears them
+        from apps.tenants import consumers, events, modules, origins, queries  # noqa: F401 - register what is heard
 
         sending.pause_for(queries.suspended_ids)
         modules.register(

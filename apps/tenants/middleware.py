@@ -19,7 +19,15 @@ HEADER = "X-Tenant"
 # Probes and scrapers come by address, and nothing below depends on the host.
 _ANY_HOST = ("/health", "/metrics", "/static/", "/favicon.ico")
 # These serve the installation, not a tenant, on its own hosts and on those of tenants.
-_PLATFORM = ("/api/docs", "/api/schema", "/schemas", "/asyncapi.json", "/events/catalogue", "/problems/")
+_PLATFORM = (
+    "/api/docs",
+    "/api/schema",
+    "/schemas",
+    "/asyncapi.json",
+    "/events/catalogue",
+    "/problems/",
+    settings.CSP_REPORT_PATH,
+)
 # So do these, but where a tenant is named, they work for it.
 _OPTIONAL = ("/admin/", "/api/v1/auth/")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from pydantic_core import PydanticCustomError
 
@@ -59,24 +57,12 @@ def _blocks(body: BodyInput) -> str:
                 "this can't be stored as JSON: {reason}.", reason=error.context["said"] if error.context else str(error)
             )
         ) from None
-    written = orjson.dumps([_clean(block) for block in blocks]).decode()
+    written = orjson.dumps(text.map_block_html(blocks, text.clean_html)).decode()
     if len(written) > MAXIMUM_BODY_LENGTH:
         raise _invalid(
             wording.say("blocks have at most {limit} characters together.", limit=f"{MAXIMUM_BODY_LENGTH:,}")
         )
     return written
-
-
-def _clean(value: Any) -> Any:
-    """The value with the HTML under keys named `html` sanitised; other text is for the frontend to escape."""
-    if isinstance(value, dict):
-        return {
-            key: text.clean_html(item) if key == "html" and isinstance(item, str) else _clean(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    return value
 
 
 def _invalid(detail: str) -> InvalidBlocks:

@@ -1,0 +1,121 @@
+"""A real browser walks the admin, the API docs and the event catalogue and breaks no Content-Security-Policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib import admin
+from django.test import Client, RequestFactory
+from playwright.sync_api import Browser, ConsoleMessage, Page
+from pytest_django.live_server_helper import LiveServer
+
+from tests import factories
+from tests.commerce import making
+
+LISTS = {f"/admin/{m._meta.app_label}/{m._meta.model_name}/": screen for m, screen in admin.site._registry.items()}
+_TELL = """
+document.addEventListener("securitypolicyviolation", e => console.error(
+  `CSP ${e.effectiveDirective} kept out ${e.blockedURI} of ${e.sourceFile}:${e.lineNumber} ${e.sample}`));
+"""
+
+
+@dataclass
+class Visit:
+    """A page in the browser, and what went wrong on all of them."""
+
+    page: Page
+    base: str
+    wrongs: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> int:
+        answer = self.page.goto(self.base + path, wait_until="load")
+        assert answer is not None
+        return answer.status
+
+    def note(self, message: ConsoleMessage) -> None:
+        # That an address answers 404 or 403 is seen in the status.
+        if message.type == "error" and not message.text.startswith("Failed to load resource: the server responded"):
+            self.wrongs.append(f"{self.page.url}: {message.text}")
+
+
+@pytest.fixture
+def server(committed_db: None) -> Iterator[LiveServer]:
+    """Not the fixture of pytest-django, which asks for the database before it is ours to empty."""
+    started = LiveServer("127.0.0.1")
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def visit(chromium: Browser, thread: ThreadPoolExecutor, server: LiveServer) -> Iterator[Visit]:
+    """A browser of an administrator, signed in."""
+    client = Client()
+    client.force_login(factories.make_user(is_staff=True, is_superuser=True))
+    session = {"name": settings.SESSION_COOKIE_NAME, "value": client.cookies[settings.SESSION_COOKIE_NAME].value}
+
+    def open_page() -> Visit:
+        context = chromium.new_context()
+        context.add_cookies([{**session, "url": server.url}])
+        context.add_init_script(_TELL)
+        page = context.new_page()
+        visit = Visit(page, server.url)
+        page.on("console", visit.note)
+        page.on("pageerror", lambda error: visit.wrongs.append(f"{page.url}: {error}"))
+        return visit
+
+    opened = thread.submit(open_page).result()
+    yield opened
+    thread.submit(opened.page.context.close).result()
+
+
+def test_no_page_breaks_the_policy(visit: Visit, thread: ThreadPoolExecutor) -> None:
+    tenant = factories.make_tenant()
+    with factories.at_work(tenant):
+        product = making.make_product()
+    asking = RequestFactory().get("/admin/")
+    asking.user = factories.make_user(is_staff=True, is_superuser=True)
+    forms = [f"{path}add/" for path, screen in LISTS.items() if screen.has_add_permission(asking)]
+
+    def crawl() -> dict[str, int]:
+        paths = ["/admin/", *LISTS, f"/admin/commerce/product/{product.id}/change/", "/admin/login/", "/admin/none/"]
+        paths += [
+            "/admin/password_change/",
+            f"/admin/tenants/tenant/{tenant.id}/change/",
+            "/events/catalogue?q=product",
+        ]
+        found = {path: visit.go(path) for path in [*paths, *forms, "/api/docs"]}
+        visit.page.locator(".opblock-summary").first.click(timeout=120_000)
+        visit.page.locator(".opblock-body").first.wait_for(timeout=120_000)
+        return found
+
+    found = thread.submit(crawl).result()
+
+    assert visit.wrongs == []
+    assert found.pop("/admin/none/") == 404
+    assert set(found.values()) == {200}, found
+
+
+def test_the_browser_tells_what_the_policy_keeps_out(visit: Visit, thread: ThreadPoolExecutor) -> None:
+    """The walk above would notice: scripts and styles in the page, and what comes from elsewhere, do not pass."""
+
+    def attack() -> Any:
+        visit.go("/admin/")
+        visit.page.evaluate(
+            """() => document.body.insertAdjacentHTML("beforeend",
+                 `<img src="data:," onerror="window.ran = 1"><img src="https://evil.invalid/x.png">`)"""
+        )
+        visit.page.evaluate(
+            """() => document.body.append(
+                 Object.assign(document.createElement("script"), {text: "window.ran = 1"}))"""
+        )
+        return visit.page.evaluate("() => [window.ran ?? null]")
+
+    assert thread.submit(attack).result() == [None]
+    told = "\n".join(visit.wrongs)
+    for directive in ("script-src-attr", "script-src-elem", "img-src"):
+        assert f"CSP {directive} kept out" in told
