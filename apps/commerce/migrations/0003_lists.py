@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('commerce', '0002_movements_end_with_their_tenant'),
-        ('tenants', '0005_idempotency'),
+        ('tenants', '0006_idempotency'),
     ]
 
     operations = [

@@ -6,8 +6,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('content', '0002_shares'),
-        ('tenants', '0005_idempotency'),
+        ('content', '0003_shares_end_with_membership'),
+        ('tenants', '0006_idempotency'),
     ]
 
     operations = [

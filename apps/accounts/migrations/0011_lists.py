@@ -6,8 +6,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0009_no_role_on_membership'),
-        ('tenants', '0005_idempotency'),
+        ('accounts', '0010_words_of_screens'),
+        ('tenants', '0006_idempotency'),
     ]
 
     operations = [
