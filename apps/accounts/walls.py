@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django_ratelimit.core import is_ratelimited
 from redis.exceptions import RedisError
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 RATE = "30/m"
 
@@ -29,4 +29,6 @@ def hold_back(request: HttpRequest, *, group: str) -> None:
     except RedisError:
         return
     if is_too_much:
-        raise AddressHeldBack("Too many attempts from this address; try again in a minute.", retry_after=60)
+        raise AddressHeldBack(
+            wording.say("Too many attempts from this address; try again in a minute."), retry_after=60
+        )

@@ -38,7 +38,9 @@ def product_of_variant(*, variant_id: uuid.UUID) -> uuid.UUID:
     """The id of the product the variant belongs to. Raises VariantNotFound."""
     found = models.Variant.objects.filter(id=variant_id).values_list("product_id", flat=True).first()
     if found is None:
-        raise errors.VariantNotFound(f"There is no variant {ids.encode('var', variant_id)}.")
+        raise errors.VariantNotFound(
+            wording.say("There is no variant {variant}.", variant=ids.encode("var", variant_id))
+        )
     return found
 
 

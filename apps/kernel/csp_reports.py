@@ -18,7 +18,7 @@ from django_ratelimit.core import is_ratelimited
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 
-from apps.kernel import api, errors
+from apps.kernel import api, errors, wording
 
 log = structlog.get_logger(__name__)
 
@@ -79,17 +79,17 @@ def _hold_back(request: HttpRequest) -> None:
     except RedisError:
         is_too_much = True  # a log that anybody can fill needs a limit; reports come again
     if is_too_much:
-        raise TooManyReports("Send no more reports for a minute.", retry_after=60)
+        raise TooManyReports(wording.say("Send no more reports for a minute."), retry_after=60)
 
 
 def _read(request: HttpRequest) -> Any:
     body = request.read(LARGEST_BODY + 1)
     if len(body) > LARGEST_BODY:
-        raise ReportTooLarge(f"Reports have at most {LARGEST_BODY:,} bytes together.")
+        raise ReportTooLarge(wording.say("Reports have at most {limit} bytes together.", limit=f"{LARGEST_BODY:,}"))
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise MalformedReport("Send a CSP report as JSON.") from None
+        raise MalformedReport(wording.say("Send a CSP report as JSON.")) from None
 
 
 def _reports(document: Any) -> Iterator[dict[str, Any]]:
@@ -98,7 +98,7 @@ def _reports(document: Any) -> Iterator[dict[str, Any]]:
     for entry in entries:
         found = entry.get("csp-report", entry.get("body")) if isinstance(entry, dict) else None
         if not isinstance(found, dict):
-            raise MalformedReport('A report is an object with "csp-report" or "body".')
+            raise MalformedReport(wording.say('A report is an object with "csp-report" or "body".'))
         yield found
 
 

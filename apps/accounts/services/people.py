@@ -79,7 +79,9 @@ def set_platform_permission(*, user: models.User, permission: str, is_held: bool
     if permission not in catalogue.PLATFORM_PERMISSIONS:
         known = sorted(catalogue.PLATFORM_PERMISSIONS)
         hint = errors.did_you_mean(permission, known) or f" There are: {', '.join(known)}."
-        raise catalogue.UnknownPermission(f'"{permission}" is no permission of the platform.{hint}')
+        raise catalogue.UnknownPermission(
+            wording.say('"{permission}" is no permission of the platform.{hint}', permission=permission, hint=hint)
+        )
     app_label, _, codename = permission.partition(".")
     held = user.user_permissions.filter(content_type__app_label=app_label, codename=codename)
     with transaction.atomic():
