@@ -82,7 +82,8 @@ def list_levels(*, variant_id: uuid.UUID) -> QuerySet[models.InventoryLevel, mod
         raise errors.VariantNotFound(
             wording.say("There is no variant {variant}.", variant=ids.encode("var", variant_id))
         )
-    return models.InventoryLevel.objects.filter(variant_id=variant_id).select_related("location")
+    levels = models.InventoryLevel.objects.filter(variant_id=variant_id)
+    return levels.select_related("location").order_by("location__code")
 
 
 def get_category(*, category_id: uuid.UUID) -> models.Category:

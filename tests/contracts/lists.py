@@ -73,9 +73,10 @@ def _nodes(count: int) -> None:
 def _shares(count: int) -> None:
     node = content.Node.objects.first() or site.make_node()
     permission = Permission.objects.get(codename="view_node", content_type__app_label="content")
+    tenant = tenants.Tenant.objects.get(id=scope.current_id())
     for _ in range(count):
         content.NodeUserObjectPermission.objects.create(
-            content_object=node, user=factories.make_user(password=None), permission=permission
+            content_object=node, user=factories.make_member(tenant, "editor"), permission=permission
         )
 
 

@@ -272,7 +272,8 @@ def check_queries(what: List) -> None:
         for limit in (2, 20):
             with CaptureQueriesContext(connection) as captured:
                 what.page(limit=limit, **order, **parameters)
-            counts.append(len(captured))
+            # What is cached of the tenant is renewed by one request now and then.
+            counts.append(sum('FROM "tenants_tenant"' not in query["sql"] for query in captured))
         assert counts[0] == counts[1], f"{parameters}: {[query['sql'][:200] for query in captured]}"
 
 
