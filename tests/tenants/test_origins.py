@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from apps.tenants import models, origins, resolution, services
 from tests import factories
 
 # Not the domain of any other run: what is known of a domain outlives the transaction of a test.
-SHOP = f"shop-{uuid.uuid4().hex[:8]}.test"
+SHOP = "shop-of-origins.test"
 PATH = "/api/v1/store/products"
 PRODUCTION = {"ORIGIN_SCHEMES": ["https"], "ORIGIN_ANY_PORT": False, "PLATFORM_HOSTS": ["api.example"]}
 
