@@ -84,7 +84,8 @@ class Visitor:
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         send = getattr(self._client, method)
-        return send(path, body or {}, content_type="application/json", headers=self.headers, REMOTE_ADDR=self.address)
+        headers = factories.write_headers("PATCH") | self.headers
+        return send(path, body or {}, content_type="application/json", headers=headers, REMOTE_ADDR=self.address)
 
 
 def statuses(answers: list[Any]) -> list[int]:

@@ -54,7 +54,7 @@ def test_a_percent_sign_before_00_is_no_nul() -> None:
 )
 def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
     tenant = factories.make_tenant()
-    headers = {"X-Tenant": tenant.slug, "Authorization": f"Bearer {factories.make_token(tenant)}"}
+    headers = {"X-Tenant": tenant.slug, "Authorization": f"Bearer {factories.make_token(tenant)}", "If-Match": "*"}
 
     answer: Any = Client().patch("/api/v1/admin/tenant", body, content_type="application/json", headers=headers)
 
@@ -67,7 +67,7 @@ def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
 )
 def test_settings_that_cannot_be_stored_are_refused(value: bytes) -> None:
     tenant = factories.make_tenant()
-    headers = {"X-Tenant": tenant.slug, "Authorization": f"Bearer {factories.make_token(tenant)}"}
+    headers = {"X-Tenant": tenant.slug, "Authorization": f"Bearer {factories.make_token(tenant)}", "If-Match": "*"}
     body = b'{"settings": {"a": %s}}' % value
 
     answer: Any = Client().patch("/api/v1/admin/tenant", body, content_type="application/json", headers=headers)
