@@ -63,7 +63,7 @@ def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"1" + b"0" * 30, b"1e30", b'"\\u0000"', b"[" * 260 + b"]" * 260], ids=["big", "float", "nul", "deep"]
+    "value", [b"1" + b"0" * 30, b"1e30", b'"\\u0000"', b"[" * 60 + b"]" * 60], ids=["big", "float", "nul", "deep"]
 )
 def test_settings_that_cannot_be_stored_are_refused(value: bytes) -> None:
     tenant = factories.make_tenant()
