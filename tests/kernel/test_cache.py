@@ -397,6 +397,31 @@ def test_what_is_made_after_its_absence_was_cached_is_seen_at_once(here: NumberC
     assert there.get("a", never) == Number(1)
 
 
+def test_a_change_is_told_once_whoever_else_would_make_up_for_it(
+    here: NumberCache, there: NumberCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telling, go_on, told = threading.Event(), threading.Event(), list[Any]()
+    tell = here._shared.invalidate
+
+    def tell_slowly(groups: Any) -> None:
+        told.append(groups)
+        telling.set()
+        go_on.wait(caching.ENOUGH_SECONDS)
+        tell(groups)
+
+    monkeypatch.setattr(here._shared, "invalidate", tell_slowly)
+    first = threading.Thread(target=here.invalidate, args=(["a"],))
+    first.start()
+    telling.wait(caching.ENOUGH_SECONDS)
+    second = threading.Thread(target=here.tell_untold)  # as the listener does several times a second
+    second.start()
+    go_on.set()
+    first.join()
+    second.join()
+
+    assert told == [["a"]]
+
+
 def test_a_change_elsewhere_empties_the_memory_here_within_a_second(here: NumberCache, kind: str) -> None:
     here.get("a", lambda: Number(1))
 

@@ -70,6 +70,7 @@ class Cache[V]:
         self._flights = Flights[V]()
         self._untold: dict[str, object] = {}
         self._untold_lock = threading.Lock()
+        self._telling = threading.Lock()
 
     def get(self, group: str, load: Callable[[], V | None], *, entry: str = "") -> V | None:
         """The value, None where there is none; from the nearest level that knows, or from `load`.
@@ -123,16 +124,20 @@ class Cache[V]:
             self._tell_untold(*groups)
 
     def _tell_untold(self, *groups: str) -> None:
-        """Those of the groups Valkey has not heard of. Raises shared.Unavailable."""
-        with self._untold_lock:
-            telling = {group: self._untold[group] for group in groups if group in self._untold}
-        if not telling:
-            return
-        self._shared.invalidate(list(telling))
-        with self._untold_lock:
-            for group, change in telling.items():
-                if self._untold.get(group) is change:  # no later change of it is waiting
-                    del self._untold[group]
+        """Those of the groups Valkey has not heard of. Raises shared.Unavailable.
+
+        One thread at a time: a change that two of them told would take away what was loaded in between.
+        """
+        with self._telling:
+            with self._untold_lock:
+                telling = {group: self._untold[group] for group in groups if group in self._untold}
+            if not telling:
+                return
+            self._shared.invalidate(list(telling))
+            with self._untold_lock:
+                for group, change in telling.items():
+                    if self._untold.get(group) is change:  # no later change of it is waiting
+                        del self._untold[group]
 
     # --- one load for all who wait ------------------------------------------------------------------------
 
