@@ -158,7 +158,7 @@ class IdempotencyRecord(TenantModel):
     headers = models.JSONField(default=dict)
     created_at = models.DateTimeField()
 
-    class Meta:
+    class Meta(TenantModel.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=["tenant", "actor", "key", "method", "path"], name="tenants_idempotency_once"

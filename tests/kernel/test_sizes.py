@@ -10,7 +10,6 @@ import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
-from rest_framework.exceptions import ParseError
 
 from apps.kernel import parsing, sizes
 
@@ -90,7 +89,7 @@ def test_the_limits_are_in_force(client: Client) -> None:
     ],
 )
 def test_json_that_is_a_burden_is_refused(body: bytes, problem: str) -> None:
-    with pytest.raises(ParseError, match=problem):
+    with pytest.raises(parsing.MalformedBody, match=problem):
         parsing.OrjsonParser().parse(BytesIO(body))
 
 
