@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import Any
 
+from django.apps import apps
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import get_resolver, path
+from django.urls import path
 from django.views.decorators.http import require_safe
 
 from apps.kernel import context, errors, wording
@@ -179,7 +183,7 @@ class Entry:
 
 def catalogue() -> list[Entry]:
     """Every error this installation answers with, by code."""
-    _ = get_resolver().url_patterns  # loads whatever defines errors
+    _load_all()
     found: dict[str, Entry] = {}
     for kind in _kinds(errors.DomainError):
         entry = found.setdefault(kind.code, Entry(kind.code, kind.status, kind.title, []))
@@ -187,6 +191,16 @@ def catalogue() -> list[Entry]:
         if meaning and meaning not in entry.meanings:
             entry.meanings.append(meaning)
     return [found[code] for code in sorted(found)]
+
+
+@cache
+def _load_all() -> None:
+    """Every module of the apps, so that all errors are known, also those of modules nobody has used yet."""
+    for app in apps.get_app_configs():
+        if app.name.startswith("apps."):
+            for module in walk_packages([app.path], f"{app.name}."):
+                if not {"migrations", "management"} & set(module.name.split(".")):
+                    import_module(module.name)
 
 
 def _kinds(kind: type[errors.DomainError]) -> Iterator[type[errors.DomainError]]:
