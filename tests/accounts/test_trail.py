@@ -228,6 +228,7 @@ def test_a_lockout_is_two_entries_however_often_somebody_knocks(db: None) -> Non
     right, wrong = factories.PASSWORD, "wrong"
 
     def log_in(password: str) -> None:
+        # The trail is what is looked at, not the refusal.
         with contextlib.suppress(passwords.WrongCredentials, attempts.TooManyAttempts):
             credentials = logins.StaffCredentials(email=user.email, password=password)
             logins.log_in(credentials=credentials, client=PEER, now=timezone.now())
