@@ -12,6 +12,7 @@ from apps.kernel import errors, wording
 
 MAXIMUM_MINOR_UNITS = 10**15
 LONGEST_AMOUNT = 40
+FINEST = "CLF"  # no currency has more decimal places
 _UNUSUAL = re.compile(r"[0-9][eE_]")
 
 
@@ -99,7 +100,8 @@ def _refused(code: str, detail: str) -> InvalidAmount:
 
 
 def _cut(amount: str | Decimal) -> str:
-    text = str(amount)
+    """As it can be sent back: not all of it where it is long, and without half characters."""
+    text = str(amount).encode(errors="replace").decode()
     return f"{text[:60]}…" if len(text) > 60 else text
 
 

@@ -92,7 +92,7 @@ class ModuleNeeded(errors.Conflict):
 class ModuleChoice(validation.Input):
     """What is given is changed; what is absent stays."""
 
-    enabled: bool | None = None
+    enabled: validation.Flag | None = None
     settings: validation.Metadata | None = None
 
 

@@ -54,7 +54,7 @@ class Opening(validation.Input):
     reason: Annotated[str, validation.Prose(2_000, minimum=10)]
     ticket: validation.ShortText = ""
     minutes: Annotated[int, validation.Whole("minutes", LONGEST_MINUTES, minimum=1)] = 30
-    write: bool = False
+    write: validation.Flag = False
 
 
 def open_access(*, user: models.User, opening: Opening, now: datetime) -> models.BreakGlass:

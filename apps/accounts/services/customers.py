@@ -28,7 +28,7 @@ class Registration(validation.Input):
 class CustomerChanges(validation.Input):
     """What those who work in the tenant change about a customer."""
 
-    is_active: bool
+    is_active: validation.Flag
 
 
 def register(*, registration: Registration, now: datetime) -> None:

@@ -43,10 +43,9 @@ def _to_minor_units(value: Any, info: ValidationInfo) -> Any:
     currency = info.data.get("currency")
     if not isinstance(value, str):
         raise wording.refusal("invalid_amount", 'give the amount as decimal text, such as "19.90"')
-    if currency is None:  # wrong itself, and reported as such
-        return 0
     try:
-        return money.to_minor_units(value, currency)
+        # A currency that is wrong is reported as such; of the amount then only what is wrong in any.
+        return money.to_minor_units(value, currency or money.FINEST)
     except money.InvalidAmount as error:
         raise wording.refusal(error.problems[0].code, "{reason}", reason=error.detail) from None
 
@@ -61,11 +60,11 @@ _ONE_OR_MORE = Field(min_length=1, max_length=validation.MAXIMUM_LOCALES)
 CategoryId = Annotated[uuid.UUID, validation.TypedId("cat")]
 ProductId = Annotated[uuid.UUID, validation.TypedId("prod")]
 VariantId = Annotated[uuid.UUID, validation.TypedId("var")]
-Tags = Annotated[list[validation.ShortText], AfterValidator(_once_each), Field(max_length=1000)]
+Tags = Annotated[list[validation.ShortText], Field(max_length=1000), AfterValidator(_once_each)]
 Html = Annotated[validation.LongText, AfterValidator(_clean)]
 Names = Annotated[dict[validation.Locale, validation.Title], _ONE_OR_MORE]
 ImageUrl = Annotated[str, validation.Prose(2048, minimum=1), AfterValidator(_check_url)]
-OptionalImageUrl = Annotated[ImageUrl | None, BeforeValidator(validation.empty_to_none)]
+OptionalImageUrl = Annotated[ImageUrl | None, validation.EmptyIsNone()]
 Grams = Annotated[int, validation.Whole("weight", MAXIMUM_GRAMS)]
 Code = validation.ShortSlug
 Reason = validation.Title
@@ -136,8 +135,8 @@ class VariantFieldsInput(validation.Input):
     values: Annotated[list[validation.Title], Field(max_length=MAXIMUM_OPTIONS)] = []
     weight_grams: Grams | None = None
     inventory_policy: Policy = "deny"
-    manage_inventory: bool = True
-    requires_shipping: bool = True
+    manage_inventory: validation.Flag = True
+    requires_shipping: validation.Flag = True
     image: OptionalImageUrl = None
     metadata: validation.Metadata = {}
 
@@ -157,7 +156,7 @@ class ProductFieldsInput(validation.Input):
     vendor: validation.ShortText = ""
     product_type: validation.ShortText = ""
     tags: Tags = []
-    is_gift_card: bool = False
+    is_gift_card: validation.Flag = False
     metadata: validation.Metadata = {}
     category_ids: CategoryIds = []
     translations: Annotated[list[ProductTranslationInput], _ANY] = []
@@ -180,7 +179,7 @@ class PriceList(validation.Input):
     """With `replace` the currencies not given lose their price."""
 
     prices: Prices
-    replace: bool = False
+    replace: validation.Flag = False
 
 
 class InventoryAdjustment(validation.Input):
@@ -213,7 +212,7 @@ class CategoryChanges(validation.Input):
 
     parent_id: CategoryId | None = None
     position: validation.Position = 0
-    is_active: bool = True
+    is_active: validation.Flag = True
     translations: Annotated[list[CategoryTranslationInput], _ANY] = []
 
 

@@ -79,8 +79,8 @@ _ONCE_PER_LOCALE = AfterValidator(_once_per_locale)
 Description = Annotated[str, validation.Prose(10_000)]
 # Of another system, so kept as it is.
 ExternalId = Annotated[str, validation.Prose(255, minimum=1)]
-CategoryIds = Annotated[list[CategoryId], AfterValidator(_distinct), Field(max_length=1000)]
-TagIds = Annotated[list[TagId], AfterValidator(_distinct), Field(max_length=1000)]
+CategoryIds = Annotated[list[CategoryId], Field(max_length=1000), AfterValidator(_distinct)]
+TagIds = Annotated[list[TagId], Field(max_length=1000), AfterValidator(_distinct)]
 
 
 class TranslationInput(validation.Input):
@@ -125,7 +125,7 @@ class NewNode(validation.Input):
     category_ids: CategoryIds = []
     tag_ids: TagIds = []
     external_id: ExternalId | None = None
-    publish: bool = False
+    publish: validation.Flag = False
     published_at: validation.Moment | None = None
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import idna
@@ -18,6 +19,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    Strict,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -28,6 +30,7 @@ MAXIMUM_LOCALES = 100
 MAXIMUM_SKU = 255
 MAXIMUM_EMAIL = 254  # RFC 5321, 4.5.3.1.3, without the brackets
 _LOCALE = re.compile(r"[a-z]{2}(-[A-Z0-9]{2})?")
+_DATE = re.compile(r"\s*[0-9]{4}-")
 _SLUG = re.compile(r"[a-z0-9-]*")
 # Letters, digits, punctuation and symbols. Not among them is what nobody sees: controls, joiners, marks of direction.
 _CATEGORIES_OF_A_SKU = frozenset("LMNPS")
@@ -145,7 +148,7 @@ class TypedId:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         shown = f"a typed id: {self.prefix}_ and 26 characters, or a UUID"
-        return {"type": "string", "maxLength": 36, "description": shown}
+        return {"type": "string", "format": "typed-id", "maxLength": 36, "description": shown}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,22 @@ class SlugRule:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"
         return {**handler(schema), "minLength": 1, "maxLength": self.maximum, "pattern": pattern}
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyIsNone:
+    """Takes empty text as nothing given, as forms and tables send it."""
+
+    @staticmethod
+    def check(value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found = handler(schema)
+        return {"anyOf": [*found.get("anyOf", [found]), {"const": ""}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +296,11 @@ def find_email(text: str) -> str:
         return text
 
 
-def empty_to_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
+def _from_text(value: Any) -> Any:
+    """Numbers, and text of digits only, would be taken as seconds since 1970."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
+        return value
+    raise wording.refusal("datetime_type", "send a moment such as 2026-01-31T12:00:00Z")
 
 
 Title = Annotated[str, Line(255, minimum=1)]
@@ -289,9 +311,9 @@ LongText = Annotated[str, Prose(1_000_000)]
 Locale = Annotated[str, Field(json_schema_extra={"minLength": 2, "maxLength": 10}), AfterValidator(_check_locale)]
 Slug = Annotated[str, SlugRule(255)]
 ShortSlug = Annotated[str, SlugRule(64)]
-OptionalSlug = Annotated[Slug | None, BeforeValidator(empty_to_none)]
+OptionalSlug = Annotated[Slug | None, EmptyIsNone()]
 Sku = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAXIMUM_SKU}), AfterValidator(_check_sku)]
-OptionalSku = Annotated[Sku | None, BeforeValidator(empty_to_none)]
+OptionalSku = Annotated[Sku | None, EmptyIsNone()]
 Currency = Annotated[str, Field(json_schema_extra={"minLength": 3, "maxLength": 3}), AfterValidator(_check_currency)]
 Email = Annotated[
     str,
@@ -308,4 +330,5 @@ Quantity = Annotated[int, Whole("quantity", 1_000_000_000)]
 Metadata = Annotated[
     dict[str, Any], Field(json_schema_extra={"x-maximum-bytes": MAXIMUM_METADATA_BYTES}), AfterValidator(check_metadata)
 ]
-Moment = Annotated[AwareDatetime, AfterValidator(to_moment)]
+Flag = Annotated[bool, Strict()]
+Moment = Annotated[AwareDatetime, BeforeValidator(_from_text), AfterValidator(to_moment)]

@@ -13,6 +13,8 @@ from pydantic_core import ErrorDetails
 from apps.kernel import errors, wording
 
 _QUOTED = re.compile(r"'([^']*)'")
+# What pydantic finds before a rule of ours could, by the name the rule has for it.
+_CODES = {"string_unicode": "lone_surrogate"}
 
 
 class Input(BaseModel):
@@ -25,6 +27,7 @@ class Input(BaseModel):
 _PYDANTIC = {
     "missing": wording.mark("this is required"),
     "string_type": wording.mark("send text"),
+    "string_unicode": wording.mark("the text contains half a character; send it whole"),
     "string_too_short": wording.mark("this has at least {min_length} characters"),
     "string_too_long": wording.mark("this has at most {max_length} characters"),
     "string_pattern_mismatch": wording.mark("this does not look like {pattern}"),
@@ -119,7 +122,7 @@ def _problem(model: type[BaseModel] | None, path: Sequence[int | str], entry: Er
             shown = f"{shown[:60]}{'…' if len(shown) > 60 else ''}"
             detail = wording.say('"{value}": {problem}', value=shown, problem=detail)
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
-    return errors.FieldProblem(pointer, entry["type"], detail)
+    return errors.FieldProblem(pointer, _CODES.get(entry["type"], entry["type"]), detail)
 
 
 def _in_our_words(entry: ErrorDetails, context: dict[str, Any]) -> str:
