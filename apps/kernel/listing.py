@@ -145,7 +145,7 @@ class Listing:
         """All that can be expanded, as the names on the way there."""
         for name, expansion in self.expansions.items():
             yield (name,)
-            if expansion.listing is not None and depth > 1:
+            if depth > 1:
                 yield from ((name, *path) for path in expansion.listing().paths(depth - 1))
 
     def _answer(
