@@ -272,6 +272,7 @@ OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
 # --- API ----------------------------------------------------------------------------------------------------
 
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
+API_DOCUMENT = CHECKOUT / "rustok/openapi/openapi.json"
 API_EXAMPLES = CHECKOUT / "rustok/openapi/examples.json"
 
 REST_FRAMEWORK = {

@@ -22,6 +22,7 @@ from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
 from apps.readmodels import models, queries, search, shown
 from apps.tenants import modules, scope
+from apps.tenants.modules import ModuleOff
 
 # Whose words and documents these are.
 MODULES = {"product": "commerce", "collection": "commerce", "content": "content", "tag": "content"}
@@ -129,7 +130,7 @@ class ProductsView(StoreView):
     modules = ("commerce",)
     listing = PRODUCTS
 
-    @operation("store_products", tag="store", answers=shown.StoreProduct)
+    @operation("store_products", tag="store", answers=shown.StoreProduct, refuses=(queries.TermNotFound,))
     def get(self, request: Request) -> HttpResponse:
         """Published products, newest first."""
         locale = read_locale(request)
@@ -147,7 +148,7 @@ class ProductView(StoreView):
     modules = ("commerce",)
     parameters = (_LOCALE,)
 
-    @operation("store_product", tag="store", answers=shown.StoreProduct)
+    @operation("store_product", tag="store", answers=shown.StoreProduct, refuses=(queries.ProductNotFound,))
     def get(self, request: Request, handle: str) -> HttpResponse:
         """One published product by handle or id."""
         locale = read_locale(request)
@@ -159,7 +160,12 @@ class ContentListView(StoreView):
     modules = ("content",)
     listing = CONTENT
 
-    @operation("store_content_list", tag="store", answers=shown.StoreContent)
+    @operation(
+        "store_content_list",
+        tag="store",
+        answers=shown.StoreContent,
+        refuses=(queries.KindNotFound, queries.TermNotFound, queries.ContentNotFound),
+    )
     def get(self, request: Request, kind: str) -> HttpResponse:
         """Published content of a kind, newest first; children of a parent in their own order, or `sort`ed."""
         locale = read_locale(request)
@@ -185,6 +191,7 @@ class ContentView(StoreView):
         tag="store",
         answers=shown.StoreContent,
         also={301: "The slug is an old one; Location has the present address."},
+        refuses=(queries.ContentNotFound, queries.KindNotFound),
     )
     def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
         """One published node by slug or id; an old slug answers 301 with the present address."""
@@ -205,7 +212,7 @@ class CategoriesView(StoreView):
     modules = ("commerce", "content")
     listing = TERMS
 
-    @operation("store_categories", tag="store", answers=shown.StoreTerm)
+    @operation("store_categories", tag="store", answers=shown.StoreTerm, refuses=(ModuleOff,))
     def get(self, request: Request) -> HttpResponse:
         """Categories, collections and tags in the editors' order."""
         locale = read_locale(request)
@@ -225,7 +232,7 @@ class SearchView(StoreView):
     limit_cost = 2
     listing = HITS
 
-    @operation("store_search", tag="store", answers=shown.SearchHit)
+    @operation("store_search", tag="store", answers=shown.SearchHit, refuses=(ModuleOff,))
     def get(self, request: Request) -> HttpResponse:
         """Full-text search over products and content, best first: `{"type", "rank", "document"}`."""
         locale = read_locale(request)
