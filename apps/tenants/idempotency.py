@@ -30,6 +30,9 @@ FORGOTTEN_AT_ONCE = 10_000
 # Held to the end of the transaction: whoever does not get it at once comes while the first is still at work.
 LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 
+# Printable ASCII without blanks around it; quotes around all of it do not count.
+_PATTERN = f'^([!#-~]([ -~]{{0,{MAXIMUM_LENGTH - 2}}}[!-~])?|"[ -~]{{1,{MAXIMUM_LENGTH}}}")$'
+
 
 class KeyMissing(errors.DomainError):
     """The endpoint moves money or stock and needs an `Idempotency-Key`: a new UUID for each intent, the same one for
@@ -65,6 +68,7 @@ def manners(*, is_needed: bool) -> operations.Manners:
     """What writes have in common."""
     parameter = OpenApiParameter(
         HEADERS[0],
+        {"type": "string", "pattern": _PATTERN},
         location=OpenApiParameter.HEADER,
         required=is_needed,
         description="A new UUID for each intent and the same one for each attempt: the effect happens once.",
