@@ -7,6 +7,7 @@ transaction of the effect, so that there are both or neither, wherever a process
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,7 +32,7 @@ FORGOTTEN_AT_ONCE = 10_000
 LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 
 # Printable ASCII without blanks around it; quotes around all of it do not count.
-_PATTERN = f'^([!#-~]([ -~]{{0,{MAXIMUM_LENGTH - 2}}}[!-~])?|"[ -~]{{1,{MAXIMUM_LENGTH}}}")$'
+PATTERN = re.compile(f'^([!#-~]([ -~]{{0,{MAXIMUM_LENGTH - 2}}}[!-~])?|"[ -~]{{1,{MAXIMUM_LENGTH}}}")$')
 
 
 class KeyMissing(errors.DomainError):
@@ -68,7 +69,7 @@ def manners(*, is_needed: bool) -> operations.Manners:
     """What writes have in common."""
     parameter = OpenApiParameter(
         HEADERS[0],
-        {"type": "string", "pattern": _PATTERN},
+        {"type": "string", "pattern": PATTERN.pattern},
         location=OpenApiParameter.HEADER,
         required=is_needed,
         description="A new UUID for each intent and the same one for each attempt: the effect happens once.",
