@@ -186,10 +186,16 @@ if ENVIRONMENT.profile is Profile.TEST:
 # Shared by the processes of one machine, whose memory is what the slots protect.
 PASSWORD_HASH_DIR = ENVIRONMENT.data_dir / "hashing"
 PASSWORD_HASH_SLOTS = ENVIRONMENT.password_hash_slots
-# Length and what is not common, and no rules of composition: OWASP ASVS 5.0, 6.2.
+# Length and what is not common, and no rules of composition: OWASP ASVS 5.0, 6.2. More than 128 characters add nothing
+# to a hash of 256 bits, and cost.
+PASSWORD_LENGTH = (10, 128)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": PASSWORD_LENGTH[0]},
+    },
+    {"NAME": "apps.accounts.services.passwords.MaximumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 # Guardian would create an anonymous user by itself; anonymous visitors have no object permissions here.

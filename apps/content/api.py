@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from django.urls import path
 from django.utils import timezone
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -31,7 +34,7 @@ class Move(validation.Input):
 
 
 class ChildOrder(validation.Input):
-    ids: list[services.NodeId]
+    ids: Annotated[list[services.NodeId], Field(max_length=100_000)]
 
 
 def _node(node: models.Node, *, status: int = 200) -> Response:

@@ -26,9 +26,12 @@ from apps.tenants.modules import ModuleOff
 
 # Whose words and documents these are.
 MODULES = {"product": "commerce", "collection": "commerce", "content": "content", "tag": "content"}
+LONGEST_QUERY = 200
+_QUERY = {"type": "string", "minLength": 1, "maxLength": LONGEST_QUERY, "pattern": r"\S"}
 _LOCALE = OpenApiParameter(
     "locale", description="Language; falls back to the tenant's default. Default: Accept-Language."
 )
+_TAGS = filters.Reader(lambda value: [filters.text(value)], filters.text.schema)
 # Prepared documents are bytes that are joined and never read, so no list of the storefront has fields or expand.
 PRODUCTS = Listing(
     document=shown.StoreProduct,
@@ -36,7 +39,7 @@ PRODUCTS = Listing(
     filters={
         "vendor": filters.words(),
         "product_type": filters.words(),
-        "tag": filters.Filter(lambda value: [filters.text(value)], column="tags__contains"),
+        "tag": filters.Filter(_TAGS, column="tags__contains"),
         "in_stock": filters.flag(),
         "published_at": filters.moments(),
     },
@@ -85,7 +88,7 @@ HITS = Listing(
     has_fields=False,
     sorts={},
     others=(
-        OpenApiParameter("q", required=True, description='Words, "a phrase", -without, or.'),
+        OpenApiParameter("q", _QUERY, required=True, description='Words, "a phrase", -without, or.'),
         OpenApiParameter("type", enum=list(search.SEARCHABLE)),
         _LOCALE,
     ),
@@ -335,7 +338,7 @@ def _choice(request: Request, name: str, choices: Sequence[str]) -> str:
 
 def _read_query(request: Request) -> str:
     text = request.GET.get("q", "").replace("\x00", "").strip()
-    if not text or len(text) > 200:
+    if not 1 <= len(text) <= LONGEST_QUERY:
         said = wording.say("give 1 to 200 characters to search for.")
         raise errors.ValidationFailed.for_field("/q", "invalid_query", said)
     return text
@@ -359,7 +362,7 @@ def _sources(request: Request) -> list[str]:
         "content": "content.category",
         "tag": "content.tag",
     }
-    if not request.GET.get("type"):
+    if "type" not in request.GET:
         return [source for kind, source in sources.items() if scope.current().has_one_of([MODULES[kind]])]
     kind = _choice(request, "type", tuple(sources))
     modules.require(MODULES[kind])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from typing import Annotated
 
 from django.urls import path
 from django.utils import timezone
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -30,10 +32,13 @@ from apps.tenants.endpoint import Endpoint
 ACCESS = "access"
 
 
+RoleNames = Annotated[list[roles.RoleName], Field(max_length=100)]
+
+
 class MemberRoles(validation.Input):
     """All roles the member is to hold: system roles by name, the tenant's own by slug."""
 
-    roles: list[validation.ShortText]
+    roles: RoleNames
 
 
 def granter(request: Request) -> granting.Granter:

@@ -25,7 +25,7 @@ NOT_STORED = {"Cache-Control": "no-store"}
 
 
 class Refresh(validation.Input):
-    refresh_token: validation.ShortText
+    refresh_token: validation.Token
 
 
 class TokenView(View):
