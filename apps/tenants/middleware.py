@@ -21,6 +21,7 @@ _ANY_HOST = ("/health", "/metrics", "/static/", "/favicon.ico")
 # These serve the installation, not a tenant, on its own hosts and on those of tenants.
 _PLATFORM = (
     "/api/docs",
+    "/api/redoc",
     "/api/schema",
     "/schemas",
     "/asyncapi.json",
