@@ -288,6 +288,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "displayRequestDuration": True, "filter": True, "validatorUrl": None},
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    # An input model says itself what may be left out. (It is a class, which would also stay marked as partial.)
+    "COMPONENT_SPLIT_PATCH": False,
 }
 
 # --- Static files, mail, logs -------------------------------------------------------------------------------

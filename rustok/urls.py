@@ -7,7 +7,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from apps.kernel import csp_reports
-from rustok import api_docs, health
+from rustok import api_docs, guides, health, llms
 
 
 def no_icon(request: HttpRequest) -> HttpResponse:
@@ -42,6 +42,9 @@ urlpatterns = [
     path("api/schema", api_docs.schema, name="api-schema"),
     path("api/docs", api_docs.swagger, name="api-docs"),
     path("api/redoc", api_docs.redoc, name="api-redoc"),
+    path("docs/<path:name>", guides.page, name="guide"),
+    path("llms.txt", llms.IndexView.as_view(), name="llms"),
+    path("llms-full.txt", llms.FullView.as_view(), name="llms-full"),
 ]
 
 handler400 = "apps.kernel.api.bad_request"

@@ -25,12 +25,13 @@ _PLATFORM = (
     "/api/schema",
     "/schemas",
     "/asyncapi.json",
+    "/docs/",
     "/events/catalogue",
     "/problems/",
     settings.CSP_REPORT_PATH,
 )
 # So do these, but where a tenant is named, they work for it.
-_OPTIONAL = ("/admin/", "/api/v1/auth/")
+_OPTIONAL = ("/admin/", "/api/v1/auth/", "/llms")
 
 
 class HostNotServed(errors.DomainError):
