@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
 
@@ -44,3 +45,18 @@ def test_inputs_are_described_as_they_are_sent() -> None:
     schemas = document()["components"]["schemas"]
 
     assert schemas["PriceInput"]["properties"]["amount"]["type"] == "string"  # minor units once it is read
+
+
+def test_the_document_is_the_same_each_time_it_is_made() -> None:
+    assert document() == document()
+
+
+def test_the_document_is_served_in_both_formats_and_asked_for_again_in_vain(client: Client, db: None) -> None:
+    as_json = client.get("/api/schema?format=json")
+    as_yaml = client.get("/api/schema")
+
+    assert as_json["Content-Type"] == "application/vnd.oai.openapi+json; charset=utf-8"
+    assert as_json.json()["paths"].keys() == document()["paths"].keys()
+    assert as_yaml.content.startswith(b"openapi: 3.1")
+    assert client.get("/api/schema", headers={"if-none-match": as_yaml["ETag"]}).status_code == 304
+    assert client.get("/api/schema?format=json", headers={"if-none-match": as_yaml["ETag"]}).status_code == 200
