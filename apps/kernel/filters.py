@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 from apps.kernel import errors, ids, validation, wording
@@ -42,7 +43,8 @@ class Filter:
     """A parameter that narrows a list.
 
     `read` makes a value of the text or raises Refused. `column` is what it is compared with, the filter's own name when
-    empty. With `is_many` it leads to several values of a row (`variants__sku`); one that fits is enough.
+    empty. With `is_many` it leads to several values of a row (`variants__sku`); one that fits is enough. `kind` is
+    what the OpenAPI document calls one value.
     """
 
     read: Callable[[str], Any]
@@ -51,6 +53,7 @@ class Filter:
     description: str = ""
     choices: tuple[str, ...] = ()
     is_many: bool = False
+    kind: Any = str
 
     def names(self, name: str) -> dict[str, str]:
         """The operator of each parameter it makes."""
@@ -78,9 +81,9 @@ class Filter:
         """For the OpenAPI document."""
         for parameter, each in self.names(name).items():
             meaning = self.description if each == "eq" else f"{name}: {_MEANINGS[each]}"
-            yield OpenApiParameter(
-                parameter, str, enum=self.choices if self.choices and each != "in" else None, description=meaning
-            )
+            is_one = each != "in"
+            kind, choices = (self.kind, self.choices or None) if is_one else (str, None)
+            yield OpenApiParameter(parameter, kind, enum=choices, description=meaning)
 
 
 # --- the usual ones ------------------------------------------------------------------------------------------------
@@ -108,12 +111,12 @@ def flag(column: str = "", description: str = "") -> Filter:
 
 def moments(column: str = "") -> Filter:
     """A moment from, until, before or after."""
-    return Filter(moment, RANGE, column)
+    return Filter(moment, RANGE, column, kind=OpenApiTypes.DATETIME)
 
 
 def numbers(column: str = "") -> Filter:
     """A whole number, or from one to another."""
-    return Filter(number, ("eq", *RANGE), column)
+    return Filter(number, ("eq", *RANGE), column, kind=int)
 
 
 # --- reading values ------------------------------------------------------------------------------------------------
