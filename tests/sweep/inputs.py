@@ -29,6 +29,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     "entry_id": "audit_entry",
     "external_id": {"admin/nodes": "node_external_id", "admin/products": "product_external_id"},
     "handle": "handle",
+    "id": {"admin/products/bulk": "product"},
     "ids": "child_node",
     "image": "image",
     "invitation_id": "invitation",
