@@ -267,13 +267,14 @@ OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
 # --- API ----------------------------------------------------------------------------------------------------
 
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
+API_EXAMPLES = CHECKOUT / "rustok/openapi/examples.json"
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.kernel.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.kernel.parsing.OrjsonParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.permissions.TenantPermission"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.kernel.openapi.OperationSchema",
     "EXCEPTION_HANDLER": "apps.kernel.api.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -286,7 +287,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [],
 }
 
 # --- Static files, mail, logs -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.jobs import bulk
+from apps.jobs import bulk, shown
 from apps.kernel import api, validation
 from apps.tenants.endpoint import Endpoint
 
@@ -29,4 +29,4 @@ class BulkView(Endpoint):
     def respond(self, request: Request) -> Response:
         """Up to 100 operations at once, each with its own outcome."""
         given = api.read_input(request, Bulk).operations
-        return Response(bulk.carry_out_all(self.kind, given, now=timezone.now()))
+        return Response(shown.results(bulk.carry_out_all(self.kind, given, now=timezone.now())))

@@ -155,22 +155,10 @@ def carry_out(kind: Kind, given: Any, *, index: int, now: datetime) -> Outcome:
     return outcome
 
 
-def carry_out_all(kind: Kind, given: Sequence[Any], *, now: datetime) -> dict[str, Any]:
-    """The answer to a bulk request that is done at once: in one transaction, in which each operation fails alone."""
+def carry_out_all(kind: Kind, given: Sequence[Any], *, now: datetime) -> list[Outcome]:
+    """All of them in one transaction, in which each fails alone."""
     with append.unit_of_work():
-        outcomes = [carry_out(kind, each, index=index, now=now) for index, each in enumerate(given)]
-    failures = sum(outcome.problem is not None for outcome in outcomes)
-    return {
-        "results": [shown(index, outcome) for index, outcome in enumerate(outcomes)],
-        "succeeded": len(outcomes) - failures,
-        "failed": failures,
-    }
-
-
-def shown(index: int, outcome: Outcome) -> dict[str, Any]:
-    """`{"index", "status", "id" or "problem"}`."""
-    what = {"id": outcome.id} if outcome.problem is None else {"problem": outcome.problem}
-    return {"index": index, "status": outcome.status, **what}
+        return [carry_out(kind, each, index=index, now=now) for index, each in enumerate(given)]
 
 
 def failed(failure: errors.DomainError, *, pointer: str) -> Outcome:

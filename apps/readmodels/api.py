@@ -13,14 +13,14 @@ import orjson
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
-from apps.kernel import errors, filters, pagination, wording
+from apps.kernel import errors, filters, operations, pagination, wording
 from apps.kernel.listing import Listing, View
-from apps.readmodels import models, queries, search
+from apps.kernel.operations import operation
+from apps.readmodels import models, queries, search, shown
 from apps.tenants import modules, scope
 
 # Whose words and documents these are.
@@ -30,6 +30,8 @@ _LOCALE = OpenApiParameter(
 )
 # Prepared documents are bytes that are joined and never read, so no list of the storefront has fields or expand.
 PRODUCTS = Listing(
+    document=shown.StoreProduct,
+    has_fields=False,
     filters={
         "vendor": filters.words(),
         "product_type": filters.words(),
@@ -46,6 +48,8 @@ PRODUCTS = Listing(
     ),
 )
 CONTENT = Listing(
+    document=shown.StoreContent,
+    has_fields=False,
     filters={"published_at": filters.moments()},
     sorts={"published_at": "published_at"},
     default="-published_at",
@@ -60,6 +64,8 @@ CONTENT = Listing(
 # Of one parent, where the editors' order has an index.
 CHILDREN = replace(CONTENT, sorts={"position": "position", **CONTENT.sorts}, default="position")
 TERMS = Listing(
+    document=shown.StoreTerm,
+    has_fields=False,
     filters={"taxonomy": filters.words()},
     sorts={"position": "position"},
     default="position",
@@ -74,12 +80,30 @@ TERMS = Listing(
     ),
 )
 HITS = Listing(
+    document=shown.SearchHit,
+    has_fields=False,
     sorts={},
     others=(
         OpenApiParameter("q", required=True, description='Words, "a phrase", -without, or.'),
         OpenApiParameter("type", enum=list(search.SEARCHABLE)),
         _LOCALE,
     ),
+)
+
+
+_CACHED = operations.Manners(
+    (
+        OpenApiParameter(
+            "If-None-Match", location=OpenApiParameter.HEADER, description="An ETag; the answer is 304 if it holds."
+        ),
+    ),
+    {
+        "ETag": "What the answer holds, for If-None-Match.",
+        "Content-Language": "The language of the documents.",
+        "Cache-Control": "Caches keep the answer and ask each time whether it still holds.",
+        "Vary": "What the answer depends on.",
+    },
+    also={304: "What If-None-Match names still holds."},
 )
 
 
@@ -92,17 +116,17 @@ class StoreView(View):
     permission_classes = (AllowAny,)
     public = "what is published may be read by anyone"
 
+    @classmethod
+    def manners(cls, method: str) -> operations.Manners:
+        """With tags for caches: an answer is good until something in it changes."""
+        return super().manners(method) | _CACHED
+
 
 class ProductsView(StoreView):
     modules = ("commerce",)
     listing = PRODUCTS
 
-    @extend_schema(
-        operation_id="store_products",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=PRODUCTS.parameters(),
-    )
+    @operation("store_products", tag="store", answers=shown.StoreProduct)
     def get(self, request: Request) -> HttpResponse:
         """Published products, newest first."""
         locale = read_locale(request)
@@ -118,9 +142,9 @@ class ProductsView(StoreView):
 
 class ProductView(StoreView):
     modules = ("commerce",)
-    parameters = ("locale",)
+    parameters = (_LOCALE,)
 
-    @extend_schema(operation_id="store_product", tags=["store"], responses=OpenApiTypes.OBJECT, parameters=[_LOCALE])
+    @operation("store_product", tag="store", answers=shown.StoreProduct)
     def get(self, request: Request, handle: str) -> HttpResponse:
         """One published product by handle or id."""
         locale = read_locale(request)
@@ -132,12 +156,7 @@ class ContentListView(StoreView):
     modules = ("content",)
     listing = CONTENT
 
-    @extend_schema(
-        operation_id="store_content_list",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=CONTENT.parameters(),
-    )
+    @operation("store_content_list", tag="store", answers=shown.StoreContent)
     def get(self, request: Request, kind: str) -> HttpResponse:
         """Published content of a kind, newest first; children of a parent in their own order, or `sort`ed."""
         locale = read_locale(request)
@@ -156,13 +175,13 @@ class ContentListView(StoreView):
 
 class ContentView(StoreView):
     modules = ("content",)
-    parameters = ("locale",)
+    parameters = (_LOCALE,)
 
-    @extend_schema(
-        operation_id="store_content",
-        tags=["store"],
-        responses={200: OpenApiTypes.OBJECT, 301: None},
-        parameters=[_LOCALE],
+    @operation(
+        "store_content",
+        tag="store",
+        answers=shown.StoreContent,
+        also={301: "The slug is an old one; Location has the present address."},
     )
     def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
         """One published node by slug or id; an old slug answers 301 with the present address."""
@@ -183,12 +202,7 @@ class CategoriesView(StoreView):
     modules = ("commerce", "content")
     listing = TERMS
 
-    @extend_schema(
-        operation_id="store_categories",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=TERMS.parameters(),
-    )
+    @operation("store_categories", tag="store", answers=shown.StoreTerm)
     def get(self, request: Request) -> HttpResponse:
         """Categories, collections and tags in the editors' order."""
         locale = read_locale(request)
@@ -208,12 +222,7 @@ class SearchView(StoreView):
     limit_cost = 2
     listing = HITS
 
-    @extend_schema(
-        operation_id="store_search",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=HITS.parameters(),
-    )
+    @operation("store_search", tag="store", answers=shown.SearchHit)
     def get(self, request: Request) -> HttpResponse:
         """Full-text search over products and content, best first: `{"type", "rank", "document"}`."""
         locale = read_locale(request)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from django.urls import path
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +12,9 @@ from rest_framework.response import Response
 from apps.commerce import bulk
 from apps.commerce.api.catalogue import PRODUCTS
 from apps.jobs.api import BulkView
+from apps.jobs.shown import BulkResults
 from apps.kernel import validation
+from apps.kernel.operations import operation
 
 ProductOperation = Annotated[
     bulk.PublishProduct
@@ -35,7 +35,7 @@ class ProductsBulkView(BulkView):
     kind = bulk.PRODUCTS
     permissions = {"POST": bulk.PRODUCTS.permission}
 
-    @extend_schema(request=ProductsBulk, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_bulk")
+    @operation("product_bulk", tag=PRODUCTS, takes=ProductsBulk, answers=BulkResults)
     def post(self, request: Request) -> Response:
         """Create, change, delete, publish, unpublish or archive many products, each with its own outcome."""
         return self.respond(request)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.commerce import queries, services
 from apps.commerce.api import lists, shown
 from apps.kernel import api, ids
+from apps.kernel.operations import operation
 from apps.tenants.endpoint import Endpoint
 
 INVENTORY = "inventory"
@@ -21,12 +20,7 @@ class InventoryView(Endpoint):
     listing = lists.LEVELS
     permissions = {"GET": "inventory:read"}
 
-    @extend_schema(
-        parameters=lists.LEVELS.parameters(),
-        responses=OpenApiTypes.OBJECT,
-        tags=[INVENTORY],
-        operation_id="inventory_get",
-    )
+    @operation("inventory_get", tag=INVENTORY, answers=shown.StockLevel)
     def get(self, request: Request, variant_id: str) -> Response:
         """What is in stock of the variant at each location."""
         rows = queries.list_levels(variant_id=ids.decode("var", variant_id))
@@ -37,12 +31,7 @@ class InventoryAdjustView(Endpoint):
     needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(
-        request=services.InventoryAdjustment,
-        responses=OpenApiTypes.OBJECT,
-        tags=[INVENTORY],
-        operation_id="inventory_adjust",
-    )
+    @operation("inventory_adjust", tag=INVENTORY, takes=services.InventoryAdjustment, answers=shown.StockLevel)
     def post(self, request: Request, variant_id: str) -> Response:
         """Add to the stock at a location, or take from it."""
         adjustment = api.read_input(request, services.InventoryAdjustment)
@@ -56,9 +45,7 @@ class InventorySetView(Endpoint):
     needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(
-        request=services.InventoryCount, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="inventory_set"
-    )
+    @operation("inventory_set", tag=INVENTORY, takes=services.InventoryCount, answers=shown.StockLevel)
     def post(self, request: Request, variant_id: str) -> Response:
         """Set the stock at a location to what was counted."""
         count = api.read_input(request, services.InventoryCount)
@@ -70,11 +57,8 @@ class ReservationsView(Endpoint):
     needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(
-        request=services.NewReservation,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[INVENTORY],
-        operation_id="reservation_create",
+    @operation(
+        "reservation_create", tag=INVENTORY, takes=services.NewReservation, answers=shown.Reservation, status=201
     )
     def post(self, request: Request) -> Response:
         """Promise a quantity of a variant until a moment."""
@@ -86,7 +70,7 @@ class ReservationReleaseView(Endpoint):
     needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_release")
+    @operation("reservation_release", tag=INVENTORY, answers=shown.Reservation)
     def post(self, request: Request, reservation_id: str) -> Response:
         """Take the promise back."""
         return Response(shown.reservation(services.release(reservation_id=ids.decode("res", reservation_id))))
@@ -96,7 +80,7 @@ class ReservationCommitView(Endpoint):
     needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_commit")
+    @operation("reservation_commit", tag=INVENTORY, answers=shown.Reservation)
     def post(self, request: Request, reservation_id: str) -> Response:
         """The promised goods leave the stock."""
         reservation = services.commit_reservation(reservation_id=ids.decode("res", reservation_id), now=timezone.now())
@@ -107,22 +91,14 @@ class LocationsView(Endpoint):
     listing = lists.LOCATIONS
     permissions = {"GET": "inventory:list", "POST": "inventory:create"}
 
-    @extend_schema(
-        parameters=lists.LOCATIONS.parameters(),
-        responses=OpenApiTypes.OBJECT,
-        tags=[INVENTORY],
-        operation_id="stock_location_list",
-    )
+    @operation("stock_location_list", tag=INVENTORY, answers=shown.StockLocation)
     def get(self, request: Request) -> Response:
         """Where stock is kept."""
         rows = queries.list_locations()
         return lists.LOCATIONS.respond(request, rows, lambda page: [shown.location(row) for row in page])
 
-    @extend_schema(
-        request=services.NewLocation,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[INVENTORY],
-        operation_id="stock_location_create",
+    @operation(
+        "stock_location_create", tag=INVENTORY, takes=services.NewLocation, answers=shown.StockLocation, status=201
     )
     def post(self, request: Request) -> Response:
         """One more place where stock is kept."""
