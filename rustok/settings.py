@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "apps.audit",
     "apps.tenants",
     "apps.accounts",
+    "apps.jobs",
     "apps.content",
     "apps.commerce",
     "apps.readmodels",

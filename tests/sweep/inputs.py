@@ -40,6 +40,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     "entry_id": "audit_entry",
     "external_id": {"admin/nodes": "node_external_id", "admin/products": "product_external_id"},
     "handle": {"admin/categories": "product_category_slug", "admin/collections": "collection_slug", "": "handle"},
+    "id": {"admin/products/bulk": "product"},
     "ids": "child_node",
     "image": "image",
     "invitation_id": "invitation",
