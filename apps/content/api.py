@@ -63,7 +63,7 @@ class NodesView(Endpoint):
         status=201,
         also=endpoint.UNREAD,
         refuses=(
-            kinds.UnknownKind,
+            kinds.InvalidKind,
             services.LocaleNotEnabled,
             services.SlugTaken,
             services.ExternalIdTaken,
