@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -144,9 +145,7 @@ class Endpoint(listing.View):
     def handle_exception(self, exc: Exception) -> Response:
         """A version that was asked for by If-Match is a precondition, and not a conflict."""
         if isinstance(exc, append.ConcurrencyConflict) and "If-Match" in self.request.headers:
-            exc = PreconditionFailed(
-                wording.say("Somebody has changed it in the meantime; read it again and repeat the edit."), **exc.data
-            )
+            exc = failed_precondition(exc)
         return super().handle_exception(exc)
 
     def _read(self, work: Callable[..., Response], request: Request, **parts: Any) -> HttpResponse:
@@ -164,13 +163,8 @@ class Endpoint(listing.View):
         wanted = _read_if_match(request)
         stream = self._stream(parts)
         with append.unit_of_work():
-            try:
+            with replacing(stream, wanted):
                 response = work(request, **parts)
-            except errors.Conflict:
-                if not transaction.get_rollback():
-                    _require(stream, wanted)  # what is in the way may be what was not read
-                raise
-            _require(stream, wanted)
             if request.method != "DELETE" and (tag := self._tag(append.version_of(stream))):
                 response["ETag"] = tag
         return response
@@ -182,6 +176,28 @@ class Endpoint(listing.View):
     @staticmethod
     def _tag(version: int | None) -> str | None:
         return None if version is None else f'"v{version}"'
+
+
+@contextmanager
+def replacing(stream: append.Key, wanted: frozenset[int] | None) -> Iterator[None]:
+    """Hold what the block does to a stream to these versions of it, None for any. Raises ConcurrencyConflict.
+
+    Asked afterwards, when what was changed is locked.
+    """
+    try:
+        yield
+    except errors.Conflict:
+        if not transaction.get_rollback():
+            _require(stream, wanted)  # what is in the way may be what was not read
+        raise
+    _require(stream, wanted)
+
+
+def failed_precondition(conflict: append.ConcurrencyConflict) -> PreconditionFailed:
+    """What the conflict is to whoever said which version the edit replaces."""
+    return PreconditionFailed(
+        wording.say("Somebody has changed it in the meantime; read it again and repeat the edit."), **conflict.data
+    )
 
 
 def _read_if_match(request: Request) -> frozenset[int] | None:

@@ -57,7 +57,7 @@ def check(environment: Document, response: Any) -> None:
     said = operation["responses"].get(str(response.status_code))
     if said is None:
         complain("does not answer with this status")
-    said = _resolve(said)
+    said = resolved(said)
     undocumented = [name for name in TOLD if name in response and name not in said.get("headers", {})]
     if undocumented:
         complain(f"does not tell {', '.join(undocumented)}")
@@ -101,7 +101,8 @@ def _complainer(environment: Document, response: Any) -> Any:
     return complain
 
 
-def _resolve(said: Document) -> Document:
+def resolved(said: Document) -> Document:
+    """A response of the document, followed to where it stands."""
     if "$ref" not in said:
         return said
     found: Document = document()["components"]["responses"][said["$ref"].rpartition("/")[2]]

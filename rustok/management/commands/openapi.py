@@ -14,7 +14,7 @@ from rustok import api_docs, breaking
 class Command(BaseCommand):
     tenancy = "public"
     help = (
-        "Compare the OpenAPI document of the program with the one on record (check), or put it on record (export). What "
+        "Compare the OpenAPI document of the program with the one on record (check), or put it there (export). What "
         "would break a client written for the one on record is named and refused. Exit codes: 0 nothing differs, or it "
         "is on record; 1 something differs, or the export is refused; 2 wrong arguments."
     )
