@@ -371,6 +371,8 @@ CELERY_BEAT_SCHEDULE = {
         ("commerce.expire_reservations", 30.0, 30.0),
         ("accounts.send_mails", 5.0, 5.0),
         ("accounts.forget", 3600.0, 3600.0),
+        ("jobs.advance", 5.0, 5.0),
+        ("jobs.forget", 600.0, 600.0),
         ("tenants.forget_idempotency_keys", 600.0, 600.0),
     )
 }

@@ -31,6 +31,7 @@ urlpatterns = [
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
     path("api/v1/admin/", include("apps.audit.api")),
+    path("api/v1/admin/", include("apps.jobs.api")),
     path("api/v1/admin/", include("apps.accounts.access.api")),
     path("api/v1/admin/", include("apps.accounts.api.management")),
     path("api/v1/admin/", include("apps.accounts.api.customers")),

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from apps.commerce import bulk
 from apps.commerce.api.catalogue import PRODUCTS
 from apps.jobs.api import BulkView
-from apps.jobs.shown import BulkResults
+from apps.jobs.shown import BulkResults, Job
 from apps.kernel import validation
 from apps.kernel.operations import operation
 
@@ -35,7 +35,7 @@ class ProductsBulkView(BulkView):
     kind = bulk.PRODUCTS
     permissions = {"POST": bulk.PRODUCTS.permission}
 
-    @operation("product_bulk", tag=PRODUCTS, takes=ProductsBulk, answers=BulkResults)
+    @operation("product_bulk", tag=PRODUCTS, takes=ProductsBulk, answers=BulkResults, later=Job)
     def post(self, request: Request) -> Response:
         """Create, change, delete, publish, unpublish or archive many products, each with its own outcome."""
         return self.respond(request)
