@@ -267,6 +267,7 @@ OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
 # --- API ----------------------------------------------------------------------------------------------------
 
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
+EXPORT_SECONDS = ENVIRONMENT.export_seconds
 API_EXAMPLES = CHECKOUT / "rustok/openapi/examples.json"
 
 REST_FRAMEWORK = {

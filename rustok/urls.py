@@ -27,6 +27,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/store/account/", include("apps.accounts.api.account")),
     path("api/v1/store/", include("apps.readmodels.api")),
+    path("api/v1/admin/", include("apps.content.bulk_api")),  # ahead of the addresses of one node
     path("api/v1/admin/", include("apps.content.api")),
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
