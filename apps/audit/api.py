@@ -14,16 +14,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.audit import exporting, models, queries, recording
-from apps.kernel import errors, ids, isolation, streaming, validation, wording
+from apps.kernel import errors, filters, ids, isolation, streaming, validation, wording
 from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
 
 PREFIX = "audit"
+_TEXT = filters.text.schema()
 FILTERS = (
-    OpenApiParameter("actor", str, description="`user:<uuid>`, `command:<name>`, `system` and the like."),
-    OpenApiParameter("action", str, description="Whole, or a beginning that ends with a dot, such as `commerce.`."),
-    OpenApiParameter("object_type", str),
-    OpenApiParameter("object_id", str, description="The UUID, or the id as the other endpoints show it."),
+    OpenApiParameter("actor", _TEXT, description="`user:<uuid>`, `command:<name>`, `system` and the like."),
+    OpenApiParameter("action", _TEXT, description="Whole, or a beginning that ends with a dot, such as `commerce.`."),
+    OpenApiParameter("object_type", _TEXT),
+    OpenApiParameter("object_id", _TEXT, description="The UUID, or the id as the other endpoints show it."),
     OpenApiParameter("correlation_id", OpenApiTypes.UUID),
     OpenApiParameter("since", OpenApiTypes.DATETIME, description="This moment or later."),
     OpenApiParameter("until", OpenApiTypes.DATETIME, description="Before this moment."),
@@ -50,7 +51,7 @@ class FilterInput(validation.Input):
 
 def read_filter(request: Request) -> queries.Filter:
     """Raises ValidationFailed naming every wrong parameter."""
-    given = {name: request.GET[name] for name in FilterInput.model_fields if request.GET.get(name)}
+    given = {name: request.GET[name] for name in FilterInput.model_fields if name in request.GET}
     found = validation.parse(FilterInput, given)
     return queries.Filter(**found.__dict__ | {"object_id": _plain_id(found.object_id)})
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from django.urls import path
 from django.utils import timezone
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,7 +28,7 @@ class Move(validation.Input):
 
 
 class ChildOrder(validation.Input):
-    ids: list[services.NodeId]
+    ids: Annotated[list[services.NodeId], Field(max_length=100_000)]
 
 
 def _node(node: models.Node, *, status: int = 200) -> Response:
@@ -53,6 +56,15 @@ class NodesView(Endpoint):
         answers=shown.WholeNode,
         status=201,
         also=endpoint.UNREAD,
+        refuses=(
+            kinds.InvalidKind,
+            services.LocaleNotEnabled,
+            services.SlugTaken,
+            services.ExternalIdTaken,
+            services.TreeTooDeep,
+            services.InvalidBlocks,
+            services.NodeNotFound,
+        ),
     )
     def post(self, request: Request) -> Response:
         """A node: a draft, or published at once."""
@@ -69,7 +81,7 @@ class NodeView(Endpoint):
         """Whether this one node is shared with whoever asks."""
         return permitted.is_shared(ids.decode("node", self.kwargs["node_id"]), action)
 
-    @operation("node_get", tag=NODES, answers=shown.WholeNode)
+    @operation("node_get", tag=NODES, answers=shown.WholeNode, refuses=(services.NodeNotFound,))
     def get(self, request: Request, node_id: str) -> Response:
         """The node with all translations, bodies and terms."""
         return Response(shown.whole_node(queries.get_node(node_id=ids.decode("node", node_id))))
@@ -80,13 +92,20 @@ class NodeView(Endpoint):
         takes=services.NodeChanges,
         answers=shown.WholeNode,
         also=endpoint.UNREAD,
+        refuses=(
+            services.NodeNotFound,
+            services.LocaleNotEnabled,
+            services.SlugTaken,
+            services.ExternalIdTaken,
+            services.InvalidBlocks,
+        ),
     )
     def patch(self, request: Request, node_id: str) -> Response:
         """Change what is given."""
         changes = api.read_input(request, services.NodeChanges)
         return _node(services.update_node(node_id=ids.decode("node", node_id), changes=changes))
 
-    @operation("node_delete", tag=NODES)
+    @operation("node_delete", tag=NODES, refuses=(services.NodeNotFound,))
     def delete(self, request: Request, node_id: str) -> Response:
         """Delete the node and everything below it."""
         services.delete_node(node_id=ids.decode("node", node_id))
@@ -102,6 +121,7 @@ class NodePublishView(Endpoint):
         takes=services.Publication,
         answers=shown.WholeNode,
         also=endpoint.UNREAD,
+        refuses=(services.NodeNotFound,),
     )
     def post(self, request: Request, node_id: str) -> Response:
         """Show the node to the public."""
@@ -116,10 +136,7 @@ class NodeUnpublishView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
     @operation(
-        "node_unpublish",
-        tag=NODES,
-        answers=shown.WholeNode,
-        also=endpoint.UNREAD,
+        "node_unpublish", tag=NODES, answers=shown.WholeNode, also=endpoint.UNREAD, refuses=(services.NodeNotFound,)
     )
     def post(self, request: Request, node_id: str) -> Response:
         """Back to draft."""
@@ -130,10 +147,7 @@ class NodeArchiveView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
     @operation(
-        "node_archive",
-        tag=NODES,
-        answers=shown.WholeNode,
-        also=endpoint.UNREAD,
+        "node_archive", tag=NODES, answers=shown.WholeNode, also=endpoint.UNREAD, refuses=(services.NodeNotFound,)
     )
     def post(self, request: Request, node_id: str) -> Response:
         """Out of sight, kept."""
@@ -149,6 +163,7 @@ class NodeMoveView(Endpoint):
         takes=Move,
         answers=shown.WholeNode,
         also=endpoint.UNREAD,
+        refuses=(services.NodeNotFound, services.TreeCycle, services.TreeTooDeep),
     )
     def post(self, request: Request, node_id: str) -> Response:
         """Another parent, or another position among the siblings."""
@@ -164,7 +179,13 @@ class NodeMoveView(Endpoint):
 class NodeChildrenView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @operation("node_reorder_children", tag=NODES, takes=ChildOrder, answers=shown.Children)
+    @operation(
+        "node_reorder_children",
+        tag=NODES,
+        takes=ChildOrder,
+        answers=shown.Children,
+        refuses=(services.NodeNotFound, services.WrongChildren),
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Give the children this order; send every child exactly once."""
         order = api.read_input(request, ChildOrder)
@@ -176,7 +197,11 @@ class NodeChildrenView(Endpoint):
 class NodeTranslationView(Endpoint):
     permissions = {"DELETE": "nodes:update"}
 
-    @operation("node_translation_remove", tag=NODES)
+    @operation(
+        "node_translation_remove",
+        tag=NODES,
+        refuses=(services.NodeNotFound, services.TranslationNotFound, services.LastTranslation),
+    )
     def delete(self, request: Request, node_id: str, locale: str) -> Response:
         """Take the node out of a locale."""
         services.remove_translation(node_id=ids.decode("node", node_id), locale=locale)
@@ -187,13 +212,20 @@ class NodeSharesView(Endpoint):
     listing = lists.SHARES
     permissions = {"GET": "shares:list", "POST": "shares:create"}
 
-    @operation("node_share_list", tag=NODES, answers=shown.Share)
+    @operation("node_share_list", tag=NODES, answers=shown.Share, refuses=(services.NodeNotFound,))
     def get(self, request: Request, node_id: str) -> Response:
         """Whom the node is shared with, beside what roles give."""
         rows = queries.list_shares(node_id=ids.decode("node", node_id))
         return lists.SHARES.respond(request, rows, lambda page: [shown.share(share) for share in page])
 
-    @operation("node_share", tag=NODES, takes=services.NewShare, answers=shown.Share, status=201)
+    @operation(
+        "node_share",
+        tag=NODES,
+        takes=services.NewShare,
+        answers=shown.Share,
+        status=201,
+        refuses=(services.NodeNotFound, services.NotAMember),
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Let one member read or update this node; what you may not do yourself can't be shared."""
         new = api.read_input(request, services.NewShare)
@@ -204,7 +236,7 @@ class NodeSharesView(Endpoint):
 class NodeShareView(Endpoint):
     permissions = {"DELETE": "shares:delete"}
 
-    @operation("node_unshare", tag=NODES)
+    @operation("node_unshare", tag=NODES, refuses=(services.NodeNotFound, services.ShareNotFound))
     def delete(self, request: Request, node_id: str, user_id: str) -> Response:
         """Share the node with this user no longer."""
         services.unshare_node(node_id=ids.decode("node", node_id), user_id=ids.decode("user", user_id))
@@ -232,7 +264,12 @@ class CategoriesView(Endpoint):
         return lists.CATEGORIES.respond(request, rows, lambda page: [shown.category(category) for category in page])
 
     @operation(
-        "content_category_create", tag=CATEGORIES, takes=services.NewCategory, answers=shown.ContentCategory, status=201
+        "content_category_create",
+        tag=CATEGORIES,
+        takes=services.NewCategory,
+        answers=shown.ContentCategory,
+        status=201,
+        refuses=(services.LocaleNotEnabled, services.SlugTaken, services.TreeTooDeep, services.CategoryNotFound),
     )
     def post(self, request: Request) -> Response:
         """A category, last among its siblings unless a position is given."""
@@ -248,19 +285,33 @@ class CategoryView(Endpoint):
         "DELETE": "content_categories:delete",
     }
 
-    @operation("content_category_get", tag=CATEGORIES, answers=shown.ContentCategory)
+    @operation(
+        "content_category_get", tag=CATEGORIES, answers=shown.ContentCategory, refuses=(services.CategoryNotFound,)
+    )
     def get(self, request: Request, category_id: str) -> Response:
         """The category with its translations."""
         return Response(shown.category(queries.get_category(category_id=ids.decode("cat", category_id))))
 
-    @operation("content_category_update", tag=CATEGORIES, takes=services.CategoryChanges, answers=shown.ContentCategory)
+    @operation(
+        "content_category_update",
+        tag=CATEGORIES,
+        takes=services.CategoryChanges,
+        answers=shown.ContentCategory,
+        refuses=(
+            services.CategoryNotFound,
+            services.LocaleNotEnabled,
+            services.SlugTaken,
+            services.TreeCycle,
+            services.TreeTooDeep,
+        ),
+    )
     def patch(self, request: Request, category_id: str) -> Response:
         """Change what is given; `parent_id` null moves the category to the top."""
         changes = api.read_input(request, services.CategoryChanges)
         category = services.update_category(category_id=ids.decode("cat", category_id), changes=changes)
         return Response(shown.category(queries.get_category(category_id=category.id)))
 
-    @operation("content_category_delete", tag=CATEGORIES)
+    @operation("content_category_delete", tag=CATEGORIES, refuses=(services.CategoryNotFound,))
     def delete(self, request: Request, category_id: str) -> Response:
         """Delete the category; its children move up, its nodes stay."""
         services.delete_category(category_id=ids.decode("cat", category_id))
@@ -276,7 +327,14 @@ class TagsView(Endpoint):
         """Tags, in the order they were made."""
         return lists.TAGS.respond(request, queries.list_tags(), lambda page: [shown.tag(tag) for tag in page])
 
-    @operation("tag_create", tag=TAGS, takes=services.NewTag, answers=shown.Tag, status=201)
+    @operation(
+        "tag_create",
+        tag=TAGS,
+        takes=services.NewTag,
+        answers=shown.Tag,
+        status=201,
+        refuses=(services.LocaleNotEnabled, services.SlugTaken),
+    )
     def post(self, request: Request) -> Response:
         """Create a tag."""
         tag = services.create_tag(new=api.read_input(request, services.NewTag))
@@ -287,19 +345,25 @@ class TagView(Endpoint):
     versioned = endpoint.by_id(events.TAG, "tag", "tag_id")
     permissions = {"GET": "tags:read", "PATCH": "tags:update", "DELETE": "tags:delete"}
 
-    @operation("tag_get", tag=TAGS, answers=shown.Tag)
+    @operation("tag_get", tag=TAGS, answers=shown.Tag, refuses=(services.TagNotFound,))
     def get(self, request: Request, tag_id: str) -> Response:
         """The tag with its translations."""
         return Response(shown.tag(queries.get_tag(tag_id=ids.decode("tag", tag_id))))
 
-    @operation("tag_update", tag=TAGS, takes=services.TagChanges, answers=shown.Tag)
+    @operation(
+        "tag_update",
+        tag=TAGS,
+        takes=services.TagChanges,
+        answers=shown.Tag,
+        refuses=(services.TagNotFound, services.LocaleNotEnabled, services.SlugTaken),
+    )
     def patch(self, request: Request, tag_id: str) -> Response:
         """Change what is given."""
         changes = api.read_input(request, services.TagChanges)
         tag = services.update_tag(tag_id=ids.decode("tag", tag_id), changes=changes)
         return Response(shown.tag(queries.get_tag(tag_id=tag.id)))
 
-    @operation("tag_delete", tag=TAGS)
+    @operation("tag_delete", tag=TAGS, refuses=(services.TagNotFound,))
     def delete(self, request: Request, tag_id: str) -> Response:
         """Delete the tag; its nodes stay."""
         services.delete_tag(tag_id=ids.decode("tag", tag_id))

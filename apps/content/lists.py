@@ -11,9 +11,8 @@ from apps.content import kinds, models, queries, shown
 from apps.kernel import filters, ids
 from apps.kernel.listing import Document, Expansion, Listing, member
 
-
-def _kind(value: str) -> str:
-    return filters.one_of(*(kind.name for kind in kinds.all_kinds()))(value)
+# Modules may add kinds of their own.
+_KIND = filters.one_of_those(lambda: [kind.name for kind in kinds.all_kinds()])
 
 
 def _named(
@@ -67,7 +66,7 @@ TAGS = Listing(
 NODES: Listing = Listing(
     document=shown.Node,
     filters={
-        "kind": filters.Filter(_kind, filters.SAME, description="Such as page or post."),
+        "kind": filters.Filter(_KIND, filters.SAME, description="Such as page or post."),
         "status": filters.choice(*models.Status.values),
         "parent": filters.Filter(
             filters.or_none("root", filters.identifier("node")),

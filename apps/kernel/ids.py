@@ -38,6 +38,13 @@ def encode(prefix: str, value: uuid.UUID) -> str:
     return f"{prefix}_{''.join(pairs)}"
 
 
+def pattern(prefix: str) -> str:
+    """The regular expression of what `decode` takes, for the OpenAPI document."""
+    digit = "[0-9a-fA-F]"
+    plain = "-".join(f"{digit}{{{length}}}" for length in (8, 4, 4, 4, 12))
+    return f"^({prefix}_[0-7][{_ALPHABET}]{{{LENGTH - 1}}}|{plain})$"
+
+
 def decode(prefix: str, text: str) -> uuid.UUID:
     """The UUID behind `text`, a TypeID with this prefix or a plain UUID. Raises InvalidId."""
     head, separator, tail = text.rpartition("_")

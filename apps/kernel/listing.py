@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -129,11 +129,27 @@ class Listing:
             sorts = [sign + name for name in self.sorts for sign in ("", "-")]
             yield OpenApiParameter("sort", str, enum=sorts, description=f"{self.default} by default.")
         if self.members:
-            yield OpenApiParameter("fields", str, description="Members to show, separated by commas; all by default.")
+            yield OpenApiParameter(
+                "fields",
+                {"type": "array", "items": {"type": "string", "enum": sorted(self.members)}, "minItems": 1},
+                description="Members to show, separated by commas; all by default.",
+                explode=False,
+            )
         if self.expansions:
-            named = ", ".join(self.expansions)
-            text = f"Objects to show in full, separated by commas: {named}. Dots go further, {MAXIMUM_DEPTH} at most."
-            yield OpenApiParameter("expand", str, description=text)
+            paths = [".".join(path) for path in self.paths()]
+            yield OpenApiParameter(
+                "expand",
+                {"type": "array", "items": {"type": "string", "enum": paths}},
+                description=f"Objects to show in full, separated by commas. Dots go further, {MAXIMUM_DEPTH} at most.",
+                explode=False,
+            )
+
+    def paths(self, depth: int = MAXIMUM_DEPTH) -> Iterator[tuple[str, ...]]:
+        """All that can be expanded, as the names on the way there."""
+        for name, expansion in self.expansions.items():
+            yield (name,)
+            if depth > 1:
+                yield from ((name, *path) for path in expansion.listing().paths(depth - 1))
 
     def _answer(
         self,

@@ -22,12 +22,16 @@ from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
 from apps.readmodels import models, queries, search, shown
 from apps.tenants import modules, scope
+from apps.tenants.modules import ModuleOff
 
 # Whose words and documents these are.
 MODULES = {"product": "commerce", "collection": "commerce", "content": "content", "tag": "content"}
+LONGEST_QUERY = 200
+_QUERY = {"type": "string", "minLength": 1, "maxLength": LONGEST_QUERY, "pattern": r"\S"}
 _LOCALE = OpenApiParameter(
     "locale", description="Language; falls back to the tenant's default. Default: Accept-Language."
 )
+_TAGS = filters.Reader(lambda value: [filters.text(value)], filters.text.schema)
 # Prepared documents are bytes that are joined and never read, so no list of the storefront has fields or expand.
 PRODUCTS = Listing(
     document=shown.StoreProduct,
@@ -35,7 +39,7 @@ PRODUCTS = Listing(
     filters={
         "vendor": filters.words(),
         "product_type": filters.words(),
-        "tag": filters.Filter(lambda value: [filters.text(value)], column="tags__contains"),
+        "tag": filters.Filter(_TAGS, column="tags__contains"),
         "in_stock": filters.flag(),
         "published_at": filters.moments(),
     },
@@ -84,7 +88,7 @@ HITS = Listing(
     has_fields=False,
     sorts={},
     others=(
-        OpenApiParameter("q", required=True, description='Words, "a phrase", -without, or.'),
+        OpenApiParameter("q", _QUERY, required=True, description='Words, "a phrase", -without, or.'),
         OpenApiParameter("type", enum=list(search.SEARCHABLE)),
         _LOCALE,
     ),
@@ -126,7 +130,7 @@ class ProductsView(StoreView):
     modules = ("commerce",)
     listing = PRODUCTS
 
-    @operation("store_products", tag="store", answers=shown.StoreProduct)
+    @operation("store_products", tag="store", answers=shown.StoreProduct, refuses=(queries.TermNotFound,))
     def get(self, request: Request) -> HttpResponse:
         """Published products, newest first."""
         locale = read_locale(request)
@@ -144,7 +148,7 @@ class ProductView(StoreView):
     modules = ("commerce",)
     parameters = (_LOCALE,)
 
-    @operation("store_product", tag="store", answers=shown.StoreProduct)
+    @operation("store_product", tag="store", answers=shown.StoreProduct, refuses=(queries.ProductNotFound,))
     def get(self, request: Request, handle: str) -> HttpResponse:
         """One published product by handle or id."""
         locale = read_locale(request)
@@ -156,7 +160,12 @@ class ContentListView(StoreView):
     modules = ("content",)
     listing = CONTENT
 
-    @operation("store_content_list", tag="store", answers=shown.StoreContent)
+    @operation(
+        "store_content_list",
+        tag="store",
+        answers=shown.StoreContent,
+        refuses=(queries.KindNotFound, queries.TermNotFound, queries.ContentNotFound),
+    )
     def get(self, request: Request, kind: str) -> HttpResponse:
         """Published content of a kind, newest first; children of a parent in their own order, or `sort`ed."""
         locale = read_locale(request)
@@ -182,6 +191,7 @@ class ContentView(StoreView):
         tag="store",
         answers=shown.StoreContent,
         also={301: "The slug is an old one; Location has the present address."},
+        refuses=(queries.ContentNotFound, queries.KindNotFound),
     )
     def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
         """One published node by slug or id; an old slug answers 301 with the present address."""
@@ -202,7 +212,7 @@ class CategoriesView(StoreView):
     modules = ("commerce", "content")
     listing = TERMS
 
-    @operation("store_categories", tag="store", answers=shown.StoreTerm)
+    @operation("store_categories", tag="store", answers=shown.StoreTerm, refuses=(ModuleOff,))
     def get(self, request: Request) -> HttpResponse:
         """Categories, collections and tags in the editors' order."""
         locale = read_locale(request)
@@ -222,7 +232,7 @@ class SearchView(StoreView):
     limit_cost = 2
     listing = HITS
 
-    @operation("store_search", tag="store", answers=shown.SearchHit)
+    @operation("store_search", tag="store", answers=shown.SearchHit, refuses=(ModuleOff,))
     def get(self, request: Request) -> HttpResponse:
         """Full-text search over products and content, best first: `{"type", "rank", "document"}`."""
         locale = read_locale(request)
@@ -328,7 +338,7 @@ def _choice(request: Request, name: str, choices: Sequence[str]) -> str:
 
 def _read_query(request: Request) -> str:
     text = request.GET.get("q", "").replace("\x00", "").strip()
-    if not text or len(text) > 200:
+    if not 1 <= len(text) <= LONGEST_QUERY:
         said = wording.say("give 1 to 200 characters to search for.")
         raise errors.ValidationFailed.for_field("/q", "invalid_query", said)
     return text
@@ -352,7 +362,7 @@ def _sources(request: Request) -> list[str]:
         "content": "content.category",
         "tag": "content.tag",
     }
-    if not request.GET.get("type"):
+    if "type" not in request.GET:
         return [source for kind, source in sources.items() if scope.current().has_one_of([MODULES[kind]])]
     kind = _choice(request, "type", tuple(sources))
     modules.require(MODULES[kind])

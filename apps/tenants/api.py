@@ -86,7 +86,7 @@ class LocalesView(Endpoint):
 class LocaleView(Endpoint):
     permissions = {"DELETE": "settings:delete"}
 
-    @operation("locale_disable", tag="tenant")
+    @operation("locale_disable", tag="tenant", refuses=(services.LocaleInUse,))
     def delete(self, request: Request, locale: str) -> Response:
         """Stop publishing in a language."""
         services.disable_locale(tenant=_current(), locale=locale)
@@ -114,7 +114,13 @@ class ModulesView(Endpoint):
 class ModuleView(Endpoint):
     permissions: ClassVar = {"PATCH": "modules:update"}
 
-    @operation("module_choose", tag="modules", takes=services.ModuleChoice, answers=Module)
+    @operation(
+        "module_choose",
+        tag="modules",
+        takes=services.ModuleChoice,
+        answers=Module,
+        refuses=(modules.UnknownModule, services.ModuleNeeded),
+    )
     def patch(self, request: Request, slug: str) -> Response:
         """Switch a module on or off, or change its settings."""
         services.choose_module(tenant=_current(), slug=slug, choice=api.read_input(request, services.ModuleChoice))

@@ -21,15 +21,17 @@ _ANY_HOST = ("/health", "/metrics", "/static/", "/favicon.ico")
 # These serve the installation, not a tenant, on its own hosts and on those of tenants.
 _PLATFORM = (
     "/api/docs",
+    "/api/redoc",
     "/api/schema",
     "/schemas",
     "/asyncapi.json",
+    "/docs/",
     "/events/catalogue",
     "/problems/",
     settings.CSP_REPORT_PATH,
 )
 # So do these, but where a tenant is named, they work for it.
-_OPTIONAL = ("/admin/", "/api/v1/auth/")
+_OPTIONAL = ("/admin/", "/api/v1/auth/", "/llms")
 
 
 class HostNotServed(errors.DomainError):

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import uuid
+from typing import Annotated
 
 from django.urls import path
 from django.utils import timezone
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts import models
-from apps.accounts.access import break_glass, engine, granting, limiting, lists, matrix, members, rights, roles
+from apps.accounts.access import (
+    break_glass,
+    catalogue,
+    engine,
+    granting,
+    limiting,
+    lists,
+    matrix,
+    members,
+    rights,
+    roles,
+)
 from apps.accounts.permissions import InTenant
 from apps.kernel import api, ids, validation, wording
 from apps.kernel.operations import operation
@@ -19,10 +32,13 @@ from apps.tenants.endpoint import Endpoint
 ACCESS = "access"
 
 
+RoleNames = Annotated[list[roles.RoleName], Field(max_length=100)]
+
+
 class MemberRoles(validation.Input):
     """All roles the member is to hold: system roles by name, the tenant's own by slug."""
 
-    roles: list[validation.ShortText]
+    roles: RoleNames
 
 
 def granter(request: Request) -> granting.Granter:
@@ -42,7 +58,14 @@ class RolesView(Endpoint):
         """The roles members can be given: those of the program, and the tenant's own."""
         return lists.ROLES.respond_all(request, lists.all_roles())
 
-    @operation("role_create", tag=ACCESS, takes=roles.NewRole, answers=lists.Role, status=201)
+    @operation(
+        "role_create",
+        tag=ACCESS,
+        takes=roles.NewRole,
+        answers=lists.Role,
+        status=201,
+        refuses=(roles.RoleTaken, catalogue.UnknownPermission, rights.UnknownConstraint, granting.CannotGrant),
+    )
     def post(self, request: Request) -> Response:
         """A role of the tenant's own; it gives nothing you do not hold yourself."""
         role = roles.create_role(new=api.read_input(request, roles.NewRole), by=granter(request))
@@ -52,21 +75,35 @@ class RolesView(Endpoint):
 class RoleView(Endpoint):
     permissions = {"GET": "roles:read", "PATCH": "roles:update", "DELETE": "roles:delete"}
 
-    @operation("role_get", tag=ACCESS, answers=lists.Role)
+    @operation("role_get", tag=ACCESS, answers=lists.Role, refuses=(roles.RoleNotFound, roles.SystemRole))
     def get(self, request: Request, slug: str) -> Response:
         """The role with what it gives."""
         if slug in matrix.assignable():
             return Response(lists.system_role(matrix.system_roles()[slug]))
         return Response(lists.role(roles.get_own(slug)))
 
-    @operation("role_update", tag=ACCESS, takes=roles.RoleChanges, answers=lists.Role)
+    @operation(
+        "role_update",
+        tag=ACCESS,
+        takes=roles.RoleChanges,
+        answers=lists.Role,
+        refuses=(
+            roles.RoleNotFound,
+            roles.SystemRole,
+            catalogue.UnknownPermission,
+            rights.UnknownConstraint,
+            granting.CannotGrant,
+        ),
+    )
     def patch(self, request: Request, slug: str) -> Response:
         """Change what is given; in force for all who hold it when this answers."""
         changes = api.read_input(request, roles.RoleChanges)
         roles.update_role(slug=slug, changes=changes, by=granter(request))
         return Response(lists.role(roles.get_own(slug)))
 
-    @operation("role_delete", tag=ACCESS)
+    @operation(
+        "role_delete", tag=ACCESS, refuses=(roles.RoleNotFound, roles.SystemRole, roles.RoleInUse, granting.CannotGrant)
+    )
     def delete(self, request: Request, slug: str) -> Response:
         """Delete a role nobody holds."""
         roles.delete_role(slug=slug, by=granter(request))
@@ -87,14 +124,26 @@ class MembersView(Endpoint):
 class MemberView(Endpoint):
     permissions = {"PATCH": "users:update", "DELETE": "users:delete"}
 
-    @operation("member_set_roles", tag=ACCESS, takes=MemberRoles, answers=lists.Member)
+    @operation(
+        "member_set_roles",
+        tag=ACCESS,
+        takes=MemberRoles,
+        answers=lists.Member,
+        refuses=(
+            members.MemberNotFound,
+            granting.UnknownRole,
+            granting.CannotGrant,
+            members.OwnRoles,
+            members.LastOwner,
+        ),
+    )
     def patch(self, request: Request, user_id: str) -> Response:
         """Give the member exactly these roles; none that gives, or takes, what you do not hold yourself."""
         wanted = api.read_input(request, MemberRoles)
         membership = members.set_roles(user_id=ids.decode("user", user_id), roles=wanted.roles, by=granter(request))
         return Response(lists.member(membership))
 
-    @operation("member_remove", tag=ACCESS)
+    @operation("member_remove", tag=ACCESS, refuses=(members.MemberNotFound, granting.CannotGrant, members.LastOwner))
     def delete(self, request: Request, user_id: str) -> Response:
         """End the membership; the account stays."""
         members.remove_member(user_id=ids.decode("user", user_id), by=granter(request))

@@ -13,12 +13,13 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts import models, services
+from apps.accounts import attempts, hashing, models, services, walls
 from apps.accounts.api import auth, mailed, shown
 from apps.accounts.authentication import CustomerAuthentication
 from apps.accounts.clients import client_of
 from apps.accounts.realms import STORE
-from apps.accounts.services import customers, resets
+from apps.accounts.services import customers, passwords, resets
+from apps.accounts.services.mailed import TokenUnusable
 from apps.kernel import api, problems, wording
 from apps.kernel.listing import View
 from apps.kernel.operations import operation
@@ -44,7 +45,14 @@ class OwnAccount(auth.OwnView):
 
 
 class RegisterView(mailed.PublicView):
-    @operation("account_register", tag=TAG, takes=customers.Registration, answers=shown.Mailed, status=202)
+    @operation(
+        "account_register",
+        tag=TAG,
+        takes=customers.Registration,
+        answers=shown.Mailed,
+        status=202,
+        refuses=(hashing.Busy,),
+    )
     def post(self, request: Request) -> Response:
         """Become a customer. The account exists once `verify` got the mailed token; the answer is always the same."""
         customers.register(registration=api.read_input(request, customers.Registration), now=timezone.now())
@@ -52,7 +60,14 @@ class RegisterView(mailed.PublicView):
 
 
 class VerifyView(mailed.PublicView):
-    @operation("account_verify", tag=TAG, takes=resets.MailedSecret, answers=shown.Customer, status=201)
+    @operation(
+        "account_verify",
+        tag=TAG,
+        takes=resets.MailedSecret,
+        answers=shown.Customer,
+        status=201,
+        refuses=(TokenUnusable,),
+    )
     def post(self, request: Request) -> Response:
         """Confirm one's address with the token of the mail, and be a customer."""
         token = api.read_input(request, resets.MailedSecret).token
@@ -63,7 +78,13 @@ class VerifyView(mailed.PublicView):
 class LoginView(mailed.PublicView):
     limit_cost = 1
 
-    @operation("account_login", tag=TAG, takes=services.Credentials, answers=shown.CustomerLogin)
+    @operation(
+        "account_login",
+        tag=TAG,
+        takes=services.Credentials,
+        answers=shown.CustomerLogin,
+        refuses=(passwords.WrongCredentials, attempts.TooManyAttempts, walls.AddressHeldBack, hashing.Busy),
+    )
     def post(self, request: Request) -> Response:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next one."""
         credentials = api.read_input(request, services.Credentials)

@@ -11,13 +11,13 @@ from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts import models, services
+from apps.accounts import attempts, hashing, models, services, tokens, walls
 from apps.accounts.api import shown
 from apps.accounts.clients import client_of
 from apps.accounts.permissions import LoggedIn
 from apps.accounts.realms import STAFF
-from apps.accounts.services import sessions
-from apps.kernel import api, errors, ids, validation, wording
+from apps.accounts.services import passwords, second_factors, sessions
+from apps.kernel import api, errors, ids, operations, validation, wording
 from apps.kernel.listing import View
 from apps.kernel.operations import operation
 
@@ -25,7 +25,7 @@ NOT_STORED = {"Cache-Control": "no-store"}
 
 
 class Refresh(validation.Input):
-    refresh_token: validation.ShortText
+    refresh_token: validation.Token
 
 
 class TokenView(View):
@@ -34,7 +34,20 @@ class TokenView(View):
     public = "whoever logs in has no rights yet"
     limit_class = "auth"
 
-    @operation("login", tag="auth", takes=services.StaffCredentials, answers=shown.StaffLogin)
+    @operation(
+        "login",
+        tag="auth",
+        takes=services.StaffCredentials,
+        answers=shown.StaffLogin,
+        refuses=(
+            passwords.WrongCredentials,
+            second_factors.CodeRequired,
+            second_factors.WrongCode,
+            attempts.TooManyAttempts,
+            walls.AddressHeldBack,
+            hashing.Busy,
+        ),
+    )
     def post(self, request: Request) -> Response:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next one."""
         credentials = api.read_input(request, services.StaffCredentials)
@@ -50,7 +63,9 @@ class RefreshView(View):
     public = "whoever logs in has no rights yet"
     limit_class = "auth"
 
-    @operation("refresh", tag="auth", takes=Refresh, answers=shown.Tokens)
+    @operation(
+        "refresh", tag="auth", takes=Refresh, answers=shown.Tokens, refuses=(tokens.TokenRefused, sessions.RefreshRaced)
+    )
     def post(self, request: Request) -> Response:
         """The next access and refresh token; the refresh token sent is used up. Using one twice ends the session."""
         token = api.read_input(request, Refresh).refresh_token
@@ -64,6 +79,11 @@ class OwnView(View):
     realm = STAFF
     public = "what concerns only whoever is logged in"
     permission_classes: Sequence[type[BasePermission]] = (LoggedIn,)
+
+    @classmethod
+    def manners(cls, method: str) -> operations.Manners:
+        """Most are about a login and not for API keys: see `session_of`."""
+        return super().manners(method) | operations.Manners(refuses=(errors.Forbidden,))
 
     @staticmethod
     def user_of(request: Request) -> models.User:
@@ -106,7 +126,13 @@ class MeView(OwnView):
 class PasswordView(OwnView):
     limit_class = "auth"
 
-    @operation("password_change", tag="auth", takes=services.PasswordChange, answers=shown.Tokens)
+    @operation(
+        "password_change",
+        tag="auth",
+        takes=services.PasswordChange,
+        answers=shown.Tokens,
+        refuses=(passwords.WrongPassword, attempts.TooManyAttempts, hashing.Busy),
+    )
     def post(self, request: Request) -> Response:
         """Change one's own password. Every other session ends; this one goes on with the tokens of the answer."""
         issued = services.change_password(
@@ -130,7 +156,7 @@ class SessionsView(OwnView):
 
 
 class SessionView(OwnView):
-    @operation("session_revoke", tag="auth")
+    @operation("session_revoke", tag="auth", refuses=(sessions.SessionNotFound,))
     def delete(self, request: Request, session_id: str) -> Response:
         """End one of one's own sessions; its tokens are refused from now on."""
         self.session_of(request)

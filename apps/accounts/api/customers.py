@@ -52,12 +52,18 @@ class CustomersView(Endpoint):
 class CustomerView(Endpoint):
     permissions: ClassVar = {"GET": "customers:read", "PATCH": "customers:update"}
 
-    @operation("customer_get", tag="customers", answers=CustomerAccount)
+    @operation("customer_get", tag="customers", answers=CustomerAccount, refuses=(queries.CustomerNotFound,))
     def get(self, request: Request, customer_id: str) -> Response:
         """One customer."""
         return Response(_shown(queries.get_customer(ids.decode("cust", customer_id))))
 
-    @operation("customer_update", tag="customers", takes=customers.CustomerChanges, answers=CustomerAccount)
+    @operation(
+        "customer_update",
+        tag="customers",
+        takes=customers.CustomerChanges,
+        answers=CustomerAccount,
+        refuses=(queries.CustomerNotFound,),
+    )
     def patch(self, request: Request, customer_id: str) -> Response:
         """Switch a customer's account off or on; switched off, all its sessions end for good."""
         changes = api.read_input(request, customers.CustomerChanges)

@@ -8,10 +8,11 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts import hashing
 from apps.accounts.api import shown
 from apps.accounts.api.auth import OwnView
 from apps.accounts.realms import STAFF
-from apps.accounts.services import invitations, resets
+from apps.accounts.services import invitations, mailed, resets
 from apps.kernel import api
 from apps.kernel.listing import View
 from apps.kernel.operations import operation
@@ -39,7 +40,7 @@ class ResetView(PublicView):
 
 
 class ResetConfirmView(PublicView):
-    @operation("password_reset", tag="auth", takes=resets.NewPassword)
+    @operation("password_reset", tag="auth", takes=resets.NewPassword, refuses=(mailed.TokenUnusable, hashing.Busy))
     def post(self, request: Request) -> Response:
         """Choose another password with the token of the mail; every session of the account ends."""
         resets.reset_password(realm=self.realm, new=api.read_input(request, resets.NewPassword), now=timezone.now())
@@ -59,7 +60,7 @@ class VerifyRequestView(OwnView):
 
 
 class VerifyView(PublicView):
-    @operation("email_verify", tag="auth", takes=resets.MailedSecret)
+    @operation("email_verify", tag="auth", takes=resets.MailedSecret, refuses=(mailed.TokenUnusable,))
     def post(self, request: Request) -> Response:
         """Confirm an address with the token of the mail."""
         token = api.read_input(request, resets.MailedSecret).token
@@ -68,7 +69,13 @@ class VerifyView(PublicView):
 
 
 class AcceptView(PublicView):
-    @operation("invitation_accept", tag="auth", takes=invitations.Acceptance, answers=shown.Joined)
+    @operation(
+        "invitation_accept",
+        tag="auth",
+        takes=invitations.Acceptance,
+        answers=shown.Joined,
+        refuses=(mailed.TokenUnusable, hashing.Busy),
+    )
     def post(self, request: Request) -> Response:
         """Join a tenant with the token of the mail; whoever has no account yet chooses a password."""
         acceptance = api.read_input(request, invitations.Acceptance)

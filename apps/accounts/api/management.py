@@ -10,10 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts import models
+from apps.accounts.access import catalogue, granting
 from apps.accounts.access import lists as access
 from apps.accounts.api.auth import OwnView
 from apps.accounts.services import invitations, keys
-from apps.kernel import api, filters, ids, validation
+from apps.kernel import api, errors, filters, ids, validation
 from apps.kernel.listing import Expansion, Listing, member
 from apps.kernel.operations import Id, Moment, operation
 from apps.tenants.endpoint import Endpoint
@@ -86,7 +87,14 @@ class InvitationsView(Endpoint):
         rows = models.Invitation.objects.all()
         return INVITATIONS.respond(request, rows, lambda page: [_shown(row) for row in page])
 
-    @operation("invite", tag="people", takes=invitations.NewInvitation, answers=Invitation, status=201)
+    @operation(
+        "invite",
+        tag="people",
+        takes=invitations.NewInvitation,
+        answers=Invitation,
+        status=201,
+        refuses=(granting.UnknownRole, invitations.RoleNotHeld),
+    )
     def post(self, request: Request) -> Response:
         """Have an invitation with a role mailed; it is good for 72 hours."""
         new = api.read_input(request, invitations.NewInvitation)
@@ -97,7 +105,7 @@ class InvitationsView(Endpoint):
 class InvitationView(Endpoint):
     permissions: ClassVar = {"DELETE": "users:delete"}
 
-    @operation("invitation_withdraw", tag="people")
+    @operation("invitation_withdraw", tag="people", refuses=(invitations.InvitationNotFound,))
     def delete(self, request: Request, invitation_id: str) -> Response:
         """Withdraw an invitation nobody has accepted yet."""
         invitations.withdraw(invitation_id=ids.decode("inv", invitation_id))
@@ -147,7 +155,14 @@ class ApiKeysView(Endpoint):
         rows = models.ApiKey.objects.all()
         return API_KEYS.respond(request, rows, lambda page: [_shown_key(row) for row in page])
 
-    @operation("api_key_create", tag="people", takes=keys.NewApiKey, answers=IssuedApiKey, status=201)
+    @operation(
+        "api_key_create",
+        tag="people",
+        takes=keys.NewApiKey,
+        answers=IssuedApiKey,
+        status=201,
+        refuses=(keys.ScopeNotHeld, catalogue.UnknownPermission, errors.Forbidden),
+    )
     def post(self, request: Request) -> Response:
         """Make an API key with some of one's own rights. The key is shown in this answer only."""
         OwnView.session_of(request)
@@ -159,7 +174,7 @@ class ApiKeysView(Endpoint):
 class ApiKeyView(Endpoint):
     permissions: ClassVar = {"DELETE": "api_keys:delete"}
 
-    @operation("api_key_revoke", tag="people")
+    @operation("api_key_revoke", tag="people", refuses=(keys.KeyNotFound, errors.Forbidden))
     def delete(self, request: Request, key_id: str) -> Response:
         """Revoke a key; it is refused from now on."""
         OwnView.session_of(request)
@@ -171,7 +186,14 @@ class ApiKeyRotationView(Endpoint):
     secrets: ClassVar = ("key",)
     permissions: ClassVar = {"POST": "api_keys:create"}
 
-    @operation("api_key_rotate", tag="people", takes=keys.Rotation, answers=IssuedApiKey, status=201)
+    @operation(
+        "api_key_rotate",
+        tag="people",
+        takes=keys.Rotation,
+        answers=IssuedApiKey,
+        status=201,
+        refuses=(keys.KeyNotFound, keys.ScopeNotHeld, errors.Forbidden),
+    )
     def post(self, request: Request, key_id: str) -> Response:
         """Make another key like this one, which goes on for `overlap_hours`. Only this answer shows it."""
         OwnView.session_of(request)

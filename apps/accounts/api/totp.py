@@ -7,9 +7,10 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts import attempts, hashing
 from apps.accounts.api import auth, shown
 from apps.accounts.clients import client_of
-from apps.accounts.services import second_factors
+from apps.accounts.services import passwords, second_factors
 from apps.kernel import api
 from apps.kernel.operations import operation
 
@@ -21,7 +22,7 @@ class TotpView(auth.OwnView):
         self.session_of(request)
         return Response(second_factors.state(user=self.user_of(request)))
 
-    @operation("totp_enrol", tag="auth", answers=shown.Enrolment, status=201)
+    @operation("totp_enrol", tag="auth", answers=shown.Enrolment, status=201, refuses=(second_factors.AlreadyEnrolled,))
     def post(self, request: Request) -> Response:
         """Begin with an authenticator app: the secret, and the URI for a QR code, are shown in this answer only."""
         self.session_of(request)
@@ -33,7 +34,18 @@ class TotpView(auth.OwnView):
 class TotpConfirmView(auth.OwnView):
     limit_class = "auth"
 
-    @operation("totp_confirm", tag="auth", takes=second_factors.Code, answers=shown.RecoveryCodes)
+    @operation(
+        "totp_confirm",
+        tag="auth",
+        takes=second_factors.Code,
+        answers=shown.RecoveryCodes,
+        refuses=(
+            second_factors.NotEnrolled,
+            second_factors.AlreadyEnrolled,
+            second_factors.WrongCode,
+            attempts.TooManyAttempts,
+        ),
+    )
     def post(self, request: Request) -> Response:
         """Show a first code of the app; logins ask for one from now on. Only this answer shows the recovery codes."""
         codes = second_factors.confirm(
@@ -49,7 +61,18 @@ class TotpConfirmView(auth.OwnView):
 class TotpDisableView(auth.OwnView):
     limit_class = "auth"
 
-    @operation("totp_disable", tag="auth", takes=second_factors.Disabling)
+    @operation(
+        "totp_disable",
+        tag="auth",
+        takes=second_factors.Disabling,
+        refuses=(
+            second_factors.NotEnrolled,
+            second_factors.WrongCode,
+            passwords.WrongPassword,
+            attempts.TooManyAttempts,
+            hashing.Busy,
+        ),
+    )
     def post(self, request: Request) -> Response:
         """Ask for no code any more; takes the password and a code."""
         self.session_of(request)

@@ -55,12 +55,12 @@ class NotEnrolled(errors.Conflict):
 
 
 class Code(validation.Input):
-    code: validation.ShortText
+    code: validation.Token
 
 
 class Disabling(validation.Input):
-    password: passwords.Password
-    code: validation.ShortText
+    password: validation.Password
+    code: validation.Token
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,26 @@ class ProductsView(Endpoint):
             lambda page: [shown.product(snapshot) for snapshot in queries.load_products(page)],
         )
 
-    @operation("product_create", tag=PRODUCTS, takes=services.NewProduct, answers=shown.Product, status=201)
+    @operation(
+        "product_create",
+        tag=PRODUCTS,
+        takes=services.NewProduct,
+        answers=shown.Product,
+        status=201,
+        refuses=(
+            errors.NoVariants,
+            errors.DuplicateHandle,
+            errors.DuplicateSku,
+            errors.DuplicateExternalId,
+            errors.DuplicateVariant,
+            errors.InvalidPrice,
+            errors.LocaleNotEnabled,
+            errors.CategoryNotFound,
+            errors.UnknownOptionValue,
+            errors.UnknownImage,
+            errors.LocationNotFound,
+        ),
+    )
     def post(self, request: Request) -> Response:
         """A product with its variants, prices and stock: a draft, or published at once."""
         new = api.read_input(request, services.NewProduct)
@@ -49,12 +68,26 @@ class ProductView(Endpoint):
     versioned = endpoint.by_id(events.PRODUCT, "prod", "product_id")
     permissions = {"GET": "products:read", "PATCH": "products:update", "DELETE": "products:delete"}
 
-    @operation("product_get", tag=PRODUCTS, answers=shown.Product)
+    @operation("product_get", tag=PRODUCTS, answers=shown.Product, refuses=(errors.ProductNotFound,))
     def get(self, request: Request, product_id: str) -> Response:
         """The product whole."""
         return Response(shown.product(queries.get_product(product_id=ids.decode("prod", product_id))))
 
-    @operation("product_update", tag=PRODUCTS, takes=services.ProductChanges, answers=shown.Product)
+    @operation(
+        "product_update",
+        tag=PRODUCTS,
+        takes=services.ProductChanges,
+        answers=shown.Product,
+        refuses=(
+            errors.ProductNotFound,
+            errors.DuplicateHandle,
+            errors.DuplicateExternalId,
+            errors.LocaleNotEnabled,
+            errors.CategoryNotFound,
+            errors.OptionValueInUse,
+            errors.AmbiguousOptions,
+        ),
+    )
     def patch(self, request: Request, product_id: str) -> Response:
         """Change what is given; lists that are given replace the stored ones. Variants have addresses of their own."""
         changes = api.read_input(request, services.ProductChanges)
@@ -62,7 +95,7 @@ class ProductView(Endpoint):
             shown.product(services.update_product(product_id=ids.decode("prod", product_id), changes=changes))
         )
 
-    @operation("product_delete", tag=PRODUCTS)
+    @operation("product_delete", tag=PRODUCTS, refuses=(errors.ProductNotFound, errors.CannotDeletePublished))
     def delete(self, request: Request, product_id: str) -> Response:
         """Delete a product that is not published, with all that belongs to it."""
         services.delete_product(product_id=ids.decode("prod", product_id))
@@ -72,7 +105,7 @@ class ProductView(Endpoint):
 class ProductPublishView(Endpoint):
     permissions = {"POST": "products:update"}
 
-    @operation("product_publish", tag=PRODUCTS, answers=shown.Product)
+    @operation("product_publish", tag=PRODUCTS, answers=shown.Product, refuses=(errors.ProductNotFound,))
     def post(self, request: Request, product_id: str) -> Response:
         """Show the product to customers."""
         snapshot = services.publish_product(product_id=ids.decode("prod", product_id), now=timezone.now())
@@ -82,7 +115,7 @@ class ProductPublishView(Endpoint):
 class ProductUnpublishView(Endpoint):
     permissions = {"POST": "products:update"}
 
-    @operation("product_unpublish", tag=PRODUCTS, answers=shown.Product)
+    @operation("product_unpublish", tag=PRODUCTS, answers=shown.Product, refuses=(errors.ProductNotFound,))
     def post(self, request: Request, product_id: str) -> Response:
         """Back to draft."""
         snapshot = services.unpublish_product(product_id=ids.decode("prod", product_id), now=timezone.now())
@@ -92,7 +125,7 @@ class ProductUnpublishView(Endpoint):
 class ProductArchiveView(Endpoint):
     permissions = {"POST": "products:update"}
 
-    @operation("product_archive", tag=PRODUCTS, answers=shown.Product)
+    @operation("product_archive", tag=PRODUCTS, answers=shown.Product, refuses=(errors.ProductNotFound,))
     def post(self, request: Request, product_id: str) -> Response:
         """Out of sight, kept."""
         snapshot = services.archive_product(product_id=ids.decode("prod", product_id), now=timezone.now())
@@ -103,7 +136,7 @@ class ProductVariantsView(Endpoint):
     listing = lists.VARIANTS
     permissions = {"GET": "products:read", "POST": "products:update"}
 
-    @operation("variant_list", tag=VARIANTS, answers=shown.Variant)
+    @operation("variant_list", tag=VARIANTS, answers=shown.Variant, refuses=(errors.ProductNotFound,))
     def get(self, request: Request, product_id: str) -> Response:
         """The product's variants in order."""
         snapshot = queries.get_product(product_id=ids.decode("prod", product_id))
@@ -120,6 +153,15 @@ class ProductVariantsView(Endpoint):
         answers=shown.Variant,
         status=201,
         also=endpoint.UNREAD,
+        refuses=(
+            errors.ProductNotFound,
+            errors.DuplicateSku,
+            errors.DuplicateVariant,
+            errors.UnknownOptionValue,
+            errors.UnknownImage,
+            errors.InvalidPrice,
+            errors.LocationNotFound,
+        ),
     )
     def post(self, request: Request, product_id: str) -> Response:
         """One more variant, with its prices and stock."""
@@ -132,7 +174,7 @@ class VariantView(Endpoint):
     versioned = _OF_VARIANT
     permissions = {"GET": "products:read", "PATCH": "products:update", "DELETE": "products:update"}
 
-    @operation("variant_get", tag=VARIANTS, answers=shown.Variant)
+    @operation("variant_get", tag=VARIANTS, answers=shown.Variant, refuses=(errors.VariantNotFound,))
     def get(self, request: Request, variant_id: str) -> Response:
         """The variant with its prices and what is in stock altogether."""
         return Response(shown.variant(*queries.get_variant(variant_id=ids.decode("var", variant_id))))
@@ -143,6 +185,15 @@ class VariantView(Endpoint):
         takes=services.VariantChanges,
         answers=shown.Variant,
         also=endpoint.UNREAD,
+        refuses=(
+            errors.VariantNotFound,
+            errors.ProductNotFound,
+            errors.DuplicateSku,
+            errors.DuplicateVariant,
+            errors.UnknownOptionValue,
+            errors.UnknownImage,
+            errors.InsufficientInventory,
+        ),
     )
     def patch(self, request: Request, variant_id: str) -> Response:
         """Change what is given."""
@@ -150,7 +201,9 @@ class VariantView(Endpoint):
         variant = services.update_variant(variant_id=ids.decode("var", variant_id), changes=changes)
         return _written(variant.row.id)
 
-    @operation("variant_delete", tag=VARIANTS)
+    @operation(
+        "variant_delete", tag=VARIANTS, refuses=(errors.VariantNotFound, errors.ProductNotFound, errors.LastVariant)
+    )
     def delete(self, request: Request, variant_id: str) -> Response:
         """Remove the variant; the last one of a product stays."""
         services.remove_variant(variant_id=ids.decode("var", variant_id))
@@ -161,7 +214,13 @@ class VariantPricesView(Endpoint):
     versioned = _OF_VARIANT
     permissions = {"PUT": "products:update"}
 
-    @operation("variant_set_prices", tag=VARIANTS, takes=services.PriceList, answers=shown.Prices)
+    @operation(
+        "variant_set_prices",
+        tag=VARIANTS,
+        takes=services.PriceList,
+        answers=shown.Prices,
+        refuses=(errors.VariantNotFound, errors.ProductNotFound, errors.InvalidPrice),
+    )
     def put(self, request: Request, variant_id: str) -> Response:
         """Set the price in each given currency."""
         prices = api.read_input(request, services.PriceList)

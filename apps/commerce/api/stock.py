@@ -7,7 +7,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.commerce import queries, services
+from apps.commerce import errors, queries, services
 from apps.commerce.api import lists, shown
 from apps.kernel import api, ids
 from apps.kernel.operations import operation
@@ -20,7 +20,7 @@ class InventoryView(Endpoint):
     listing = lists.LEVELS
     permissions = {"GET": "inventory:read"}
 
-    @operation("inventory_get", tag=INVENTORY, answers=shown.StockLevel)
+    @operation("inventory_get", tag=INVENTORY, answers=shown.StockLevel, refuses=(errors.VariantNotFound,))
     def get(self, request: Request, variant_id: str) -> Response:
         """What is in stock of the variant at each location."""
         rows = queries.list_levels(variant_id=ids.decode("var", variant_id))
@@ -31,7 +31,13 @@ class InventoryAdjustView(Endpoint):
     needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @operation("inventory_adjust", tag=INVENTORY, takes=services.InventoryAdjustment, answers=shown.StockLevel)
+    @operation(
+        "inventory_adjust",
+        tag=INVENTORY,
+        takes=services.InventoryAdjustment,
+        answers=shown.StockLevel,
+        refuses=(errors.VariantNotFound, errors.LocationNotFound, errors.InsufficientInventory),
+    )
     def post(self, request: Request, variant_id: str) -> Response:
         """Add to the stock at a location, or take from it."""
         adjustment = api.read_input(request, services.InventoryAdjustment)
@@ -45,7 +51,13 @@ class InventorySetView(Endpoint):
     needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @operation("inventory_set", tag=INVENTORY, takes=services.InventoryCount, answers=shown.StockLevel)
+    @operation(
+        "inventory_set",
+        tag=INVENTORY,
+        takes=services.InventoryCount,
+        answers=shown.StockLevel,
+        refuses=(errors.VariantNotFound, errors.LocationNotFound, errors.InsufficientInventory),
+    )
     def post(self, request: Request, variant_id: str) -> Response:
         """Set the stock at a location to what was counted."""
         count = api.read_input(request, services.InventoryCount)
@@ -58,7 +70,12 @@ class ReservationsView(Endpoint):
     permissions = {"POST": "inventory:update"}
 
     @operation(
-        "reservation_create", tag=INVENTORY, takes=services.NewReservation, answers=shown.Reservation, status=201
+        "reservation_create",
+        tag=INVENTORY,
+        takes=services.NewReservation,
+        answers=shown.Reservation,
+        status=201,
+        refuses=(errors.VariantNotFound, errors.LocationNotFound, errors.InsufficientInventory),
     )
     def post(self, request: Request) -> Response:
         """Promise a quantity of a variant until a moment."""
@@ -70,7 +87,12 @@ class ReservationReleaseView(Endpoint):
     needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @operation("reservation_release", tag=INVENTORY, answers=shown.Reservation)
+    @operation(
+        "reservation_release",
+        tag=INVENTORY,
+        answers=shown.Reservation,
+        refuses=(errors.ReservationNotFound, errors.ReservationEnded),
+    )
     def post(self, request: Request, reservation_id: str) -> Response:
         """Take the promise back."""
         return Response(shown.reservation(services.release(reservation_id=ids.decode("res", reservation_id))))
@@ -80,7 +102,12 @@ class ReservationCommitView(Endpoint):
     needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @operation("reservation_commit", tag=INVENTORY, answers=shown.Reservation)
+    @operation(
+        "reservation_commit",
+        tag=INVENTORY,
+        answers=shown.Reservation,
+        refuses=(errors.ReservationNotFound, errors.ReservationEnded, errors.InsufficientInventory),
+    )
     def post(self, request: Request, reservation_id: str) -> Response:
         """The promised goods leave the stock."""
         reservation = services.commit_reservation(reservation_id=ids.decode("res", reservation_id), now=timezone.now())
@@ -98,7 +125,12 @@ class LocationsView(Endpoint):
         return lists.LOCATIONS.respond(request, rows, lambda page: [shown.location(row) for row in page])
 
     @operation(
-        "stock_location_create", tag=INVENTORY, takes=services.NewLocation, answers=shown.StockLocation, status=201
+        "stock_location_create",
+        tag=INVENTORY,
+        takes=services.NewLocation,
+        answers=shown.StockLocation,
+        status=201,
+        refuses=(errors.DuplicateCode,),
     )
     def post(self, request: Request) -> Response:
         """One more place where stock is kept."""

@@ -8,7 +8,7 @@ from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.commerce import events, queries, services
+from apps.commerce import errors, events, queries, services
 from apps.commerce.api import lists, shown
 from apps.kernel import api, ids, validation
 from apps.kernel.operations import operation
@@ -44,7 +44,12 @@ class CategoriesView(Endpoint):
         return lists.CATEGORIES.respond(request, rows, lambda page: [shown.category(row) for row in page])
 
     @operation(
-        "product_category_create", tag=CATEGORIES, takes=NewProductCategory, answers=shown.ProductCategory, status=201
+        "product_category_create",
+        tag=CATEGORIES,
+        takes=NewProductCategory,
+        answers=shown.ProductCategory,
+        status=201,
+        refuses=(errors.CategoryNotFound, errors.CategoryTooDeep, errors.DuplicateHandle, errors.LocaleNotEnabled),
     )
     def post(self, request: Request) -> Response:
         """A category at the top or below another one."""
@@ -56,18 +61,32 @@ class CategoryView(Endpoint):
     versioned = endpoint.by_id(events.CATEGORY, "cat", "category_id")
     permissions = {"GET": "categories:read", "PATCH": "categories:update", "DELETE": "categories:delete"}
 
-    @operation("product_category_get", tag=CATEGORIES, answers=shown.ProductCategory)
+    @operation(
+        "product_category_get", tag=CATEGORIES, answers=shown.ProductCategory, refuses=(errors.CategoryNotFound,)
+    )
     def get(self, request: Request, category_id: str) -> Response:
         """One category."""
         return _category(ids.decode("cat", category_id))
 
-    @operation("product_category_update", tag=CATEGORIES, takes=ProductCategoryChanges, answers=shown.ProductCategory)
+    @operation(
+        "product_category_update",
+        tag=CATEGORIES,
+        takes=ProductCategoryChanges,
+        answers=shown.ProductCategory,
+        refuses=(
+            errors.CategoryNotFound,
+            errors.CategoryCycle,
+            errors.CategoryTooDeep,
+            errors.DuplicateHandle,
+            errors.LocaleNotEnabled,
+        ),
+    )
     def patch(self, request: Request, category_id: str) -> Response:
         """Change what is given; another parent takes everything below along."""
         changes = api.read_input(request, ProductCategoryChanges)
         return _category(services.update_category(category_id=ids.decode("cat", category_id), changes=changes).id)
 
-    @operation("product_category_delete", tag=CATEGORIES)
+    @operation("product_category_delete", tag=CATEGORIES, refuses=(errors.CategoryNotFound, errors.CategoryHasChildren))
     def delete(self, request: Request, category_id: str) -> Response:
         """Delete a category without children; its products stay."""
         services.delete_category(category_id=ids.decode("cat", category_id))
@@ -85,7 +104,12 @@ class CollectionsView(Endpoint):
         return lists.COLLECTIONS.respond(request, rows, lambda page: [shown.collection(row) for row in page])
 
     @operation(
-        "collection_create", tag=COLLECTIONS, takes=services.CollectionInput, answers=shown.WholeCollection, status=201
+        "collection_create",
+        tag=COLLECTIONS,
+        takes=services.CollectionInput,
+        answers=shown.WholeCollection,
+        status=201,
+        refuses=(errors.DuplicateHandle, errors.LocaleNotEnabled),
     )
     def post(self, request: Request) -> Response:
         """An empty collection."""
@@ -97,19 +121,25 @@ class CollectionView(Endpoint):
     versioned = endpoint.by_id(events.COLLECTION, "coll", "collection_id")
     permissions = {"GET": "collections:read", "PATCH": "collections:update", "DELETE": "collections:delete"}
 
-    @operation("collection_get", tag=COLLECTIONS, answers=shown.WholeCollection)
+    @operation("collection_get", tag=COLLECTIONS, answers=shown.WholeCollection, refuses=(errors.CollectionNotFound,))
     def get(self, request: Request, collection_id: str) -> Response:
         """The collection with its products in order."""
         return _collection(ids.decode("coll", collection_id))
 
-    @operation("collection_update", tag=COLLECTIONS, takes=services.CollectionInput, answers=shown.WholeCollection)
+    @operation(
+        "collection_update",
+        tag=COLLECTIONS,
+        takes=services.CollectionInput,
+        answers=shown.WholeCollection,
+        refuses=(errors.CollectionNotFound, errors.DuplicateHandle, errors.LocaleNotEnabled),
+    )
     def patch(self, request: Request, collection_id: str) -> Response:
         """Replace its translations."""
         changes = api.read_input(request, services.CollectionInput)
         collection = services.update_collection(collection_id=ids.decode("coll", collection_id), changes=changes)
         return _collection(collection.id)
 
-    @operation("collection_delete", tag=COLLECTIONS)
+    @operation("collection_delete", tag=COLLECTIONS, refuses=(errors.CollectionNotFound,))
     def delete(self, request: Request, collection_id: str) -> Response:
         """Delete the collection; its products stay."""
         services.delete_collection(collection_id=ids.decode("coll", collection_id))
@@ -119,7 +149,13 @@ class CollectionView(Endpoint):
 class CollectionProductsView(Endpoint):
     permissions = {"POST": "collections:update"}
 
-    @operation("collection_add_product", tag=COLLECTIONS, takes=CollectionPlace, answers=shown.WholeCollection)
+    @operation(
+        "collection_add_product",
+        tag=COLLECTIONS,
+        takes=CollectionPlace,
+        answers=shown.WholeCollection,
+        refuses=(errors.CollectionNotFound, errors.ProductNotFound),
+    )
     def post(self, request: Request, collection_id: str) -> Response:
         """Put a product into the collection, or at another position in it."""
         place = api.read_input(request, CollectionPlace)
@@ -131,7 +167,9 @@ class CollectionProductsView(Endpoint):
 class CollectionProductView(Endpoint):
     permissions = {"DELETE": "collections:update"}
 
-    @operation("collection_remove_product", tag=COLLECTIONS)
+    @operation(
+        "collection_remove_product", tag=COLLECTIONS, refuses=(errors.CollectionNotFound, errors.ProductNotFound)
+    )
     def delete(self, request: Request, collection_id: str, product_id: str) -> Response:
         """Take a product out of the collection."""
         services.remove_from_collection(
