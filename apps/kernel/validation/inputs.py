@@ -85,6 +85,15 @@ def check(rule: Any, value: object, *, field: str) -> Any:
         raise refused([_problem(None, (field,), entry) for entry in failure.errors(include_url=False)]) from None
 
 
+def fits(rule: Any, value: object) -> bool:
+    """Whether the rule takes the value."""
+    try:
+        _adapter(rule).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=64)
 def _adapter(rule: Any) -> TypeAdapter[Any]:
     return TypeAdapter(rule, config=ConfigDict(str_strip_whitespace=True))
