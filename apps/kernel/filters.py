@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -91,9 +92,15 @@ def choice(*choices: str, column: str = "", description: str = "") -> Filter:
     return Filter(one_of(*choices), SAME, column, description, choices)
 
 
-def words(*operators: str, column: str = "", description: str = "", is_many: bool = False) -> Filter:
+def words(
+    *operators: str,
+    column: str = "",
+    description: str = "",
+    is_many: bool = False,
+    read: Callable[[str], str] | None = None,
+) -> Filter:
     """Text as it is stored; eq and in unless told otherwise."""
-    return Filter(text, operators or ("eq", "in"), column, description, is_many=is_many)
+    return Filter(read or text, operators or ("eq", "in"), column, description, is_many=is_many)
 
 
 def object_id(prefix: str, *, column: str = "", description: str = "", is_many: bool = False) -> Filter:
@@ -119,11 +126,21 @@ def numbers(column: str = "") -> Filter:
 # --- reading values ------------------------------------------------------------------------------------------------
 
 
-def text(value: str) -> str:
-    """At most 255 characters."""
+def exact(value: str) -> str:
+    """At most 255 characters, compared as they were sent: ids of other systems are."""
     if len(value) > 255:
         raise Refused(wording.say("this has at most {max_length} characters", max_length=255))
     return value
+
+
+def text(value: str) -> str:
+    """At most 255 characters, composed as the names are that they are compared with."""
+    return exact(unicodedata.normalize("NFC", value))
+
+
+def email(value: str) -> str:
+    """An address, however it is typed."""
+    return exact(validation.find_email(value))
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

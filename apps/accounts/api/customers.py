@@ -25,7 +25,7 @@ def _shown(row: models.Customer) -> dict[str, Any]:
 CUSTOMERS = Listing(
     members=frozenset({"id", "email", "name", "created_at", "is_active"}),
     filters={
-        "email": filters.words(),
+        "email": filters.words(read=filters.email),
         "is_active": filters.flag(),
         "created_at": filters.moments(),
     },

@@ -35,7 +35,7 @@ def _shown(row: models.Invitation) -> dict[str, Any]:
 INVITATIONS = Listing(
     members=frozenset({"id", "email", "role", "requested_at", "sent_at", "expires_at", "accepted_at"}),
     filters={
-        "email": filters.words(),
+        "email": filters.words(read=filters.email),
         "role": filters.words(*filters.SAME),
         "requested_at": filters.moments(),
         "expires_at": filters.moments(),
