@@ -26,6 +26,11 @@ KELVIN = "\u212a"
 LOOK_ALIKE = f"{KELVIN}ate@example.com"
 
 
+@pytest.fixture
+def tenant(db: None) -> tenants.Tenant:
+    return factories.make_tenant()
+
+
 def code_at(client: Client, path: str, body: dict[str, Any], **headers: str) -> list[tuple[str, str]]:
     """Where and as what the API refuses a body."""
     answer: Any = client.post(
@@ -118,7 +123,7 @@ def test_a_reason_has_the_same_bounds_in_the_admin_and_on_the_command_line(reaso
     with pytest.raises(errors.ValidationFailed) as refused:
         operations.retry_effects(keys=[], reason=reason)
 
-    assert b"reason: " in shown.content
+    assert b"Reason: " in shown.content
     assert refused.value.problems[0].code == code
     assert consumers.Consumer.objects.get(name="content").status == "active"
     assert not consumers.OperatorAction.objects.exists()
