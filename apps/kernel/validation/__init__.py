@@ -10,6 +10,7 @@ page       the same as docs/reference/limits-of-fields.md. Why it is as it is: d
 from __future__ import annotations
 
 from apps.kernel.validation.fields import (
+    MAXIMUM_DEPTH,
     MAXIMUM_LOCALES,
     Currency,
     Depth,
@@ -45,6 +46,7 @@ from apps.kernel.validation.inputs import Input, check, failed, fits, parse, ref
 from apps.kernel.validation.stored import MAXIMUM_METADATA_BYTES, check_json, refuse_nul, to_moment, to_text
 
 __all__ = [
+    "MAXIMUM_DEPTH",
     "MAXIMUM_LOCALES",
     "MAXIMUM_METADATA_BYTES",
     "Currency",
