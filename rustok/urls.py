@@ -5,10 +5,9 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.kernel import csp_reports
-from rustok import health
+from rustok import api_docs, guides, health, llms
 
 
 def no_icon(request: HttpRequest) -> HttpResponse:
@@ -40,22 +39,12 @@ urlpatterns = [
     path("", include("apps.kernel.problems")),
     path("", include("apps.events.api")),
     path("", include("apps.consumers.catalogue")),
-    path(
-        "api/schema",
-        SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]),
-        name="api-schema",
-    ),
-    path(
-        "api/docs",
-        # Its script comes as a file of its own, which the Content-Security-Policy asks for.
-        SpectacularSwaggerSplitView.as_view(
-            url_name="api-schema",
-            template_name="rustok/swagger.html",
-            authentication_classes=[],
-            permission_classes=[],
-        ),
-        name="api-docs",
-    ),
+    path("api/schema", api_docs.schema, name="api-schema"),
+    path("api/docs", api_docs.swagger, name="api-docs"),
+    path("api/redoc", api_docs.redoc, name="api-redoc"),
+    path("docs/<path:name>", guides.page, name="guide"),
+    path("llms.txt", llms.IndexView.as_view(), name="llms"),
+    path("llms-full.txt", llms.FullView.as_view(), name="llms-full"),
 ]
 
 handler400 = "apps.kernel.api.bad_request"

@@ -27,7 +27,7 @@ from django.conf import settings
 from prometheus_client import Counter, Histogram
 from urllib3.exceptions import HTTPError
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ LONGEST_URL = 2048
 _BLOCK = 64 * 1024
 _PRIVATE = re.compile(r"(?<=//)[^/]*@|[?#].*", re.DOTALL)
 _PORTS = {"https": 443, "http": 80}
+_TOO_LONG = wording.say("it took too long")
 # What `is_global` takes for the internet and leads back into a network: IPv4 in IPv6, by translation or tunnel.
 _TUNNELS = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")))
 
@@ -143,10 +144,10 @@ class Client:
                 )
                 found = Answer(answer.status, _plain(answer.headers), self._read(answer))
             except (HTTPError, HTTPException, OSError, ValueError) as error:
-                reason = "it took too long" if watched.is_over else type(error).__name__
-                raise OutboundFailed(f"{parts.netloc} did not answer properly: {reason}.") from error
+                reason = _TOO_LONG if watched.is_over else type(error).__name__
+                raise _failed(parts.netloc, reason) from error
         if watched.is_over:  # a body without a length ends where the connection does
-            raise OutboundFailed(f"{parts.netloc} did not answer properly: it took too long.")
+            raise _failed(parts.netloc, _TOO_LONG)
         return found
 
     def _split(self, url: str) -> SplitResult:
@@ -154,15 +155,17 @@ class Client:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise _refused(url, "it is no address") from None
+            raise _refused(url, wording.say("it is no address")) from None
         if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or "\\" in url:
-            raise _refused(url, f"an address has at most {LONGEST_URL:,} printable ASCII characters and no backslash")
+            template = wording.mark("an address has at most {limit:,} printable ASCII characters and no backslash")
+            raise _refused(url, wording.say(template, limit=LONGEST_URL))
         if parts.scheme not in self.schemes:
-            raise _refused(url, f"the scheme must be {' or '.join(self.schemes)}")
+            raise _refused(url, wording.say("the scheme must be one of {known}", known=", ".join(self.schemes)))
         if not parts.hostname or "@" in parts.netloc or "%" in parts.netloc:
-            raise _refused(url, "it needs a host, and no user or password")
+            raise _refused(url, wording.say("it needs a host, and no user or password"))
         if port is not None and port not in self.ports:
-            raise _refused(url, f"the port must be {' or '.join(map(str, sorted(self.ports)))}")
+            known = ", ".join(map(str, sorted(self.ports)))
+            raise _refused(url, wording.say("the port must be one of {known}", known=known))
         return parts
 
     def _address(self, host: str, port: int, deadline: float) -> Address:
@@ -171,13 +174,14 @@ class Client:
         try:
             texts = resolving.result(timeout=max(0.0, deadline - time.monotonic()))
         except (OSError, UnicodeError, TookTooLong) as error:
-            raise OutboundFailed(f'The host "{host}" could not be resolved.') from error
+            raise OutboundFailed(wording.say('The host "{host}" could not be resolved.', host=host)) from error
         addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
         if not addresses:
-            raise OutboundFailed(f'The host "{host}" has no address.')
+            raise OutboundFailed(wording.say('The host "{host}" has no address.', host=host))
         for address in addresses:
             if not self._may_reach(address):
-                raise OutboundRefused(f'The host "{host}" leads into a network that is not public.')
+                said = wording.say('The host "{host}" leads into a network that is not public.', host=host)
+                raise OutboundRefused(said)
         return addresses[0]
 
     def _may_reach(self, address: Address) -> bool:
@@ -215,7 +219,9 @@ class Client:
                 parts.append(block)
                 size += len(block)
                 if size > self.limits.size:
-                    raise OutboundFailed(f"The answer has more than {self.limits.size:,} bytes.")
+                    raise OutboundFailed(
+                        wording.say("The answer has more than {limit:,} bytes.", limit=self.limits.size)
+                    )
         finally:
             answer.close()
         return b"".join(parts)
@@ -270,7 +276,11 @@ def _plain(headers: Mapping[str, str]) -> dict[str, str]:
 def _refused(url: str, reason: str) -> OutboundRefused:
     """Without passwords and query, which are nobody's business."""
     shown = _PRIVATE.sub("", url[:LONGEST_URL]).encode("ascii", "replace").decode()[:200]
-    return OutboundRefused(f'"{shown}" is not sent to: {reason}.')
+    return OutboundRefused(wording.say('"{url}" is not sent to: {reason}.', url=shown, reason=reason))
+
+
+def _failed(host: str, reason: str) -> OutboundFailed:
+    return OutboundFailed(wording.say("{host} did not answer properly: {reason}.", host=host, reason=reason))
 
 
 _resolvers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="outbound-resolver")

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter
 
-from apps.kernel import api, errors
+from apps.kernel import api, errors, wording
 
 LONGEST_ADDRESS = 8 * 1024
 LARGEST_HEADERS = 32 * 1024
@@ -45,6 +45,8 @@ class BodyTooLarge(errors.DomainError):
 
 
 class SizeMiddleware:
+    refuses = (AddressTooLong, HeadersTooLarge, BodyTooLarge)
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
@@ -62,7 +64,11 @@ class SizeMiddleware:
 def _check_address(request: HttpRequest) -> None:
     length = len(request.path_info) + len(request.META.get("QUERY_STRING", ""))
     if length > LONGEST_ADDRESS:
-        raise AddressTooLong(f"Path and query have {length:,} characters, {LONGEST_ADDRESS:,} at most.")
+        raise AddressTooLong(
+            wording.say(
+                "Path and query have {length:,} characters, {limit:,} at most.", length=length, limit=LONGEST_ADDRESS
+            )
+        )
 
 
 def _check_headers(request: HttpRequest) -> None:
@@ -72,7 +78,9 @@ def _check_headers(request: HttpRequest) -> None:
         if name.startswith("HTTP_") and isinstance(value, str)
     )
     if size > LARGEST_HEADERS:
-        raise HeadersTooLarge(f"The headers have {size:,} bytes, {LARGEST_HEADERS:,} at most.")
+        raise HeadersTooLarge(
+            wording.say("The headers have {size:,} bytes, {limit:,} at most.", size=size, limit=LARGEST_HEADERS)
+        )
 
 
 def _check_body(request: HttpRequest) -> None:
@@ -89,4 +97,6 @@ def _check_body(request: HttpRequest) -> None:
 
 
 def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"The body may have {settings.LARGEST_BODY:,} bytes; send less at a time.")
+    return BodyTooLarge(
+        wording.say("The body may have {limit:,} bytes; send less at a time.", limit=settings.LARGEST_BODY)
+    )

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from PIL import Image, ImageOps
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 LONGEST_NAME = 255
 MOST_PIXELS = 50_000_000
@@ -100,13 +100,20 @@ def _identify(file: IO[bytes], *, name: str, declared: str, kinds: tuple[Kind, .
     named = ", ".join(kind.name for kind in kinds)
     kind = next((kind for kind in kinds if all(content[at:].startswith(mark) for at, mark in kind.marks)), None)
     if kind is None:
-        raise _refused("type", f"its bytes are not those of {named}")
+        raise _refused("type", wording.say("its bytes are not those of {kinds}", kinds=named))
     if len(content) > kind.largest:
-        raise _refused("size", f"it is larger than {kind.largest // _MIB} MiB")
+        raise _refused("size", wording.say("it is larger than {limit} MiB", limit=kind.largest // _MIB))
     if len(name) > LONGEST_NAME or PurePosixPath(shown_name(name)).suffix.lower() not in kind.endings:
-        raise _refused("name", f"its bytes are {kind.name}, and its name must end with {' or '.join(kind.endings)}")
+        endings = " / ".join(kind.endings)
+        said = wording.say(
+            "its bytes are {kind}, and its name must end with {endings}", kind=kind.name, endings=endings
+        )
+        raise _refused("name", said)
     if declared.partition(";")[0].strip().lower() != kind.media_type:
-        raise _refused("declared_type", f"its bytes are {kind.name}, and its media type must be {kind.media_type}")
+        said = wording.say(
+            "its bytes are {kind}, and its media type must be {type}", kind=kind.name, type=kind.media_type
+        )
+        raise _refused("declared_type", said)
     return kind, content
 
 
@@ -115,10 +122,13 @@ def _redrawn(content: bytes, kind: Kind) -> tuple[bytes, int, int]:
         # Reads the head only; no other decoder than that of the kind is tried.
         with Image.open(io.BytesIO(content), formats=[kind.name]) as image:
             if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST_SIDE:
-                raise _refused("pixels", f"it has {image.width:,} × {image.height:,} pixels, {MOST_PIXELS:,} at most")
+                template = wording.mark("it has {width:,} × {height:,} pixels, {limit:,} at most")
+                said = wording.say(template, width=image.width, height=image.height, limit=MOST_PIXELS)
+                raise _refused("pixels", said)
             frames = getattr(image, "n_frames", 1)
             if frames > MOST_FRAMES or frames * image.width * image.height > 4 * MOST_PIXELS:
-                raise _refused("frames", f"it has {frames:,} pictures of that size in it, which is too many")
+                said = wording.say("it has {count:,} pictures of that size in it, which is too many", count=frames)
+                raise _refused("frames", said)
             if frames > 1:
                 return _animated(image, kind), image.width, image.height
             image.load()
@@ -130,9 +140,11 @@ def _redrawn(content: bytes, kind: Kind) -> tuple[bytes, int, int]:
     except errors.DomainError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _refused("pixels", f"it has more than {MOST_PIXELS:,} pixels") from None
+        raise _refused("pixels", wording.say("it has more than {limit:,} pixels", limit=MOST_PIXELS)) from None
     except (OSError, ValueError, SyntaxError, EOFError):
-        raise _refused("damaged", f"it begins like {kind.name} and can't be read as one") from None
+        raise _refused(
+            "damaged", wording.say("it begins like {kind} and can't be read as one", kind=kind.name)
+        ) from None
 
 
 def _animated(image: Image.Image, kind: Kind) -> bytes:
@@ -159,30 +171,33 @@ def _check_entries(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
             if len(entries) > MOST_ENTRIES:
-                raise _refused("entries", f"it has {len(entries):,} entries, {MOST_ENTRIES:,} at most")
+                said = wording.say(
+                    "it has {count:,} entries, {limit:,} at most", count=len(entries), limit=MOST_ENTRIES
+                )
+                raise _refused("entries", said)
             for entry in entries:
                 _check_entry(entry)
             if len({entry.filename for entry in entries}) != len(entries):
-                raise _refused("entries", "it has two entries of one name")
+                raise _refused("entries", wording.say("it has two entries of one name"))
             left = _allowed(len(content))
             for entry in entries:
                 left = _unpack(archive, entry, left)
     except errors.DomainError:
         raise
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, zipfile.LargeZipFile):
-        raise _refused("damaged", "it can't be read as a zip archive") from None
+        raise _refused("damaged", wording.say("it can't be read as a zip archive")) from None
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:
     name = entry.filename
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or ".." in parts or parts[0].startswith("/") or ":" in name or "\x00" in entry.orig_filename:
-        raise _refused("entry_name", "an entry leads out of the archive")
+        raise _refused("entry_name", wording.say("an entry leads out of the archive"))
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise _refused("entry_type", "an entry is a link or a device")
+        raise _refused("entry_type", wording.say("an entry is a link or a device"))
     if entry.flag_bits & 0x1:
-        raise _refused("encrypted", "an entry is encrypted")
+        raise _refused("encrypted", wording.say("an entry is encrypted"))
 
 
 def _allowed(packed: int) -> int:
@@ -192,14 +207,14 @@ def _allowed(packed: int) -> int:
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> int:
     """What is left of the allowance after this entry."""
     if entry.file_size > left:
-        raise _refused("bomb", "it unpacks to far more than it is")
+        raise _refused("bomb", wording.say("it unpacks to far more than it is"))
     with archive.open(entry) as stream:
         while block := stream.read(_MIB):
             left -= len(block)
             if left < 0:
-                raise _refused("bomb", "it unpacks to far more than it is")
+                raise _refused("bomb", wording.say("it unpacks to far more than it is"))
     return left
 
 
 def _refused(reason: str, detail: str) -> UploadRefused:
-    return UploadRefused(f"The file is not taken: {detail}.", reason=reason)
+    return UploadRefused(wording.say("The file is not taken: {detail}.", detail=detail), reason=reason)

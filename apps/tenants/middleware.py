@@ -21,15 +21,17 @@ _ANY_HOST = ("/health", "/metrics", "/static/", "/favicon.ico")
 # These serve the installation, not a tenant, on its own hosts and on those of tenants.
 _PLATFORM = (
     "/api/docs",
+    "/api/redoc",
     "/api/schema",
     "/schemas",
     "/asyncapi.json",
+    "/docs/",
     "/events/catalogue",
     "/problems/",
     settings.CSP_REPORT_PATH,
 )
 # So do these, but where a tenant is named, they work for it.
-_OPTIONAL = ("/admin/", "/api/v1/auth/")
+_OPTIONAL = ("/admin/", "/api/v1/auth/", "/llms")
 
 
 class HostNotServed(errors.DomainError):
@@ -39,6 +41,13 @@ class HostNotServed(errors.DomainError):
 
 
 class TenantMiddleware:
+    refuses = (
+        HostNotServed,
+        scope.TenantNotFound,
+        resolution.TenantInactive,
+        resolution.MalformedTenantName,
+    )
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
@@ -70,6 +79,8 @@ class TenantMiddleware:
 
 class ModuleMiddleware:
     """What belongs to a module the tenant has switched off is answered as an address that is not there."""
+
+    refuses = (errors.NotFound,)
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -63,6 +63,12 @@ def scope_of(tenant: models.Tenant) -> scope.Scope:
     )
 
 
+def current_name() -> str:
+    """What the tenant in scope is called."""
+    name: str = models.Tenant.objects.values_list("name", flat=True).get(pk=scope.current_id())
+    return name
+
+
 def suspended_ids() -> list[uuid.UUID]:
     """The tenants that are suspended."""
     with isolation.all_tenants(reason="suspended tenants"):

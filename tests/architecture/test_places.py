@@ -18,6 +18,7 @@ VALKEY = {
     "apps/events/bus/valkey.py": "the bus, which a purge has filled anew",
     "apps/accounts/attempts.py": "digests and addresses, gone within two hours",
     "apps/accounts/walls.py": "addresses, gone within a minute",
+    "apps/kernel/csp_reports.py": "addresses, gone within a minute",
     "apps/kernel/limits/shared.py": "addresses, and ids of tenants, accounts and keys, gone within 62 seconds",
     "rustok/cache.py": "what Django's cache is made of",
     "rustok/health.py": "asks, and keeps nothing",

@@ -152,7 +152,7 @@ def test_what_is_no_plain_web_address_is_refused_before_a_name_is_resolved(url: 
 
 
 def test_plain_http_is_refused_where_only_https_is_allowed() -> None:
-    with pytest.raises(OutboundRefused, match="must be https"):
+    with pytest.raises(OutboundRefused, match="must be one of https"):
         Client(schemes=("https",)).send("GET", "http://hooks.example/")
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.test import Client, RequestFactory
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 from pytest_django.live_server_helper import LiveServer
 
+from apps.kernel import isolation
 from tests import factories
 from tests.commerce import making
+from tests.content import making as site
 
 LISTS = {f"/admin/{m._meta.app_label}/{m._meta.model_name}/": screen for m, screen in admin.site._registry.items()}
+PATIENCE = 120_000  # ms, for megabytes of script on a busy machine
+MARKUP = """<img src=x onerror="window.ran=1"><script>window.ran=1</script>"""
 _TELL = """
 document.addEventListener("securitypolicyviolation", e => console.error(
   `CSP ${e.effectiveDirective} kept out ${e.blockedURI} of ${e.sourceFile}:${e.lineNumber} ${e.sample}`));
@@ -89,8 +97,8 @@ def test_no_page_breaks_the_policy(visit: Visit, thread: ThreadPoolExecutor) -> 
             "/events/catalogue?q=product",
         ]
         found = {path: visit.go(path) for path in [*paths, *forms, "/api/docs"]}
-        visit.page.locator(".opblock-summary").first.click(timeout=120_000)
-        visit.page.locator(".opblock-body").first.wait_for(timeout=120_000)
+        visit.page.locator(".opblock-summary").first.click(timeout=PATIENCE)
+        visit.page.locator(".opblock-body").first.wait_for(timeout=PATIENCE)
         return found
 
     found = thread.submit(crawl).result()
@@ -98,6 +106,99 @@ def test_no_page_breaks_the_policy(visit: Visit, thread: ThreadPoolExecutor) -> 
     assert visit.wrongs == []
     assert found.pop("/admin/none/") == 404
     assert set(found.values()) == {200}, found
+
+
+def test_redoc_is_drawn_and_searches_within_the_policy(visit: Visit, thread: ThreadPoolExecutor) -> None:
+    asked: list[str] = []
+
+    def read() -> tuple[int, str, str]:
+        visit.page.on("request", lambda request: asked.append(request.url))
+        status = visit.go("/api/redoc")
+        search = visit.page.get_by_role("search").get_by_role("textbox")
+        search.fill("refresh", timeout=PATIENCE)
+        hit = visit.page.locator('[data-role="search:results"] li').first  # a worker has found it
+        hit.wait_for(timeout=PATIENCE)
+        # Styles that were kept out would leave the menu where it stands in the page.
+        return (
+            status,
+            hit.inner_text(),
+            visit.page.evaluate("() => getComputedStyle(document.querySelector('.redoc-wrap')).display"),
+        )
+
+    status, hit, display = thread.submit(read).result()
+
+    assert (status, display) == (200, "flex")
+    assert "refresh" in hit.casefold()
+    assert {urlsplit(url).netloc for url in asked if url.startswith("http")} == {urlsplit(visit.base).netloc}
+    assert visit.wrongs == []
+
+
+def test_somebody_logs_in_and_sends_a_request_from_swagger(visit: Visit, thread: ThreadPoolExecutor) -> None:
+    tenant = factories.make_tenant(domains=["tried-out.localhost"])
+    member = factories.make_member(tenant)
+    visit.base = f"http://tried-out.localhost:{urlsplit(visit.base).port}"
+
+    def open_operation(method: str, path: str) -> Locator:
+        block = visit.page.locator(f".opblock-{method}").filter(has=visit.page.locator(f'[data-path="{path}"]'))
+        block.locator(".opblock-summary-control").click(timeout=PATIENCE)
+        block.get_by_role("button", name="Try it out").click(timeout=PATIENCE)
+        return block
+
+    def send(block: Locator) -> tuple[str, str]:
+        """Status and body of the answer that is shown."""
+        with visit.page.expect_response(lambda answer: "/api/v1/" in answer.url):
+            block.locator("button.execute").click()
+        answer = block.locator(".live-responses-table .response").first
+        answer.wait_for(timeout=PATIENCE)
+        return answer.locator(".response-col_status").inner_text().split()[0], answer.inner_text()
+
+    def walk() -> list[str]:
+        visit.go("/api/docs")
+        products = open_operation("get", "/api/v1/admin/products")
+        refused, _ = send(products)
+        login = open_operation("post", "/api/v1/auth/token")
+        login.locator("textarea.body-param__text").fill(
+            json.dumps({"email": member.email, "password": factories.PASSWORD})
+        )
+        accepted, shown = send(login)
+        visit.page.locator(".auth-wrapper > .authorize").click()
+        token = re.findall(r"eyJ[\w.-]+", shown)[0]
+        staff = visit.page.locator(".auth-container").filter(has_text="bearer").first
+        staff.locator("input").fill(token)
+        staff.get_by_role("button", name="Apply credentials").click()
+        visit.page.locator(".close-modal").click()
+        answered, _ = send(products)
+        return [refused, accepted, answered]
+
+    assert thread.submit(walk).result() == ["401", "200", "200"]
+    assert visit.wrongs == []
+
+
+def test_markup_in_rows_is_text_in_the_admin(visit: Visit, thread: ThreadPoolExecutor) -> None:
+    tenant = factories.make_tenant(name=MARKUP)
+    with factories.at_work(tenant):
+        making.make_product(title=MARKUP, vendor=MARKUP, tags=[MARKUP])
+        making.make_category(MARKUP)
+        site.make_node(MARKUP, author_name=MARKUP)
+        site.make_category(MARKUP)
+        site.make_tag(MARKUP)
+        factories.make_member(tenant, user=factories.make_user(name=MARKUP))
+    with isolation.all_tenants(reason="test"):
+        rows = {path: screen.model._base_manager.order_by("pk").last() for path, screen in LISTS.items()}
+    paths = [*rows, *(f"{path}{quote(row.pk)}/change/" for path, row in rows.items() if row is not None)]
+
+    def look() -> list[str]:
+        shown = []
+        for path in paths:
+            visit.go(path)
+            assert not visit.page.evaluate("() => window.ran"), path
+            shown += [path] if MARKUP in visit.page.inner_text("body") else []
+        return shown
+
+    shown = thread.submit(look).result()
+
+    assert visit.wrongs == []
+    assert len(shown) > 8, shown
 
 
 def test_the_browser_tells_what_the_policy_keeps_out(visit: Visit, thread: ThreadPoolExecutor) -> None:

@@ -102,6 +102,15 @@ def test_every_answer_has_the_headers(browser: Browser, url: str, headers: dict[
 
 
 @pytest.mark.django_db
+def test_redoc_may_start_its_worker_and_nothing_else_that_others_may_not(browser: Browser) -> None:
+    answer = browser.get("/api/redoc")
+
+    assert answer.status_code == 200
+    assert told(answer)["Content-Security-Policy"] == f"{POLICY}; worker-src blob:"
+    assert not re.search(rb"<style|<script>|style=|https?://", answer.content)
+
+
+@pytest.mark.django_db
 def test_an_answer_to_too_many_requests_has_the_headers(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csp_reports, "RATE", "0/m")
 

@@ -22,6 +22,7 @@ CHOOSABLE = ("commerce", "content", "inventory", "search")
 # What serves the installation and belongs to no tenant.
 PLATFORM = (
     "apps.kernel.problems",
+    "apps.kernel.csp_reports",
     "apps.events",
     "apps.consumers",
     "rustok",
