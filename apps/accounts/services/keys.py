@@ -178,6 +178,11 @@ def find_key(*, key: str, client: Client, now: datetime) -> models.ApiKey:
     return row
 
 
+def find_live(*, key_id: uuid.UUID, now: datetime) -> models.ApiKey | None:
+    """The key with this id, for work that was asked for with it; None once it is revoked or over."""
+    return models.ApiKey.objects.filter(_live(now), id=key_id).first()
+
+
 def _live(now: datetime) -> Q:
     return Q(revoked_at=None, expires_at__gt=now, created_by__is_active=True)
 

@@ -27,6 +27,7 @@ from apps.kernel import errors, ids, money, wording
 from apps.kernel.validation.stored import MAXIMUM_METADATA_BYTES, check_metadata, refuse_nul, to_moment
 
 MAXIMUM_LOCALES = 100
+MAXIMUM_DEPTH = 100
 MAXIMUM_SKU = 255
 MAXIMUM_EMAIL = 254  # RFC 5321, 4.5.3.1.3, without the brackets
 _LOCALE = re.compile(r"[a-z]{2}(-[A-Z0-9]{2})?")
@@ -350,7 +351,7 @@ Email = Annotated[
 Password = Annotated[str, Secret("password", 1024)]
 Token = Annotated[str, Secret("token", 255), AfterValidator(str.strip)]
 Position = Annotated[int, Whole("position", 100_000)]
-Depth = Annotated[int, Whole("depth", 100)]
+Depth = Annotated[int, Whole("depth", MAXIMUM_DEPTH)]
 ReplyCount = Annotated[int, Whole("reply_count", 2**31 - 1)]
 Quantity = Annotated[int, Whole("quantity", 1_000_000_000)]
 Metadata = Annotated[
