@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from apps.content import bulk, lists, queries, shown
 from apps.content.api import NODES
-from apps.jobs.api import BulkView
+from apps.jobs.api import HOW_MANY, BulkView
 from apps.jobs.exports import ExportView
 from apps.jobs.shown import BulkResults, Job
 from apps.kernel import streaming, validation
@@ -25,7 +25,7 @@ NodeOperation = Annotated[
 
 
 class NodesBulk(validation.Input):
-    operations: list[NodeOperation]
+    operations: Annotated[list[NodeOperation], HOW_MANY]
 
 
 class NodesBulkView(BulkView):

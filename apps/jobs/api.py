@@ -34,10 +34,13 @@ LISTING = Listing(
 )
 
 
+HOW_MANY = Field(min_length=1, max_length=bulk.AT_MOST)
+
+
 class Bulk(validation.Input):
     """As it is sent. Each operation is read by itself, so that a wrong one fails alone."""
 
-    operations: Annotated[list[Any], Field(min_length=1, max_length=bulk.AT_MOST)]
+    operations: Annotated[list[Any], HOW_MANY]
 
 
 class BulkView(Endpoint):

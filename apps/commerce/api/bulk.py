@@ -14,8 +14,7 @@ from apps.commerce import bulk, queries
 from apps.commerce.api import lists, shown
 from apps.commerce.api.catalogue import PRODUCTS, VARIANTS
 from apps.commerce.api.stock import INVENTORY
-from apps.jobs.api import BulkView
-from apps.jobs.bulk import AT_ONCE
+from apps.jobs.api import HOW_MANY, BulkView
 from apps.jobs.exports import ExportView
 from apps.jobs.shown import BulkResults, Job
 from apps.kernel import streaming, validation
@@ -33,7 +32,7 @@ ProductOperation = Annotated[
 
 
 class ProductsBulk(validation.Input):
-    operations: Annotated[list[ProductOperation], Field(min_length=1, max_length=AT_ONCE)]
+    operations: Annotated[list[ProductOperation], HOW_MANY]
 
 
 class ProductsBulkView(BulkView):
@@ -47,7 +46,7 @@ class ProductsBulkView(BulkView):
 
 
 class PricesBulk(validation.Input):
-    operations: list[bulk.SetPrices]
+    operations: Annotated[list[bulk.SetPrices], HOW_MANY]
 
 
 class PricesBulkView(BulkView):
@@ -62,7 +61,9 @@ class PricesBulkView(BulkView):
 
 
 class InventoryBulk(validation.Input):
-    operations: list[Annotated[bulk.AdjustInventory | bulk.SetInventory, Field(discriminator="op")]]
+    operations: Annotated[
+        list[Annotated[bulk.AdjustInventory | bulk.SetInventory, Field(discriminator="op")]], HOW_MANY
+    ]
 
 
 class InventoryBulkView(BulkView):
