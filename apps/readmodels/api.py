@@ -284,10 +284,14 @@ def _with_terms(rows: Sequence[Any], locale: str) -> list[bytes]:
     documents = []
     for row in rows:
         parts = [row.document[:-1].encode(), b',"categories":', _array(labels, row.category_ids)]
-        if getattr(row, "tag_ids", None) is not None and not isinstance(row, models.LiveProduct):
+        if _is_content(row):
             parts += [b',"content_tags":', _array(labels, row.tag_ids)]
         documents.append(b"".join([*parts, b"}"]))
     return documents
+
+
+def _is_content(row: Any) -> bool:
+    return isinstance(row, models.LiveContent) or getattr(row, "kind", "") == "content"
 
 
 def _term_ids(row: Any) -> list[uuid.UUID]:
