@@ -63,7 +63,6 @@ class NodesView(Endpoint):
         status=201,
         also=endpoint.UNREAD,
         refuses=(
-            kinds.InvalidKind,
             services.LocaleNotEnabled,
             services.SlugTaken,
             services.ExternalIdTaken,
