@@ -13,11 +13,13 @@ from apps.jobs import bulk, shown
 from apps.kernel import api, validation
 from apps.tenants.endpoint import Endpoint
 
+_Operation = Annotated[Any, Field(json_schema_extra={"x-bounds": "those of the operation it names"})]
+
 
 class Bulk(validation.Input):
     """As it is sent. Each operation is read by itself, so that a wrong one fails alone."""
 
-    operations: Annotated[list[Any], Field(min_length=1, max_length=bulk.AT_ONCE)]
+    operations: Annotated[list[_Operation], Field(min_length=1, max_length=bulk.AT_ONCE)]
 
 
 class BulkView(Endpoint):

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from apps.commerce import bulk
 from apps.commerce.api.catalogue import PRODUCTS
 from apps.jobs.api import BulkView
+from apps.jobs.bulk import AT_ONCE
 from apps.jobs.shown import BulkResults
 from apps.kernel import validation
 from apps.kernel.operations import operation
@@ -28,7 +29,7 @@ ProductOperation = Annotated[
 
 
 class ProductsBulk(validation.Input):
-    operations: list[ProductOperation]
+    operations: Annotated[list[ProductOperation], Field(min_length=1, max_length=AT_ONCE)]
 
 
 class ProductsBulkView(BulkView):
