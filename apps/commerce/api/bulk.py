@@ -15,6 +15,7 @@ from apps.commerce.api import lists, shown
 from apps.commerce.api.catalogue import PRODUCTS, VARIANTS
 from apps.commerce.api.stock import INVENTORY
 from apps.jobs.api import BulkView
+from apps.jobs.bulk import AT_MOST
 from apps.jobs.exports import ExportView
 from apps.jobs.shown import BulkResults, Job
 from apps.kernel import streaming, validation
@@ -32,7 +33,7 @@ ProductOperation = Annotated[
 
 
 class ProductsBulk(validation.Input):
-    operations: list[ProductOperation]
+    operations: Annotated[list[ProductOperation], Field(min_length=1, max_length=AT_MOST)]
 
 
 class ProductsBulkView(BulkView):
