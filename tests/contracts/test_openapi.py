@@ -94,7 +94,7 @@ def subclasses(view: type[View]) -> Iterator[type[View]]:
 def test_a_method_that_declares_nothing_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("apps.tenants.api.TenantView.get.operation")
 
-    with pytest.raises(ImproperlyConfigured, match="TenantView.get declares no operation"):
+    with pytest.raises(ImproperlyConfigured, match=r"TenantView\.get declares no operation"):
         document()
 
 
