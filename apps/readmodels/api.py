@@ -284,14 +284,18 @@ def _with_terms(rows: Sequence[Any], locale: str) -> list[bytes]:
     documents = []
     for row in rows:
         parts = [row.document[:-1].encode(), b',"categories":', _array(labels, row.category_ids)]
-        if getattr(row, "tag_ids", None) is not None and not isinstance(row, models.LiveProduct):
+        if _is_content(row):
             parts += [b',"content_tags":', _array(labels, row.tag_ids)]
         documents.append(b"".join([*parts, b"}"]))
     return documents
 
 
 def _term_ids(row: Any) -> list[uuid.UUID]:
-    return [*row.category_ids, *(getattr(row, "tag_ids", None) or [])]
+    return [*row.category_ids, *(row.tag_ids if _is_content(row) else ())]
+
+
+def _is_content(row: Any) -> bool:
+    return row.kind == "content" if isinstance(row, search.Hit) else isinstance(row, models.LiveContent)
 
 
 def _array(labels: dict[uuid.UUID, bytes], term_ids: Iterable[uuid.UUID]) -> bytes:
