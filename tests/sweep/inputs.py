@@ -40,10 +40,11 @@ KINDS: dict[str, str | dict[str, str]] = {
     "entry_id": "audit_entry",
     "external_id": {"admin/nodes": "node_external_id", "admin/products": "product_external_id"},
     "handle": {"admin/categories": "product_category_slug", "admin/collections": "collection_slug", "": "handle"},
-    "id": {"admin/products/bulk": "product"},
+    "id": {"admin/nodes/bulk": "node", "admin/products/bulk": "product", "admin/variants": "variant"},
     "ids": "child_node",
     "image": "image",
     "invitation_id": "invitation",
+    "job_id": "job",
     "key_id": "api_key",
     "location": "location",
     "node_id": "node",
@@ -108,6 +109,7 @@ NEEDED: dict[str, tuple[Path, ...]] = {
     "product_create": (("variants", 0, "barcode"),),
     "reservation_create": (("location",),),
     "variant_create": (("values", 0),),
+    "variant_set_prices_bulk": (("operations", 0, "if_match"),),
 }
 # The locale an address takes something out of; the default one stays.
 IN_ADDRESSES = {"locale": "de"}
