@@ -295,7 +295,11 @@ def _is_content(row: Any) -> bool:
 
 
 def _term_ids(row: Any) -> list[uuid.UUID]:
-    return [*row.category_ids, *(getattr(row, "tag_ids", None) or [])]
+    return [*row.category_ids, *(row.tag_ids if _is_content(row) else ())]
+
+
+def _is_content(row: Any) -> bool:
+    return row.kind == "content" if isinstance(row, search.Hit) else isinstance(row, models.LiveContent)
 
 
 def _array(labels: dict[uuid.UUID, bytes], term_ids: Iterable[uuid.UUID]) -> bytes:
