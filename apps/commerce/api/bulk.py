@@ -32,6 +32,9 @@ ProductOperation = Annotated[
 ]
 
 
+StockOperation = Annotated[bulk.AdjustInventory | bulk.SetInventory, Field(discriminator="op")]
+
+
 class ProductsBulk(validation.Input):
     operations: Annotated[list[ProductOperation], Field(min_length=1, max_length=AT_MOST)]
 
@@ -47,7 +50,7 @@ class ProductsBulkView(BulkView):
 
 
 class PricesBulk(validation.Input):
-    operations: list[bulk.SetPrices]
+    operations: Annotated[list[bulk.SetPrices], Field(min_length=1, max_length=AT_MOST)]
 
 
 class PricesBulkView(BulkView):
@@ -62,7 +65,7 @@ class PricesBulkView(BulkView):
 
 
 class InventoryBulk(validation.Input):
-    operations: list[Annotated[bulk.AdjustInventory | bulk.SetInventory, Field(discriminator="op")]]
+    operations: Annotated[list[StockOperation], Field(min_length=1, max_length=AT_MOST)]
 
 
 class InventoryBulkView(BulkView):
