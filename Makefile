@@ -104,6 +104,10 @@ benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for y
 soak: env ## kill parts of the whole product at random and check every promise (MINUTES=10 SEED=7 REPORT=file.json)
 	$(PYTHON) -m tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--json $(REPORT))
 
+.PHONY: fuzz-api
+fuzz-api: env ## ask a server of its own anything, as every kind of caller, and hold answers to the description (MINUTES=20 SEED=7)
+	$(PYTHON) -m tests.contracts.fuzzing --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED)) $(if $(AS),--as $(AS))
+
 .PHONY: rebuild-proof
 rebuild-proof: env ## rebuild under reads, killed at every step, and prove the documents equal (EVENTS=1000000 REPORT=file.json)
 	$(PYTHON) -m tests.faults.rebuild_proof --events $(or $(EVENTS),1000000) $(if $(REPORT),--json $(REPORT))
