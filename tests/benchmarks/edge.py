@@ -144,24 +144,21 @@ def make_handler(*, only_tenant: Any = None) -> Handler:
     from django.core.handlers.wsgi import WSGIHandler
     from django.test import override_settings
 
-    from tests.benchmarks import edge  # which is not this module, where it is the program
-
     if only_tenant is None:
         return WSGIHandler()
-    edge.InScope.scope = only_tenant
-    with override_settings(MIDDLEWARE=["tests.benchmarks.edge.InScope"]):
+    with override_settings(MIDDLEWARE=["tests.benchmarks.edge.InScope"], ONLY_TENANT=only_tenant):
         return WSGIHandler()
 
 
 class InScope:
     """The least that stands in front of a view."""
 
-    scope: Any = None
-
     def __init__(self, get_response: Callable[[Any], Any]) -> None:
+        from django.conf import settings
+
         from apps.tenants import scope
 
-        self._work = partial(scope.use, self.scope)
+        self._work = partial(scope.use, settings.ONLY_TENANT)
         self._get_response = get_response
 
     def __call__(self, request: Any) -> Any:
