@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "apps.audit",
     "apps.tenants",
     "apps.accounts",
+    "apps.jobs",
     "apps.content",
     "apps.commerce",
     "apps.readmodels",
@@ -186,10 +187,16 @@ if ENVIRONMENT.profile is Profile.TEST:
 # Shared by the processes of one machine, whose memory is what the slots protect.
 PASSWORD_HASH_DIR = ENVIRONMENT.data_dir / "hashing"
 PASSWORD_HASH_SLOTS = ENVIRONMENT.password_hash_slots
-# Length and what is not common, and no rules of composition: OWASP ASVS 5.0, 6.2.
+# Length and what is not common, and no rules of composition: OWASP ASVS 5.0, 6.2. More than 128 characters add nothing
+# to a hash of 256 bits, and cost.
+PASSWORD_LENGTH = (10, 128)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": PASSWORD_LENGTH[0]},
+    },
+    {"NAME": "apps.accounts.services.passwords.MaximumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 # Guardian would create an anonymous user by itself; anonymous visitors have no object permissions here.
@@ -266,13 +273,15 @@ OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
 # --- API ----------------------------------------------------------------------------------------------------
 
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
+API_DOCUMENT = CHECKOUT / "rustok/openapi/openapi.json"
+API_EXAMPLES = CHECKOUT / "rustok/openapi/examples.json"
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.kernel.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.kernel.parsing.OrjsonParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.permissions.TenantPermission"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.kernel.openapi.OperationSchema",
     "EXCEPTION_HANDLER": "apps.kernel.api.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -287,9 +296,7 @@ SPECTACULAR_SETTINGS = {
     # Without the last, which has a host of others judge our document, on all hosts but localhost.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "displayRequestDuration": True, "filter": True, "validatorUrl": None},
     "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
-    # An input model says itself what may be left out. (It is a class, which would also stay marked as partial.)
-    "COMPONENT_SPLIT_PATCH": False,
+    "POSTPROCESSING_HOOKS": [],
 }
 
 # --- Static files, mail, logs -------------------------------------------------------------------------------

@@ -53,6 +53,10 @@ from rustok.servers.places import Places  # noqa: E402
 
 django.setup()
 
+from tests.contracts import watching  # noqa: E402
+
+watching.watch()
+
 # What migrations and the declaration of consumers put in, and no test changes.
 KEPT_TABLES = {
     "django_migrations",

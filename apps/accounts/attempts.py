@@ -20,7 +20,7 @@ from django.conf import settings
 from prometheus_client import Counter
 
 from apps.accounts.clients import Client
-from apps.kernel import errors, wording
+from apps.kernel import errors, validation, wording
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,7 @@ class Guess:
 
     @property
     def account_key(self) -> str:
-        named = hashlib.sha256(f"{self.realm}\x00{self.who.strip().lower()}".encode()).hexdigest()[:32]
+        named = hashlib.sha256(f"{self.realm}\x00{validation.find_email(self.who)}".encode()).hexdigest()[:32]
         return f"{self.client.network}:{named}"
 
     @property

@@ -36,6 +36,7 @@ class Presented:
 class TokenAuthentication(BaseAuthentication):
     """An access token of somebody who works here, or an API key. One query asks each time whether it holds."""
 
+    refuses = (tokens.TokenRefused, problems.NotAuthenticated, SecondFactorNeeded)
     realm = realms.STAFF
     actor = "user"
     takes_keys = True

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from apps.accounts.access import declaring, engine
-from apps.kernel import problems, wording
+from apps.accounts.access import declaring, engine, limiting
+from apps.kernel import errors, operations, problems, wording
 from apps.tenants import scope
 
 
 class LoggedIn(BasePermission):
     """Any account; without one the answer says how to come with one."""
+
+    refuses: ClassVar[operations.Refusals] = (problems.NotAuthenticated,)
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
@@ -26,6 +28,8 @@ class LoggedIn(BasePermission):
 
 class InTenant(LoggedIn):
     """Any account, with its rights in the tenant the request is for; what it asks for is about itself."""
+
+    refuses = (*LoggedIn.refuses, errors.Forbidden)
 
     def has_permission(self, request: Request, view: Any) -> bool:
         super().has_permission(request, view)
@@ -44,6 +48,7 @@ class TenantPermission(InTenant):
     Where a view is `shareable`, a member without the permission may have been given this one object: `is_shared`.
     """
 
+    refuses = (*InTenant.refuses, limiting.NotPermitted)
     message = "Your account may not do this in this tenant."
     limited = "The key or token you came with may not do this in this tenant."
 

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from apps.accounts import models
 from apps.accounts.access import matrix
-from apps.kernel import errors, ids, isolation, wording
+from apps.kernel import errors, ids, isolation, validation, wording
 
 STOCK = ("inventory:update", "inventory:manage")
 
@@ -21,7 +21,7 @@ class UserNotFound(errors.NotFound):
 
 def get_user(*, email: str) -> models.User:
     """Raises UserNotFound."""
-    user = models.User.objects.filter(email=email.strip().lower()).first()
+    user = models.User.objects.filter(email=validation.find_email(email)).first()
     if user is None:
         raise UserNotFound(wording.say('There is no account with the e-mail address "{email}".', email=email))
     return user

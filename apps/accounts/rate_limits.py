@@ -37,6 +37,8 @@ class Subject:
 class LimitMiddleware:
     """Outside of what finds the tenant, so that unknown hosts are charged too."""
 
+    refuses = (deciding.QuotaExceeded,)
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 

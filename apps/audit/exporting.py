@@ -7,19 +7,35 @@ import io
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 from django.db.models import Q
 
 from apps.audit import models, queries
 from apps.kernel import ids, isolation, text, validation
+from apps.kernel.operations import Free, Id, Moment, Uuid
 
 PAGE = 1_000
-COLUMNS = (
-    "id", "occurred_at", "actor", "authority", "action", "object_type", "object_id", "changes", "correlation_id",
-    "client_address", "hash",
-)  # fmt: skip
+
+
+class AuditEntry(TypedDict):
+    """Who did what to which object; `hash` chains the entry to the one before."""
+
+    id: Id
+    occurred_at: Moment
+    actor: str
+    authority: str
+    action: str
+    object_type: str
+    object_id: str
+    changes: Free
+    correlation_id: Uuid | None
+    client_address: str | None
+    hash: str
+
+
+COLUMNS = tuple(AuditEntry.__annotations__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +43,10 @@ class Format:
     name: str
     content_type: str
     head: bytes
-    line: Callable[[dict[str, Any]], bytes]
+    line: Callable[[AuditEntry], bytes]
 
 
-def shown(row: models.Entry, personal: models.Personal | None) -> dict[str, Any]:
+def shown(row: models.Entry, personal: models.Personal | None) -> AuditEntry:
     """The entry as the API shows it; personal values in their place where they have not been erased."""
     changes = row.read_changes()
     if personal is not None:
@@ -77,12 +93,12 @@ def _page(wanted: queries.Filter, after: models.Entry | None) -> list[models.Ent
     return list(rows[:PAGE])
 
 
-def _json_line(entry: dict[str, Any]) -> bytes:
+def _json_line(entry: AuditEntry) -> bytes:
     return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _csv_line(entry: dict[str, Any]) -> bytes:
-    return _csv([entry[name] if name != "changes" else orjson.dumps(entry[name]).decode() for name in COLUMNS])
+def _csv_line(entry: AuditEntry) -> bytes:
+    return _csv([orjson.dumps(value).decode() if isinstance(value, dict) else value for value in entry.values()])
 
 
 def _csv(cells: list[Any]) -> bytes:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.access import limiting
 from apps.content import events, kinds, lists, models, permitted, queries, services, shown
 from apps.kernel import api, ids, validation
+from apps.kernel.operations import operation
 from apps.tenants import endpoint
 from apps.tenants.endpoint import Endpoint
 
@@ -32,32 +34,43 @@ class Move(validation.Input):
 
 
 class ChildOrder(validation.Input):
-    ids: list[services.NodeId]
+    ids: Annotated[list[services.NodeId], Field(max_length=100_000)]
 
 
 def _node(node: models.Node, *, status: int = 200) -> Response:
     """What was written, as far as whoever wrote it may read it."""
     try:
-        answer = shown.whole_node(queries.get_node(node_id=node.id))
+        return Response(shown.whole_node(queries.get_node(node_id=node.id)), status=status)
     except (limiting.NotPermitted, services.NodeNotFound):
-        answer = {"id": ids.encode("node", node.id)}
-    return Response(answer, status=status)
+        return endpoint.unread(f"/api/v1/admin/nodes/{ids.encode('node', node.id)}")
 
 
 class NodesView(Endpoint):
     listing = lists.NODES
     permissions = {"GET": "nodes:list", "POST": "nodes:create"}
 
-    @extend_schema(
-        parameters=lists.NODES.parameters(), responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_list"
-    )
+    @operation("node_list", tag=NODES, answers=shown.Node)
     def get(self, request: Request) -> Response:
         """Nodes, newest first."""
         rows = queries.list_nodes(locale=request.GET.get("locale"))
         return lists.NODES.respond(request, rows, lambda page: [shown.node(node) for node in page])
 
-    @extend_schema(
-        request=services.NewNode, responses={201: OpenApiTypes.OBJECT}, tags=[NODES], operation_id="node_create"
+    @operation(
+        "node_create",
+        tag=NODES,
+        takes=services.NewNode,
+        answers=shown.WholeNode,
+        status=201,
+        also=endpoint.UNREAD,
+        refuses=(
+            kinds.InvalidKind,
+            services.LocaleNotEnabled,
+            services.SlugTaken,
+            services.ExternalIdTaken,
+            services.TreeTooDeep,
+            services.InvalidBlocks,
+            services.NodeNotFound,
+        ),
     )
     def post(self, request: Request) -> Response:
         """A node: a draft, or published at once."""
@@ -74,20 +87,31 @@ class NodeView(Endpoint):
         """Whether this one node is shared with whoever asks."""
         return permitted.is_shared(ids.decode("node", self.kwargs["node_id"]), action)
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_get")
+    @operation("node_get", tag=NODES, answers=shown.WholeNode, refuses=(services.NodeNotFound,))
     def get(self, request: Request, node_id: str) -> Response:
         """The node with all translations, bodies and terms."""
         return Response(shown.whole_node(queries.get_node(node_id=ids.decode("node", node_id))))
 
-    @extend_schema(
-        request=services.NodeChanges, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_update"
+    @operation(
+        "node_update",
+        tag=NODES,
+        takes=services.NodeChanges,
+        answers=shown.WholeNode,
+        also=endpoint.UNREAD,
+        refuses=(
+            services.NodeNotFound,
+            services.LocaleNotEnabled,
+            services.SlugTaken,
+            services.ExternalIdTaken,
+            services.InvalidBlocks,
+        ),
     )
     def patch(self, request: Request, node_id: str) -> Response:
         """Change what is given."""
         changes = api.read_input(request, services.NodeChanges)
         return _node(services.update_node(node_id=ids.decode("node", node_id), changes=changes))
 
-    @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_delete")
+    @operation("node_delete", tag=NODES, refuses=(services.NodeNotFound,))
     def delete(self, request: Request, node_id: str) -> Response:
         """Delete the node and everything below it."""
         services.delete_node(node_id=ids.decode("node", node_id))
@@ -97,7 +121,14 @@ class NodeView(Endpoint):
 class NodePublishView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(request=Publication, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_publish")
+    @operation(
+        "node_publish",
+        tag=NODES,
+        takes=Publication,
+        answers=shown.WholeNode,
+        also=endpoint.UNREAD,
+        refuses=(services.NodeNotFound,),
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Show the node to the public."""
         publication = api.read_input(request, Publication)
@@ -110,7 +141,9 @@ class NodePublishView(Endpoint):
 class NodeUnpublishView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_unpublish")
+    @operation(
+        "node_unpublish", tag=NODES, answers=shown.WholeNode, also=endpoint.UNREAD, refuses=(services.NodeNotFound,)
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Back to draft."""
         return _node(services.unpublish_node(node_id=ids.decode("node", node_id)))
@@ -119,7 +152,9 @@ class NodeUnpublishView(Endpoint):
 class NodeArchiveView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_archive")
+    @operation(
+        "node_archive", tag=NODES, answers=shown.WholeNode, also=endpoint.UNREAD, refuses=(services.NodeNotFound,)
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Out of sight, kept."""
         return _node(services.archive_node(node_id=ids.decode("node", node_id)))
@@ -128,7 +163,14 @@ class NodeArchiveView(Endpoint):
 class NodeMoveView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(request=Move, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_move")
+    @operation(
+        "node_move",
+        tag=NODES,
+        takes=Move,
+        answers=shown.WholeNode,
+        also=endpoint.UNREAD,
+        refuses=(services.NodeNotFound, services.TreeCycle, services.TreeTooDeep),
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Another parent, or another position among the siblings."""
         move = api.read_input(request, Move)
@@ -143,8 +185,12 @@ class NodeMoveView(Endpoint):
 class NodeChildrenView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(
-        request=ChildOrder, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_reorder_children"
+    @operation(
+        "node_reorder_children",
+        tag=NODES,
+        takes=ChildOrder,
+        answers=shown.Children,
+        refuses=(services.NodeNotFound, services.WrongChildren),
     )
     def post(self, request: Request, node_id: str) -> Response:
         """Give the children this order; send every child exactly once."""
@@ -157,7 +203,11 @@ class NodeChildrenView(Endpoint):
 class NodeTranslationView(Endpoint):
     permissions = {"DELETE": "nodes:update"}
 
-    @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_translation_remove")
+    @operation(
+        "node_translation_remove",
+        tag=NODES,
+        refuses=(services.NodeNotFound, services.TranslationNotFound, services.LastTranslation),
+    )
     def delete(self, request: Request, node_id: str, locale: str) -> Response:
         """Take the node out of a locale."""
         services.remove_translation(node_id=ids.decode("node", node_id), locale=locale)
@@ -168,19 +218,19 @@ class NodeSharesView(Endpoint):
     listing = lists.SHARES
     permissions = {"GET": "shares:list", "POST": "shares:create"}
 
-    @extend_schema(
-        parameters=lists.SHARES.parameters(),
-        responses=OpenApiTypes.OBJECT,
-        tags=[NODES],
-        operation_id="node_share_list",
-    )
+    @operation("node_share_list", tag=NODES, answers=shown.Share, refuses=(services.NodeNotFound,))
     def get(self, request: Request, node_id: str) -> Response:
         """Whom the node is shared with, beside what roles give."""
         rows = queries.list_shares(node_id=ids.decode("node", node_id))
         return lists.SHARES.respond(request, rows, lambda page: [shown.share(share) for share in page])
 
-    @extend_schema(
-        request=services.NewShare, responses={201: OpenApiTypes.OBJECT}, tags=[NODES], operation_id="node_share"
+    @operation(
+        "node_share",
+        tag=NODES,
+        takes=services.NewShare,
+        answers=shown.Share,
+        status=201,
+        refuses=(services.NodeNotFound, services.NotAMember),
     )
     def post(self, request: Request, node_id: str) -> Response:
         """Let one member read or update this node; what you may not do yourself can't be shared."""
@@ -192,7 +242,7 @@ class NodeSharesView(Endpoint):
 class NodeShareView(Endpoint):
     permissions = {"DELETE": "shares:delete"}
 
-    @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_unshare")
+    @operation("node_unshare", tag=NODES, refuses=(services.NodeNotFound, services.ShareNotFound))
     def delete(self, request: Request, node_id: str, user_id: str) -> Response:
         """Share the node with this user no longer."""
         services.unshare_node(node_id=ids.decode("node", node_id), user_id=ids.decode("user", user_id))
@@ -203,9 +253,7 @@ class NodeKindsView(Endpoint):
     listing = lists.KINDS
     permissions = {"GET": "nodes:list"}
 
-    @extend_schema(
-        parameters=lists.KINDS.parameters(), responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_kind_list"
-    )
+    @operation("node_kind_list", tag=NODES, answers=shown.Kind)
     def get(self, request: Request) -> Response:
         """The kinds a node can have."""
         return lists.KINDS.respond_all(request, [shown.kind(kind) for kind in kinds.all_kinds()])
@@ -215,22 +263,19 @@ class CategoriesView(Endpoint):
     listing = lists.CATEGORIES
     permissions = {"GET": "content_categories:list", "POST": "content_categories:create"}
 
-    @extend_schema(
-        parameters=lists.CATEGORIES.parameters(),
-        responses=OpenApiTypes.OBJECT,
-        tags=[CATEGORIES],
-        operation_id="content_category_list",
-    )
+    @operation("content_category_list", tag=CATEGORIES, answers=shown.ContentCategory)
     def get(self, request: Request) -> Response:
         """Categories, in the order they were made."""
         rows = queries.list_categories()
         return lists.CATEGORIES.respond(request, rows, lambda page: [shown.category(category) for category in page])
 
-    @extend_schema(
-        request=services.NewCategory,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[CATEGORIES],
-        operation_id="content_category_create",
+    @operation(
+        "content_category_create",
+        tag=CATEGORIES,
+        takes=services.NewCategory,
+        answers=shown.ContentCategory,
+        status=201,
+        refuses=(services.LocaleNotEnabled, services.SlugTaken, services.TreeTooDeep, services.CategoryNotFound),
     )
     def post(self, request: Request) -> Response:
         """A category, last among its siblings unless a position is given."""
@@ -246,16 +291,25 @@ class CategoryView(Endpoint):
         "DELETE": "content_categories:delete",
     }
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="content_category_get")
+    @operation(
+        "content_category_get", tag=CATEGORIES, answers=shown.ContentCategory, refuses=(services.CategoryNotFound,)
+    )
     def get(self, request: Request, category_id: str) -> Response:
         """The category with its translations."""
         return Response(shown.category(queries.get_category(category_id=ids.decode("cat", category_id))))
 
-    @extend_schema(
-        request=services.CategoryChanges,
-        responses=OpenApiTypes.OBJECT,
-        tags=[CATEGORIES],
-        operation_id="content_category_update",
+    @operation(
+        "content_category_update",
+        tag=CATEGORIES,
+        takes=services.CategoryChanges,
+        answers=shown.ContentCategory,
+        refuses=(
+            services.CategoryNotFound,
+            services.LocaleNotEnabled,
+            services.SlugTaken,
+            services.TreeCycle,
+            services.TreeTooDeep,
+        ),
     )
     def patch(self, request: Request, category_id: str) -> Response:
         """Change what is given; `parent_id` null moves the category to the top."""
@@ -263,7 +317,7 @@ class CategoryView(Endpoint):
         category = services.update_category(category_id=ids.decode("cat", category_id), changes=changes)
         return Response(shown.category(queries.get_category(category_id=category.id)))
 
-    @extend_schema(responses={204: None}, tags=[CATEGORIES], operation_id="content_category_delete")
+    @operation("content_category_delete", tag=CATEGORIES, refuses=(services.CategoryNotFound,))
     def delete(self, request: Request, category_id: str) -> Response:
         """Delete the category; its children move up, its nodes stay."""
         services.delete_category(category_id=ids.decode("cat", category_id))
@@ -274,15 +328,18 @@ class TagsView(Endpoint):
     listing = lists.TAGS
     permissions = {"GET": "tags:list", "POST": "tags:create"}
 
-    @extend_schema(
-        parameters=lists.TAGS.parameters(), responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_list"
-    )
+    @operation("tag_list", tag=TAGS, answers=shown.Tag)
     def get(self, request: Request) -> Response:
         """Tags, in the order they were made."""
         return lists.TAGS.respond(request, queries.list_tags(), lambda page: [shown.tag(tag) for tag in page])
 
-    @extend_schema(
-        request=services.NewTag, responses={201: OpenApiTypes.OBJECT}, tags=[TAGS], operation_id="tag_create"
+    @operation(
+        "tag_create",
+        tag=TAGS,
+        takes=services.NewTag,
+        answers=shown.Tag,
+        status=201,
+        refuses=(services.LocaleNotEnabled, services.SlugTaken),
     )
     def post(self, request: Request) -> Response:
         """Create a tag."""
@@ -294,19 +351,25 @@ class TagView(Endpoint):
     versioned = endpoint.by_id(events.TAG, "tag", "tag_id")
     permissions = {"GET": "tags:read", "PATCH": "tags:update", "DELETE": "tags:delete"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_get")
+    @operation("tag_get", tag=TAGS, answers=shown.Tag, refuses=(services.TagNotFound,))
     def get(self, request: Request, tag_id: str) -> Response:
         """The tag with its translations."""
         return Response(shown.tag(queries.get_tag(tag_id=ids.decode("tag", tag_id))))
 
-    @extend_schema(request=services.TagChanges, responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_update")
+    @operation(
+        "tag_update",
+        tag=TAGS,
+        takes=services.TagChanges,
+        answers=shown.Tag,
+        refuses=(services.TagNotFound, services.LocaleNotEnabled, services.SlugTaken),
+    )
     def patch(self, request: Request, tag_id: str) -> Response:
         """Change what is given."""
         changes = api.read_input(request, services.TagChanges)
         tag = services.update_tag(tag_id=ids.decode("tag", tag_id), changes=changes)
         return Response(shown.tag(queries.get_tag(tag_id=tag.id)))
 
-    @extend_schema(responses={204: None}, tags=[TAGS], operation_id="tag_delete")
+    @operation("tag_delete", tag=TAGS, refuses=(services.TagNotFound,))
     def delete(self, request: Request, tag_id: str) -> Response:
         """Delete the tag; its nodes stay."""
         services.delete_tag(tag_id=ids.decode("tag", tag_id))

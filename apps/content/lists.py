@@ -11,9 +11,8 @@ from apps.content import kinds, models, queries, shown
 from apps.kernel import filters, ids
 from apps.kernel.listing import Document, Expansion, Listing, member
 
-
-def _kind(value: str) -> str:
-    return filters.one_of(*(kind.name for kind in kinds.all_kinds()))(value)
+# Modules may add kinds of their own.
+_KIND = filters.one_of_those(lambda: [kind.name for kind in kinds.all_kinds()])
 
 
 def _named(
@@ -46,7 +45,7 @@ _CATEGORIES = _load(
 )
 
 CATEGORIES: Listing = Listing(
-    members=frozenset({"id", "taxonomy", "parent_id", "position", "depth", "translations"}),
+    document=shown.ContentCategory,
     filters={
         "taxonomy": filters.words(description="Such as category."),
         "parent": filters.Filter(
@@ -59,20 +58,15 @@ CATEGORIES: Listing = Listing(
 )
 
 TAGS = Listing(
-    members=frozenset({"id", "translations"}),
+    document=shown.Tag,
     filters={"slug": filters.words(column="translations__slug", is_many=True, description="In any locale.")},
     default="created_at",
 )
 
 NODES: Listing = Listing(
-    members=frozenset(
-        {
-            "id", "kind", "status", "parent_id", "position", "depth", "author_name", "metadata", "external_id",
-            "published_at", "created_at", "updated_at", "translations",
-        }
-    ),
+    document=shown.Node,
     filters={
-        "kind": filters.Filter(_kind, filters.SAME, description="Such as page or post."),
+        "kind": filters.Filter(_KIND, filters.SAME, description="Such as page or post."),
         "status": filters.choice(*models.Status.values),
         "parent": filters.Filter(
             filters.or_none("root", filters.identifier("node")),
@@ -110,14 +104,14 @@ NODES: Listing = Listing(
 )  # fmt: skip
 
 KINDS = Listing(
-    members=frozenset({"name", "description"}),
+    document=shown.Kind,
     filters={"name": filters.words()},
     sorts={"name": "name"},
     default="name",
 )
 
 SHARES = Listing(
-    members=frozenset({"user_id", "email", "action"}),
+    document=shown.Share,
     filters={"email": filters.words(column="user__email"), "user_id": filters.object_id("user")},
     default="created_at",
 )

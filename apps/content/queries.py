@@ -24,7 +24,7 @@ def get_node(*, node_id: uuid.UUID) -> models.Node:
 
 
 def get_by_slug(*, kind: str, locale: str, slug: str) -> models.Node:
-    """The node with this slug today, whatever its status. Raises UnknownKind, NodeNotFound, NotPermitted."""
+    """The node with this slug today, whatever its status. Raises InvalidKind, NodeNotFound, NotPermitted."""
     kinds.get_kind(kind)
     nodes = models.Node.objects.filter(translations__kind=kind, translations__locale=locale, translations__slug=slug)
     node = _whole(limiting.visible(nodes, "nodes:read", permitted.COLUMNS), is_limited=True).first()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import operator
+import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,9 @@ from drf_spectacular.utils import OpenApiParameter
 from apps.kernel import errors, ids, validation, wording
 
 MAXIMUM_CHOICES = 100
+MAXIMUM_TEXT = 255
 MAXIMUM_NUMBER = 2**53
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
 _MEANINGS = {
     "in": "any of these, separated by commas",
     "ne": "anything but this",
@@ -33,23 +36,36 @@ SAME = ("eq", "in", "ne")
 RANGE = ("gt", "gte", "lt", "lte")
 
 
+type Schema = dict[str, Any]
+
+
 class Refused(ValueError):
     """A value that a filter can't be asked for; the text says what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Makes a value of a text, or raises Refused; `schema` says which texts it takes, as JSON Schema."""
+
+    read: Callable[[str], Any]
+    schema: Callable[[], Schema]
+
+    def __call__(self, value: str) -> Any:
+        return self.read(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """A parameter that narrows a list.
 
-    `read` makes a value of the text or raises Refused. `column` is what it is compared with, the filter's own name when
+    `read` makes a value of the text. `column` is what it is compared with, the filter's own name when
     empty. With `is_many` it leads to several values of a row (`variants__sku`); one that fits is enough.
     """
 
-    read: Callable[[str], Any]
+    read: Reader
     operators: tuple[str, ...] = ("eq",)
     column: str = ""
     description: str = ""
-    choices: tuple[str, ...] = ()
     is_many: bool = False
 
     def names(self, name: str) -> dict[str, str]:
@@ -78,8 +94,10 @@ class Filter:
         """For the OpenAPI document."""
         for parameter, each in self.names(name).items():
             meaning = self.description if each == "eq" else f"{name}: {_MEANINGS[each]}"
+            one = self.read.schema()
+            many = {"type": "array", "items": one, "minItems": 1, "maxItems": MAXIMUM_CHOICES}
             yield OpenApiParameter(
-                parameter, str, enum=self.choices if self.choices and each != "in" else None, description=meaning
+                parameter, many if each == "in" else one, description=meaning, explode=False if each == "in" else None
             )
 
 
@@ -88,7 +106,7 @@ class Filter:
 
 def choice(*choices: str, column: str = "", description: str = "") -> Filter:
     """One of a few words, some of them, or all but one."""
-    return Filter(one_of(*choices), SAME, column, description, choices)
+    return Filter(one_of(*choices), SAME, column, description)
 
 
 def words(*operators: str, column: str = "", description: str = "", is_many: bool = False) -> Filter:
@@ -103,7 +121,7 @@ def object_id(prefix: str, *, column: str = "", description: str = "", is_many: 
 
 def flag(column: str = "", description: str = "") -> Filter:
     """true or false."""
-    return Filter(boolean, column=column, description=description, choices=("true", "false"))
+    return Filter(boolean, column=column, description=description)
 
 
 def moments(column: str = "") -> Filter:
@@ -119,28 +137,41 @@ def numbers(column: str = "") -> Filter:
 # --- reading values ------------------------------------------------------------------------------------------------
 
 
+def reads(schema: Schema) -> Callable[[Callable[[str], Any]], Reader]:
+    """The decorated function as a reader of texts that fit the schema."""
+    return lambda read: Reader(read, schema.copy)
+
+
+@reads({"type": "string", "maxLength": MAXIMUM_TEXT})
 def text(value: str) -> str:
-    """At most 255 characters."""
-    if len(value) > 255:
-        raise Refused(wording.say("this has at most {max_length} characters", max_length=255))
+    """Not too long."""
+    if len(value) > MAXIMUM_TEXT:
+        raise Refused(wording.say("this has at most {max_length} characters", max_length=MAXIMUM_TEXT))
     return value
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
+def one_of(*choices: str) -> Reader:
     """One of these words."""
+    return one_of_those(lambda: choices)
+
+
+def one_of_those(known: Callable[[], Sequence[str]]) -> Reader:
+    """One of the words there are when somebody asks."""
 
     def read(value: str) -> str:
+        choices = known()
         if value not in choices:
             hint = errors.did_you_mean(value, choices)
             raise Refused(wording.say("this is one of {known}.{hint}", known=", ".join(choices), hint=hint))
         return value
 
-    return read
+    return Reader(read, lambda: {"type": "string", "enum": sorted(known())})
 
 
-def identifier(prefix: str) -> Callable[[str], uuid.UUID]:
+def identifier(prefix: str) -> Reader:
     """An id with this prefix."""
 
+    @reads({"type": "string", "pattern": ids.pattern(prefix)})
     def read(value: str) -> uuid.UUID:
         try:
             return ids.decode(prefix, value)
@@ -150,18 +181,20 @@ def identifier(prefix: str) -> Callable[[str], uuid.UUID]:
     return read
 
 
-def or_none(word: str, read: Callable[[str], Any]) -> Callable[[str], Any]:
+def or_none(word: str, read: Reader) -> Reader:
     """None for the word, and whatever `read` makes of others."""
-    return lambda value: None if value == word else read(value)
+    schema = {"anyOf": [{"type": "string", "enum": [word]}, read.schema()]}
+    return Reader(lambda value: None if value == word else read(value), schema.copy)
 
 
+@reads({"type": "string", "format": "date-time"})
 def moment(value: str) -> Any:
     """RFC 3339 with a time zone."""
     try:
-        found = parse_datetime(value)
+        found = parse_datetime(value) if _MOMENT.fullmatch(value) else None
     except ValueError:
         found = None
-    if found is None or found.tzinfo is None:
+    if found is None:
         raise Refused(wording.say("send a moment such as 2026-01-31T12:00:00Z"))
     try:
         return validation.to_moment(found)
@@ -169,6 +202,7 @@ def moment(value: str) -> Any:
         raise Refused(wording.say("the moment is not in the years 1900 to 2199 (in UTC)")) from None
 
 
+@reads({"type": "string", "enum": ["false", "true"]})
 def boolean(value: str) -> bool:
     """true or false."""
     if value not in {"true", "false"}:
@@ -176,6 +210,7 @@ def boolean(value: str) -> bool:
     return value == "true"
 
 
+@reads({"type": "integer", "minimum": -MAXIMUM_NUMBER, "maximum": MAXIMUM_NUMBER})
 def number(value: str) -> int:
     """A whole number that every client can hold."""
     digits = value.removeprefix("-")
@@ -184,7 +219,7 @@ def number(value: str) -> int:
     return int(value)
 
 
-def _several(value: str, read: Callable[[str], Any]) -> list[Any]:
+def _several(value: str, read: Reader) -> list[Any]:
     parts = value.split(",")
     if len(parts) > MAXIMUM_CHOICES:
         raise Refused(wording.say("this has at most {max_length} entries", max_length=MAXIMUM_CHOICES))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,12 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.kernel import errors, filters, pagination, validation, wording
+from apps.kernel import errors, filters, operations, pagination, validation, wording
 
 MAXIMUM_DEPTH = 3
 
-type Document = dict[str, Any]
-type Show[Row] = Callable[[list[Row]], list[Document]]
+type Document = Mapping[str, Any]
+type Show[Row] = Callable[[list[Row]], Sequence[Document]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Expansion:
     """Objects that documents name by id, shown in full in their member `name` when asked for.
 
     `ids_of` gives for each document the ids it names, `load` the documents of ids, by id; both in a fixed number of
-    queries, and without what the caller may not read. `listing` is theirs, where the expansion may go on.
+    queries, and without what the caller may not read. `listing` is theirs: how they look, and where it may go on.
     """
 
     ids_of: Callable[[Sequence[Document]], Sequence[Sequence[str]]]
     load: Callable[[Sequence[str]], Mapping[str, Document]]
+    listing: Callable[[], Listing]
     is_many: bool = True
-    listing: Callable[[], Listing] | None = None
 
 
 def member(name: str) -> Callable[[Sequence[Document]], Sequence[Sequence[str]]]:
@@ -47,19 +47,24 @@ def member(name: str) -> Callable[[Sequence[Document]], Sequence[Sequence[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list of one kind of thing.
+    """A list of one kind of thing, each shown as a `document`: a TypedDict.
 
     `sorts` are names with the column each stands for, indexed within the tenant and never null; `default` is the order
-    without `sort`. `members` are those of its documents, for `fields`; without any there are no `fields`. `others` are
-    parameters the view reads itself.
+    without `sort`. With `has_fields` the members to show can be picked. `others` are parameters the view reads itself.
     """
 
-    members: frozenset[str] = frozenset()
+    document: Any
+    has_fields: bool = True
     filters: Mapping[str, filters.Filter] = field(default_factory=dict)
     sorts: Mapping[str, str] = field(default_factory=lambda: {"created_at": "id"})
     default: str = "-created_at"
     expansions: Mapping[str, Expansion] = field(default_factory=dict)
     others: tuple[OpenApiParameter, ...] = ()
+
+    @property
+    def members(self) -> frozenset[str]:
+        """What `fields` can name."""
+        return frozenset(self.document.__annotations__) if self.has_fields else frozenset()
 
     def respond[Row: Model](self, request: HttpRequest, rows: QuerySet[Row, Row], show: Show[Row]) -> Response:
         """The page of `rows` the request asks for: `{"data", "next", "prev", "count"}`, with a Link header (RFC 8288).
@@ -68,13 +73,14 @@ class Listing:
         """
         picked, paths = self._read_fields(request), self._read_expand(request)
         page = pagination.paginate(self.narrow(request, rows), order=self.order(request), request=request)
-        return self._answer(request, page, show(page.rows), picked, paths)
+        return self._answer(request, page, [dict(document) for document in show(page.rows)], picked, paths)
 
-    def respond_all(self, request: HttpRequest, documents: list[Document]) -> Response:
+    def respond_all(self, request: HttpRequest, documents: Sequence[Document]) -> Response:
         """The same for the few things that are all at hand; filters and sorts are of their members."""
         picked, paths = self._read_fields(request), self._read_expand(request)
         order = self.order(request)[0]
-        page = pagination.paginate_all(self.narrow(request, documents), order=order, request=request)
+        rows = self.narrow(request, [dict(document) for document in documents])
+        page = pagination.paginate_all(rows, order=order, request=request)
         return self._answer(request, page, page.rows, picked, paths)
 
     def parameter_names(self) -> set[str]:
@@ -120,17 +126,33 @@ class Listing:
             sorts = [sign + name for name in self.sorts for sign in ("", "-")]
             yield OpenApiParameter("sort", str, enum=sorts, description=f"{self.default} by default.")
         if self.members:
-            yield OpenApiParameter("fields", str, description="Members to show, separated by commas; all by default.")
+            yield OpenApiParameter(
+                "fields",
+                {"type": "array", "items": {"type": "string", "enum": sorted(self.members)}, "minItems": 1},
+                description="Members to show, separated by commas; all by default.",
+                explode=False,
+            )
         if self.expansions:
-            named = ", ".join(self.expansions)
-            text = f"Objects to show in full, separated by commas: {named}. Dots go further, {MAXIMUM_DEPTH} at most."
-            yield OpenApiParameter("expand", str, description=text)
+            paths = [".".join(path) for path in self.paths()]
+            yield OpenApiParameter(
+                "expand",
+                {"type": "array", "items": {"type": "string", "enum": paths}},
+                description=f"Objects to show in full, separated by commas. Dots go further, {MAXIMUM_DEPTH} at most.",
+                explode=False,
+            )
+
+    def paths(self, depth: int = MAXIMUM_DEPTH) -> Iterator[tuple[str, ...]]:
+        """All that can be expanded, as the names on the way there."""
+        for name, expansion in self.expansions.items():
+            yield (name,)
+            if depth > 1:
+                yield from ((name, *path) for path in expansion.listing().paths(depth - 1))
 
     def _answer(
         self,
         request: HttpRequest,
         page: pagination.Page[Any],
-        documents: list[Document],
+        documents: list[dict[str, Any]],
         picked: frozenset[str] | None,
         paths: list[list[str]],
     ) -> Response:
@@ -159,23 +181,22 @@ class Listing:
                     '"{value}" goes deeper than {limit} objects.', value=".".join(path)[:100], limit=MAXIMUM_DEPTH
                 )
                 raise errors.ValidationFailed.for_field("/expand", "expand_too_deep", said)
-            here: Listing | None = self
+            here: Listing = self
             for name in path:
-                known = here.expansions if here else {}
+                known = here.expansions
                 if name not in known:
                     raise _unknown_member("expand", name, known)
-                onwards = known[name].listing
-                here = onwards() if onwards else None
+                here = known[name].listing()
         return paths
 
-    def _expand(self, documents: Sequence[Document], paths: Sequence[Sequence[str]]) -> None:
+    def _expand(self, documents: Sequence[dict[str, Any]], paths: Sequence[Sequence[str]]) -> None:
         for name in dict.fromkeys(path[0] for path in paths):
             expansion = self.expansions[name]
             wanted = expansion.ids_of(documents)
             every = sorted({each for named in wanted for each in named})
             found = {key: dict(document) for key, document in expansion.load(every).items()} if every else {}
             onwards = [path[1:] for path in paths if path[0] == name and len(path) > 1]
-            if onwards and expansion.listing is not None:
+            if onwards:
                 expansion.listing()._expand(list(found.values()), onwards)
             for document, named in zip(documents, wanted, strict=True):
                 shown = [found[each] for each in named if each in found]
@@ -185,17 +206,25 @@ class Listing:
 class View(APIView):
     """A view that refuses query parameters nobody reads.
 
-    GET reads those of its `listing`, if it has one, and every method the `parameters` named.
+    GET reads those of its `listing`, if it has one, and every method the `parameters`.
     """
 
     listing: ClassVar[Listing | None] = None
-    parameters: ClassVar[tuple[str, ...]] = ()
+    parameters: ClassVar[tuple[OpenApiParameter, ...]] = ()
+
+    @classmethod
+    def manners(cls, method: str) -> operations.Manners:
+        """What each operation of a view like this has in common with the others."""
+        if cls.listing is None or method != "GET":
+            return operations.Manners(cls.parameters)
+        headers = {"Link": "The next and the previous page (RFC 8288)."}
+        return operations.Manners((*cls.parameters, *cls.listing.parameters()), headers)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Raises ValidationFailed, once the caller is known and may call it."""
         super().initial(request, *args, **kwargs)
         listed = self.listing.parameter_names() if self.listing and request.method in {"GET", "HEAD"} else set()
-        check_parameters(request, listed | set(self.parameters))
+        check_parameters(request, listed | {parameter.name for parameter in self.parameters})
 
 
 def check_parameters(request: Request, known: Collection[str]) -> None:

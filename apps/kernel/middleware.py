@@ -30,6 +30,8 @@ class NulCharacter(errors.DomainError):
 
 
 class CorrelationMiddleware:
+    refuses = (NulCharacter,)
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 

@@ -25,7 +25,11 @@ DEFAULT_LIMIT = 20
 MAXIMUM_LIMIT = 100
 COUNTS = ("none", "estimate", "exact")
 PARAMETERS = [
-    OpenApiParameter("limit", int, description=f"1 to {MAXIMUM_LIMIT} rows, {DEFAULT_LIMIT} by default."),
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAXIMUM_LIMIT, "default": DEFAULT_LIMIT},
+        description=f"1 to {MAXIMUM_LIMIT} rows, {DEFAULT_LIMIT} by default.",
+    ),
     OpenApiParameter("cursor", str, description="From the next or prev link of another page."),
     OpenApiParameter(
         "count", str, enum=COUNTS, description="Whether to count all rows: not, roughly and at once, or exactly."

@@ -45,6 +45,8 @@ class BodyTooLarge(errors.DomainError):
 
 
 class SizeMiddleware:
+    refuses = (AddressTooLong, HeadersTooLarge, BodyTooLarge)
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 

@@ -112,14 +112,18 @@ _unit: ContextVar[_Unit | None] = ContextVar("rustok_unit_of_work", default=None
 
 
 @contextmanager
-def unit_of_work(*, savepoint: bool = False) -> Iterator[None]:
+def unit_of_work(*, savepoint: bool = False, alone: bool = False) -> Iterator[None]:
     """One transaction whose events are written in one round trip just before it commits.
 
     Inside another unit of work it joins that one; with `savepoint` a failure undoes only the inner block, its events
-    included, and the outer one may go on. Raises UnitBroken when an inner error was swallowed.
+    included, and the outer one may go on. With `alone` it is a unit of its own within the transaction at work: its
+    events are written, and its versions required, when the block ends, so that these too fail it alone. Raises
+    UnitBroken when an inner error was swallowed, and where the outer unit has events that would come after.
     """
     outer = _unit.get()
-    if outer is not None:
+    if alone and outer is not None and outer.pending:
+        raise UnitBroken("the outer unit has events already: they would be recorded after those of this one")
+    if outer is not None and not alone:
         mark, beside, savepoints = len(outer.pending), len(outer.companions), outer.savepoints
         try:
             with transaction.atomic(savepoint=savepoint):

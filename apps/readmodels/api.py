@@ -13,27 +13,33 @@ import orjson
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
-from apps.kernel import errors, filters, pagination, wording
+from apps.kernel import errors, filters, operations, pagination, wording
 from apps.kernel.listing import Listing, View
-from apps.readmodels import models, queries, search
+from apps.kernel.operations import operation
+from apps.readmodels import models, queries, search, shown
 from apps.tenants import modules, scope
+from apps.tenants.modules import ModuleOff
 
 # Whose words and documents these are.
 MODULES = {"product": "commerce", "collection": "commerce", "content": "content", "tag": "content"}
+LONGEST_QUERY = 200
+_QUERY = {"type": "string", "minLength": 1, "maxLength": LONGEST_QUERY, "pattern": r"\S"}
 _LOCALE = OpenApiParameter(
     "locale", description="Language; falls back to the tenant's default. Default: Accept-Language."
 )
+_TAGS = filters.Reader(lambda value: [filters.text(value)], filters.text.schema)
 # Prepared documents are bytes that are joined and never read, so no list of the storefront has fields or expand.
 PRODUCTS = Listing(
+    document=shown.StoreProduct,
+    has_fields=False,
     filters={
         "vendor": filters.words(),
         "product_type": filters.words(),
-        "tag": filters.Filter(lambda value: [filters.text(value)], column="tags__contains"),
+        "tag": filters.Filter(_TAGS, column="tags__contains"),
         "in_stock": filters.flag(),
         "published_at": filters.moments(),
     },
@@ -46,6 +52,8 @@ PRODUCTS = Listing(
     ),
 )
 CONTENT = Listing(
+    document=shown.StoreContent,
+    has_fields=False,
     filters={"published_at": filters.moments()},
     sorts={"published_at": "published_at"},
     default="-published_at",
@@ -60,6 +68,8 @@ CONTENT = Listing(
 # Of one parent, where the editors' order has an index.
 CHILDREN = replace(CONTENT, sorts={"position": "position", **CONTENT.sorts}, default="position")
 TERMS = Listing(
+    document=shown.StoreTerm,
+    has_fields=False,
     filters={"taxonomy": filters.words()},
     sorts={"position": "position"},
     default="position",
@@ -74,12 +84,30 @@ TERMS = Listing(
     ),
 )
 HITS = Listing(
+    document=shown.SearchHit,
+    has_fields=False,
     sorts={},
     others=(
-        OpenApiParameter("q", required=True, description='Words, "a phrase", -without, or.'),
+        OpenApiParameter("q", _QUERY, required=True, description='Words, "a phrase", -without, or.'),
         OpenApiParameter("type", enum=list(search.SEARCHABLE)),
         _LOCALE,
     ),
+)
+
+
+_CACHED = operations.Manners(
+    (
+        OpenApiParameter(
+            "If-None-Match", location=OpenApiParameter.HEADER, description="An ETag; the answer is 304 if it holds."
+        ),
+    ),
+    {
+        "ETag": "What the answer holds, for If-None-Match.",
+        "Content-Language": "The language of the documents.",
+        "Cache-Control": "Caches keep the answer and ask each time whether it still holds.",
+        "Vary": "What the answer depends on.",
+    },
+    also={304: "What If-None-Match names still holds."},
 )
 
 
@@ -92,17 +120,17 @@ class StoreView(View):
     permission_classes = (AllowAny,)
     public = "what is published may be read by anyone"
 
+    @classmethod
+    def manners(cls, method: str) -> operations.Manners:
+        """With tags for caches: an answer is good until something in it changes."""
+        return super().manners(method) | _CACHED
+
 
 class ProductsView(StoreView):
     modules = ("commerce",)
     listing = PRODUCTS
 
-    @extend_schema(
-        operation_id="store_products",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=PRODUCTS.parameters(),
-    )
+    @operation("store_products", tag="store", answers=shown.StoreProduct, refuses=(queries.TermNotFound,))
     def get(self, request: Request) -> HttpResponse:
         """Published products, newest first."""
         locale = read_locale(request)
@@ -118,9 +146,9 @@ class ProductsView(StoreView):
 
 class ProductView(StoreView):
     modules = ("commerce",)
-    parameters = ("locale",)
+    parameters = (_LOCALE,)
 
-    @extend_schema(operation_id="store_product", tags=["store"], responses=OpenApiTypes.OBJECT, parameters=[_LOCALE])
+    @operation("store_product", tag="store", answers=shown.StoreProduct, refuses=(queries.ProductNotFound,))
     def get(self, request: Request, handle: str) -> HttpResponse:
         """One published product by handle or id."""
         locale = read_locale(request)
@@ -132,11 +160,11 @@ class ContentListView(StoreView):
     modules = ("content",)
     listing = CONTENT
 
-    @extend_schema(
-        operation_id="store_content_list",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=CONTENT.parameters(),
+    @operation(
+        "store_content_list",
+        tag="store",
+        answers=shown.StoreContent,
+        refuses=(queries.KindNotFound, queries.TermNotFound, queries.ContentNotFound),
     )
     def get(self, request: Request, kind: str) -> HttpResponse:
         """Published content of a kind, newest first; children of a parent in their own order, or `sort`ed."""
@@ -156,13 +184,14 @@ class ContentListView(StoreView):
 
 class ContentView(StoreView):
     modules = ("content",)
-    parameters = ("locale",)
+    parameters = (_LOCALE,)
 
-    @extend_schema(
-        operation_id="store_content",
-        tags=["store"],
-        responses={200: OpenApiTypes.OBJECT, 301: None},
-        parameters=[_LOCALE],
+    @operation(
+        "store_content",
+        tag="store",
+        answers=shown.StoreContent,
+        also={301: "The slug is an old one; Location has the present address."},
+        refuses=(queries.ContentNotFound, queries.KindNotFound),
     )
     def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
         """One published node by slug or id; an old slug answers 301 with the present address."""
@@ -183,12 +212,7 @@ class CategoriesView(StoreView):
     modules = ("commerce", "content")
     listing = TERMS
 
-    @extend_schema(
-        operation_id="store_categories",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=TERMS.parameters(),
-    )
+    @operation("store_categories", tag="store", answers=shown.StoreTerm, refuses=(ModuleOff,))
     def get(self, request: Request) -> HttpResponse:
         """Categories, collections and tags in the editors' order."""
         locale = read_locale(request)
@@ -208,12 +232,7 @@ class SearchView(StoreView):
     limit_cost = 2
     listing = HITS
 
-    @extend_schema(
-        operation_id="store_search",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=HITS.parameters(),
-    )
+    @operation("store_search", tag="store", answers=shown.SearchHit, refuses=(ModuleOff,))
     def get(self, request: Request) -> HttpResponse:
         """Full-text search over products and content, best first: `{"type", "rank", "document"}`."""
         locale = read_locale(request)
@@ -319,7 +338,7 @@ def _choice(request: Request, name: str, choices: Sequence[str]) -> str:
 
 def _read_query(request: Request) -> str:
     text = request.GET.get("q", "").replace("\x00", "").strip()
-    if not text or len(text) > 200:
+    if not 1 <= len(text) <= LONGEST_QUERY:
         said = wording.say("give 1 to 200 characters to search for.")
         raise errors.ValidationFailed.for_field("/q", "invalid_query", said)
     return text
@@ -343,7 +362,7 @@ def _sources(request: Request) -> list[str]:
         "content": "content.category",
         "tag": "content.tag",
     }
-    if not request.GET.get("type"):
+    if "type" not in request.GET:
         return [source for kind, source in sources.items() if scope.current().has_one_of([MODULES[kind]])]
     kind = _choice(request, "type", tuple(sources))
     modules.require(MODULES[kind])

@@ -65,7 +65,7 @@ def content_of(kind: str) -> QuerySet[models.LiveContent]:
     """
     try:
         follows_parent = kinds.get_kind(kind).follows_parent
-    except kinds.UnknownKind as error:
+    except kinds.InvalidKind as error:
         raise KindNotFound(error.detail) from None
     nodes = models.LiveContent.objects.filter(kind=kind)
     return nodes.filter(following.ParentIsShown()) if follows_parent else nodes

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.kernel import context, errors, ids, listing, wording
+from apps.kernel import context, errors, ids, listing, operations, wording
 from apps.outbox import append
 from apps.tenants import idempotency, scope
 
@@ -41,12 +43,47 @@ class PreconditionFailed(errors.DomainError):
     title = "The object has changed since it was read"
 
 
+_TAGGED = {"ETag": "The version of the object, for If-Match and If-None-Match."}
+_OF_EDITS = operations.Manners(
+    (
+        OpenApiParameter(
+            "If-Match",
+            location=OpenApiParameter.HEADER,
+            required=True,
+            description="The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there.",
+        ),
+    ),
+    _TAGGED,
+    (PreconditionRequired, PreconditionFailed, errors.Conflict, append.ConcurrencyConflict),
+)
+_OF_READS = operations.Manners(
+    (
+        OpenApiParameter(
+            "If-None-Match",
+            location=OpenApiParameter.HEADER,
+            description="An ETag; the answer is 304 if it still holds.",
+        ),
+    ),
+    _TAGGED,
+    also={304: "The version that If-None-Match names still holds."},
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Versioned:
     """Whose version the address shows: a stream, and how its id is found from the parts of the address."""
 
     aggregate_type: str
     find: Callable[[Mapping[str, Any]], uuid.UUID]
+
+
+# The answer where whoever writes may not read, among an operation's statuses.
+UNREAD = {204: "Done, and whoever asks may not read it; Location has its address."}
+
+
+def unread(address: str) -> Response:
+    """Says where the object is that was written, and nothing about it."""
+    return Response(status=204, headers={"Location": address})
 
 
 def by_id(aggregate_type: str, prefix: str, part: str) -> Versioned:
@@ -65,6 +102,18 @@ class Endpoint(listing.View):
     needs_key: ClassVar[bool] = False
     secrets: ClassVar[tuple[str, ...]] = ()
     versioned: ClassVar[Versioned | None] = None
+
+    @classmethod
+    def manners(cls, method: str) -> operations.Manners:
+        """With keys on writes, and versions where there are some."""
+        found = super().manners(method)
+        if method in WRITES:
+            found |= idempotency.manners(is_needed=cls.needs_key)
+        if cls.versioned is not None and method in EDITS:
+            found |= _OF_EDITS if method != "DELETE" else replace(_OF_EDITS, headers={})
+        elif cls.versioned is not None and method == "GET":
+            found |= _OF_READS
+        return found
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Puts what is here around the method, once the caller is known and may call it."""
@@ -94,9 +143,7 @@ class Endpoint(listing.View):
     def handle_exception(self, exc: Exception) -> Response:
         """A version that was asked for by If-Match is a precondition, and not a conflict."""
         if isinstance(exc, append.ConcurrencyConflict) and "If-Match" in self.request.headers:
-            exc = PreconditionFailed(
-                wording.say("Somebody has changed it in the meantime; read it again and repeat the edit."), **exc.data
-            )
+            exc = failed_precondition(exc)
         return super().handle_exception(exc)
 
     def _read(self, work: Callable[..., Response], request: Request, **parts: Any) -> HttpResponse:
@@ -114,13 +161,8 @@ class Endpoint(listing.View):
         wanted = _read_if_match(request)
         stream = self._stream(parts)
         with append.unit_of_work():
-            try:
+            with replacing(stream, wanted):
                 response = work(request, **parts)
-            except errors.Conflict:
-                if not transaction.get_rollback():
-                    _require(stream, wanted)  # what is in the way may be what was not read
-                raise
-            _require(stream, wanted)
             if request.method != "DELETE" and (tag := self._tag(append.version_of(stream))):
                 response["ETag"] = tag
         return response
@@ -132,6 +174,28 @@ class Endpoint(listing.View):
     @staticmethod
     def _tag(version: int | None) -> str | None:
         return None if version is None else f'"v{version}"'
+
+
+@contextmanager
+def replacing(stream: append.Key, wanted: frozenset[int] | None) -> Iterator[None]:
+    """Hold what the block does to a stream to these versions of it, None for any. Raises ConcurrencyConflict.
+
+    Asked afterwards, when what was changed is locked.
+    """
+    try:
+        yield
+    except errors.Conflict:
+        if not transaction.get_rollback():
+            _require(stream, wanted)  # what is in the way may be what was not read
+        raise
+    _require(stream, wanted)
+
+
+def failed_precondition(conflict: append.ConcurrencyConflict) -> PreconditionFailed:
+    """What the conflict is to whoever said which version the edit replaces."""
+    return PreconditionFailed(
+        wording.say("Somebody has changed it in the meantime; read it again and repeat the edit."), **conflict.data
+    )
 
 
 def _read_if_match(request: Request) -> frozenset[int] | None:

@@ -14,10 +14,11 @@ from typing import Any
 import orjson
 from django.db import connection
 from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.kernel import context, errors, failpoints, isolation, rendering, wording
+from apps.kernel import context, errors, failpoints, isolation, operations, rendering, wording
 from apps.outbox.append import unit_of_work
 from apps.tenants import models, scope
 
@@ -58,6 +59,19 @@ class RequestInFlight(errors.Conflict):
 
     code = "request_in_flight"
     title = "The same request is still being worked on"
+
+
+def manners(*, is_needed: bool) -> operations.Manners:
+    """What writes have in common."""
+    parameter = OpenApiParameter(
+        HEADERS[0],
+        location=OpenApiParameter.HEADER,
+        required=is_needed,
+        description="A new UUID for each intent and the same one for each attempt: the effect happens once.",
+    )
+    headers = {REPLAYED: "`true` on an answer that was given before, to the same key."}
+    refused = (KeyMalformed, KeyReused, RequestInFlight, *((KeyMissing,) if is_needed else ()))
+    return operations.Manners((parameter,), headers, refused)
 
 
 def read_key(request: Request) -> str | None:

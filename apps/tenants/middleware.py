@@ -41,6 +41,13 @@ class HostNotServed(errors.DomainError):
 
 
 class TenantMiddleware:
+    refuses = (
+        HostNotServed,
+        scope.TenantNotFound,
+        resolution.TenantInactive,
+        resolution.MalformedTenantName,
+    )
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
@@ -72,6 +79,8 @@ class TenantMiddleware:
 
 class ModuleMiddleware:
     """What belongs to a module the tenant has switched off is answered as an address that is not there."""
+
+    refuses = (errors.NotFound,)
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from django.db import IntegrityError, transaction
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from apps.audit import recording as audit
 from apps.events import registry
@@ -42,13 +42,27 @@ class LocaleInUse(errors.Conflict):
     title = "The locale is the default"
 
 
+def _check_host(host: str) -> str:
+    lowered = host.lower().rstrip(".")
+    if not host.isascii() or not _HOST.fullmatch(lowered):
+        raise wording.refusal(
+            "invalid_host", "this is not a host name such as shop.example.com, without scheme or port"
+        )
+    return lowered
+
+
+# 253 characters, and a dot at the end.
+Host = Annotated[str, validation.Prose(254), AfterValidator(_check_host)]
+Hosts = Annotated[list[Host], Field(max_length=100)]
+
+
 class NewTenant(validation.Input):
-    slug: Annotated[validation.Slug, Field(max_length=64)]
+    slug: validation.ShortSlug
     name: validation.Title
     default_locale: validation.Locale = "en"
     currency: validation.Currency = "USD"
-    domains: list[str] = []
-    locales: list[validation.Locale] = []
+    domains: Hosts = []
+    locales: Annotated[list[validation.Locale], Field(max_length=validation.MAXIMUM_LOCALES)] = []
     settings: validation.Metadata = {}
 
 
@@ -78,7 +92,7 @@ class ModuleNeeded(errors.Conflict):
 class ModuleChoice(validation.Input):
     """What is given is changed; what is absent stays."""
 
-    enabled: bool | None = None
+    enabled: validation.Flag | None = None
     settings: validation.Metadata | None = None
 
 
@@ -94,7 +108,7 @@ class LocaleChoice(validation.Input):
 @isolation.all_tenants(reason="create tenant")
 def create_tenant(*, new: NewTenant) -> models.Tenant:
     """A tenant with its domains and locales. Raises SlugTaken, DomainTaken, ValidationFailed."""
-    hosts = dict.fromkeys(check_host(host) for host in new.domains)
+    hosts = dict.fromkeys(new.domains)
     with unit_of_work():
         if models.Tenant.objects.filter(slug=new.slug).exists():
             raise SlugTaken(
@@ -322,14 +336,8 @@ def settle_tenant(
 
 def check_host(host: str) -> str:
     """The host in lower case. Raises ValidationFailed when it is not a host name."""
-    lowered = host.strip().lower().rstrip(".")
-    if not _HOST.fullmatch(lowered):
-        raise errors.ValidationFailed.for_field(
-            "/domains",
-            "invalid_host",
-            wording.say('"{host}" is not a host name such as shop.example.com, without scheme or port.', host=host),
-        )
-    return lowered
+    checked: str = validation.check(Host, host, field="domains")
+    return checked
 
 
 def _state(tenant: models.Tenant) -> dict[str, Any]:

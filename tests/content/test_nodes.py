@@ -91,7 +91,7 @@ def test_a_locale_that_is_not_enabled_is_pointed_at() -> None:
 @pytest.mark.parametrize(
     ("fields", "code", "message"),
     [
-        ({"kind": "pgae"}, "unknown_kind", 'Did you mean "page"'),
+        ({"kind": "pgae"}, "validation_failed", 'Did you mean "page"'),
         ({"translations": []}, "validation_failed", "translations"),
         (
             {"translations": [{"locale": "en", "title": "a"}, {"locale": "en", "title": "b"}]},

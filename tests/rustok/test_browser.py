@@ -13,15 +13,19 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.test import Client, RequestFactory
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 from pytest_django.live_server_helper import LiveServer
 
+from apps.kernel import isolation
 from tests import factories
 from tests.commerce import making
+from tests.content import making as site
 
 LISTS = {f"/admin/{m._meta.app_label}/{m._meta.model_name}/": screen for m, screen in admin.site._registry.items()}
 PATIENCE = 120_000  # ms, for megabytes of script on a busy machine
+MARKUP = """<img src=x onerror="window.ran=1"><script>window.ran=1</script>"""
 _TELL = """
 document.addEventListener("securitypolicyviolation", e => console.error(
   `CSP ${e.effectiveDirective} kept out ${e.blockedURI} of ${e.sourceFile}:${e.lineNumber} ${e.sample}`));
@@ -168,6 +172,33 @@ def test_somebody_logs_in_and_sends_a_request_from_swagger(visit: Visit, thread:
 
     assert thread.submit(walk).result() == ["401", "200", "200"]
     assert visit.wrongs == []
+
+
+def test_markup_in_rows_is_text_in_the_admin(visit: Visit, thread: ThreadPoolExecutor) -> None:
+    tenant = factories.make_tenant(name=MARKUP)
+    with factories.at_work(tenant):
+        making.make_product(title=MARKUP, vendor=MARKUP, tags=[MARKUP])
+        making.make_category(MARKUP)
+        site.make_node(MARKUP, author_name=MARKUP)
+        site.make_category(MARKUP)
+        site.make_tag(MARKUP)
+        factories.make_member(tenant, user=factories.make_user(name=MARKUP))
+    with isolation.all_tenants(reason="test"):
+        rows = {path: screen.model._base_manager.order_by("pk").last() for path, screen in LISTS.items()}
+    paths = [*rows, *(f"{path}{quote(row.pk)}/change/" for path, row in rows.items() if row is not None)]
+
+    def look() -> list[str]:
+        shown = []
+        for path in paths:
+            visit.go(path)
+            assert not visit.page.evaluate("() => window.ran"), path
+            shown += [path] if MARKUP in visit.page.inner_text("body") else []
+        return shown
+
+    shown = thread.submit(look).result()
+
+    assert visit.wrongs == []
+    assert len(shown) > 8, shown
 
 
 def test_the_browser_tells_what_the_policy_keeps_out(visit: Visit, thread: ThreadPoolExecutor) -> None:

@@ -17,18 +17,30 @@ type Path = tuple[str | int, ...]
 # A new input whose name ends like that of an id must be written here, or the sweep fails and names it.
 KINDS: dict[str, str | dict[str, str]] = {
     "actor": "actor",
-    "category": {"store/products": "product_category_slug", "store/content": "content_category_slug"},
+    "category": {
+        "admin/nodes": "content_category",
+        "admin/products": "product_category",
+        "store/products": "product_category_slug",
+        "store/content": "content_category_slug",
+    },
     "category_id": {"admin/content-categories": "content_category", "admin/categories": "product_category"},
     "category_ids": {"admin/nodes": "content_category", "admin/products": "product_category"},
     "code": "location",
     "collection": "collection_slug",
     "collection_id": "collection",
     "correlation_id": "correlation_id",
+    "created_by": "owner",
     "customer_id": "customer",
-    "email": {"store/account": "customer_email", "auth": "member_email", "admin": "member_email"},
+    "email": {
+        "store/account": "customer_email",
+        "auth": "member_email",
+        "admin": "member_email",
+        "admin/customers": "customer_email",
+    },
     "entry_id": "audit_entry",
     "external_id": {"admin/nodes": "node_external_id", "admin/products": "product_external_id"},
-    "handle": "handle",
+    "handle": {"admin/categories": "product_category_slug", "admin/collections": "collection_slug", "": "handle"},
+    "id": {"admin/products/bulk": "product"},
     "ids": "child_node",
     "image": "image",
     "invitation_id": "invitation",
@@ -36,7 +48,13 @@ KINDS: dict[str, str | dict[str, str]] = {
     "location": "location",
     "node_id": "node",
     "object_id": "object_id",
-    "parent": {"admin/nodes": "node", "store/content": "node_slug", "store/categories": "parent_slug"},
+    "parent": {
+        "admin/nodes": "node",
+        "admin/categories": "product_category",
+        "admin/content-categories": "content_category",
+        "store/content": "node_slug",
+        "store/categories": "parent_slug",
+    },
     "parent_id": {
         "admin/nodes": "other_node",
         "admin/content-categories": "other_content_category",
@@ -58,7 +76,7 @@ KINDS: dict[str, str | dict[str, str]] = {
         "admin/tags": "tag_slug",
         "store/content": "node_slug",
     },
-    "tag": {"store/products": "product_tag", "store/content": "tag_slug"},
+    "tag": {"admin/nodes": "tag", "store/products": "product_tag", "store/content": "tag_slug"},
     "tag_id": "tag",
     "tag_ids": "tag",
     "tags": "product_tag",
@@ -69,6 +87,7 @@ KINDS: dict[str, str | dict[str, str]] = {
         "store/account/reset": "reset_token",
     },
     "url": "image",
+    "user": "member_email",
     "user_id": "member",
     "values": "option_value",
     "variant_id": "variant",
@@ -105,6 +124,8 @@ SAMPLES = {
     "permission": "nodes:read",
     "scopes": "nodes:read",
 }
+# What the contract asks of requests and lists whatever they are about: the probes say it themselves.
+OF_THE_CONTRACT = {"cursor", "expand", "fields", "If-Match", "If-None-Match", "Idempotency-Key", "X-Tenant"}
 _ID_LIKE = ("_id", "_ids", "ids", "token", "key", "slug", "handle", "sku")
 
 
@@ -119,6 +140,11 @@ class Input:
     @property
     def name(self) -> str:
         return next(str(part) for part in reversed(self.path) if isinstance(part, str))
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether only words of the program are taken."""
+        return _without_operator(self.name) in SAMPLES
 
     def __str__(self) -> str:
         return f"{self.place} {'/'.join(map(str, self.path))}"
@@ -143,6 +169,11 @@ class Operation:
         """Whether the answer comes in pages, as far as the address tells."""
         return self.method == "GET" and not self.path.endswith("}")
 
+    @property
+    def takes_key(self) -> bool:
+        """Whether an idempotency key says anything to it."""
+        return self.method != "GET" and self.area.startswith("admin")
+
     def inputs(self) -> Iterator[Input]:
         """All of them. Raises LookupError for one that looks like an id and means nothing known."""
         for place, name in self.parameters:
@@ -155,6 +186,7 @@ class Operation:
                 yield Input("body", path, self.kind_of(found.name))
 
     def kind_of(self, name: str) -> str:
+        name = _without_operator(name)
         kind = KINDS.get(name)
         if isinstance(kind, dict):
             kind = next((kind[start] for start in sorted(kind, reverse=True) if self.area.startswith(start)), None)
@@ -180,7 +212,9 @@ def operations() -> list[Operation]:
             method=method.upper(),
             path=path,
             parameters=tuple(
-                (each["in"], each["name"]) for each in operation.get("parameters", ()) if each["name"] != "cursor"
+                (each["in"], each["name"])
+                for each in operation.get("parameters", ())
+                if each["name"] not in OF_THE_CONTRACT and _is_free_text(each["schema"])
             ),
             body=_body_of(operation, components),
         )
@@ -188,6 +222,14 @@ def operations() -> list[Operation]:
         for method, operation in methods.items()
         if method in {"get", "post", "put", "patch", "delete"}
     ]
+
+
+def is_closed(schema: Schema) -> bool:
+    """Whether no object in it whose members are declared takes further ones."""
+    is_open = bool(schema.get("properties")) and schema.get("additionalProperties") is not False
+    more = schema.get("additionalProperties")
+    inner = [*schema.get("properties", {}).values(), schema.get("items", {}), more if isinstance(more, dict) else {}]
+    return not is_open and all(is_closed(each) for each in inner if each)
 
 
 def _body_of(operation: Mapping[str, Any], components: Mapping[str, Schema]) -> Schema | None:
@@ -221,8 +263,19 @@ def _texts(schema: Schema, path: Path) -> Iterator[Path]:
                 yield from _texts(more if isinstance(more, dict) else {"type": "string"}, (*path, "en"))
         case "array":
             yield from _texts(schema.get("items", {}), (*path, 0))
-        case "string" if not schema.get("enum") and "const" not in schema and schema.get("format") != "date-time":
+        case "string" if _is_free_text(schema):
             yield path
+
+
+def _is_free_text(schema: Schema) -> bool:
+    """Whether words of a tenant can be sent for it."""
+    is_one_of_few = "const" in schema or bool(schema.get("enum"))
+    return schema.get("type") == "string" and not is_one_of_few and schema.get("format") != "date-time"
+
+
+def _without_operator(name: str) -> str:
+    """Of a filter such as `slug__in`."""
+    return name.partition("__")[0]
 
 
 def _sample(schema: Schema, fill: Callable[[str], str], name: str, wanted: Sequence[Path]) -> Any:

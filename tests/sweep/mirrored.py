@@ -53,6 +53,8 @@ def make_side(letters: str) -> Side:
         tasks.drain()
         with factories.at_work(tenant):
             _fill_consumers(words, aggregate_id=ids.decode("node", names["node"]))
+            names["idempotency_key"] = words()
+            remember(words, actor=words(), method="POST", path=f"/{words()}", key=names["idempotency_key"])
     unknown = {kind: canaries.twin(name, words.mark) for kind, name in names.items()}
     unknown |= {kind: nobodys for kind, (_, nobodys) in secrets.items()}
     names |= {kind: own for kind, (own, _) in secrets.items()}
@@ -220,4 +222,19 @@ def _fill_consumers(words: canaries.Words, *, aggregate_id: uuid.UUID) -> None:
         next_at=now,
         response=words(),
         planned_at=now,
+    )
+
+
+def remember(words: canaries.Words, *, actor: str, method: str, path: str, key: str) -> None:
+    """That the tenant at work has answered a write with this idempotency key."""
+    models.IdempotencyRecord.objects.create(
+        actor=actor,
+        method=method,
+        path=path,
+        key=key,
+        fingerprint=words(),
+        status=201,
+        body=f'{{"note": "{words()}"}}'.encode(),
+        headers={"Location": words()},
+        created_at=timezone.now(),
     )

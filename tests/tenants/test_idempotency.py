@@ -94,6 +94,19 @@ def test_a_key_is_good_for_one_caller_one_tenant_and_one_address(tenant: models.
     assert not any("Idempotent-Replayed" in answer for answer in answers)
 
 
+def test_who_works_for_two_tenants_is_answered_by_each_alone(tenant: models.Tenant, owner: calling.Caller) -> None:
+    sent, other = {"Idempotency-Key": key()}, factories.make_tenant(default_locale="en")
+    factories.make_member(other, user=owner.user)
+    there = calling.Caller(other, owner.user)
+    blue = {"translations": [{"locale": "en", "name": "blue"}]}
+
+    answers = [owner.call("POST", "tags", TAG, **sent), there.call("POST", "tags", blue, **sent)]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert "Idempotent-Replayed" not in answers[1]
+    assert there.call("POST", "tags", blue, **sent).json() == answers[1].json()
+
+
 def test_after_an_error_the_same_key_tries_again(owner: calling.Caller) -> None:
     sent = {"Idempotency-Key": key()}
 

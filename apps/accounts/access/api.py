@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import uuid
+from typing import Annotated
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts import models
-from apps.accounts.access import break_glass, engine, granting, limiting, lists, matrix, members, rights, roles
+from apps.accounts.access import (
+    break_glass,
+    catalogue,
+    engine,
+    granting,
+    limiting,
+    lists,
+    matrix,
+    members,
+    rights,
+    roles,
+)
 from apps.accounts.permissions import InTenant
 from apps.kernel import api, ids, validation, wording
+from apps.kernel.operations import operation
 from apps.tenants.endpoint import Endpoint
 
 ACCESS = "access"
 
 
+RoleNames = Annotated[list[roles.RoleName], Field(max_length=100)]
+
+
 class MemberRoles(validation.Input):
     """All roles the member is to hold: system roles by name, the tenant's own by slug."""
 
-    roles: list[validation.ShortText]
+    roles: RoleNames
 
 
 def granter(request: Request) -> granting.Granter:
@@ -38,15 +53,18 @@ class RolesView(Endpoint):
     listing = lists.ROLES
     permissions = {"GET": "roles:list", "POST": "roles:create"}
 
-    @extend_schema(
-        parameters=lists.ROLES.parameters(), responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="role_list"
-    )
+    @operation("role_list", tag=ACCESS, answers=lists.Role)
     def get(self, request: Request) -> Response:
         """The roles members can be given: those of the program, and the tenant's own."""
         return lists.ROLES.respond_all(request, lists.all_roles())
 
-    @extend_schema(
-        request=roles.NewRole, responses={201: OpenApiTypes.OBJECT}, tags=[ACCESS], operation_id="role_create"
+    @operation(
+        "role_create",
+        tag=ACCESS,
+        takes=roles.NewRole,
+        answers=lists.Role,
+        status=201,
+        refuses=(roles.RoleTaken, catalogue.UnknownPermission, rights.UnknownConstraint, granting.CannotGrant),
     )
     def post(self, request: Request) -> Response:
         """A role of the tenant's own; it gives nothing you do not hold yourself."""
@@ -57,21 +75,35 @@ class RolesView(Endpoint):
 class RoleView(Endpoint):
     permissions = {"GET": "roles:read", "PATCH": "roles:update", "DELETE": "roles:delete"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="role_get")
+    @operation("role_get", tag=ACCESS, answers=lists.Role, refuses=(roles.RoleNotFound, roles.SystemRole))
     def get(self, request: Request, slug: str) -> Response:
         """The role with what it gives."""
         if slug in matrix.assignable():
             return Response(lists.system_role(matrix.system_roles()[slug]))
         return Response(lists.role(roles.get_own(slug)))
 
-    @extend_schema(request=roles.RoleChanges, responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="role_update")
+    @operation(
+        "role_update",
+        tag=ACCESS,
+        takes=roles.RoleChanges,
+        answers=lists.Role,
+        refuses=(
+            roles.RoleNotFound,
+            roles.SystemRole,
+            catalogue.UnknownPermission,
+            rights.UnknownConstraint,
+            granting.CannotGrant,
+        ),
+    )
     def patch(self, request: Request, slug: str) -> Response:
         """Change what is given; in force for all who hold it when this answers."""
         changes = api.read_input(request, roles.RoleChanges)
         roles.update_role(slug=slug, changes=changes, by=granter(request))
         return Response(lists.role(roles.get_own(slug)))
 
-    @extend_schema(responses={204: None}, tags=[ACCESS], operation_id="role_delete")
+    @operation(
+        "role_delete", tag=ACCESS, refuses=(roles.RoleNotFound, roles.SystemRole, roles.RoleInUse, granting.CannotGrant)
+    )
     def delete(self, request: Request, slug: str) -> Response:
         """Delete a role nobody holds."""
         roles.delete_role(slug=slug, by=granter(request))
@@ -82,9 +114,7 @@ class MembersView(Endpoint):
     listing = lists.MEMBERS
     permissions = {"GET": "users:list"}
 
-    @extend_schema(
-        parameters=lists.MEMBERS.parameters(), responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="member_list"
-    )
+    @operation("member_list", tag=ACCESS, answers=lists.Member)
     def get(self, request: Request) -> Response:
         """Members with their roles, in the order they came."""
         rows = lists.memberships()
@@ -94,14 +124,26 @@ class MembersView(Endpoint):
 class MemberView(Endpoint):
     permissions = {"PATCH": "users:update", "DELETE": "users:delete"}
 
-    @extend_schema(request=MemberRoles, responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="member_set_roles")
+    @operation(
+        "member_set_roles",
+        tag=ACCESS,
+        takes=MemberRoles,
+        answers=lists.Member,
+        refuses=(
+            members.MemberNotFound,
+            granting.UnknownRole,
+            granting.CannotGrant,
+            members.OwnRoles,
+            members.LastOwner,
+        ),
+    )
     def patch(self, request: Request, user_id: str) -> Response:
         """Give the member exactly these roles; none that gives, or takes, what you do not hold yourself."""
         wanted = api.read_input(request, MemberRoles)
         membership = members.set_roles(user_id=ids.decode("user", user_id), roles=wanted.roles, by=granter(request))
         return Response(lists.member(membership))
 
-    @extend_schema(responses={204: None}, tags=[ACCESS], operation_id="member_remove")
+    @operation("member_remove", tag=ACCESS, refuses=(members.MemberNotFound, granting.CannotGrant, members.LastOwner))
     def delete(self, request: Request, user_id: str) -> Response:
         """End the membership; the account stays."""
         members.remove_member(user_id=ids.decode("user", user_id), by=granter(request))
@@ -112,7 +154,7 @@ class MyPermissionsView(Endpoint):
     permission_classes = (InTenant,)
     public = "whoever is logged in may know what they may do"
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="my_permissions")
+    @operation("my_permissions", tag=ACCESS, answers=lists.OwnPermissions)
     def get(self, request: Request) -> Response:
         """What you may do in this tenant, within the scopes of the key or token you came with."""
         held = engine.acting() or rights.NOTHING
@@ -129,12 +171,7 @@ class BreakGlassView(Endpoint):
     listing = lists.BREAK_GLASS
     permissions = {"GET": "audit:list"}
 
-    @extend_schema(
-        parameters=lists.BREAK_GLASS.parameters(),
-        responses=OpenApiTypes.OBJECT,
-        tags=[ACCESS],
-        operation_id="break_glass_list",
-    )
+    @operation("break_glass_list", tag=ACCESS, answers=lists.EmergencyAccess)
     def get(self, request: Request) -> Response:
         """Every emergency access of platform staff to this tenant, newest first: who, why, how long."""
         rows = break_glass.accesses()

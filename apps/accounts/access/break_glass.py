@@ -11,7 +11,6 @@ import structlog
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from prometheus_client import Counter
-from pydantic import Field
 
 from apps.accounts import events, models
 from apps.accounts.access import catalogue
@@ -52,10 +51,10 @@ class CannotApprove(errors.Conflict):
 class Opening(validation.Input):
     """`minutes` from now, 60 at most; without `write` nothing can be changed."""
 
-    reason: Annotated[validation.Text, Field(min_length=10, max_length=2_000)]
+    reason: Annotated[str, validation.Prose(2_000, minimum=10)]
     ticket: validation.ShortText = ""
-    minutes: Annotated[int, Field(ge=1, le=LONGEST_MINUTES)] = 30
-    write: bool = False
+    minutes: Annotated[int, validation.Whole("minutes", LONGEST_MINUTES, minimum=1)] = 30
+    write: validation.Flag = False
 
 
 def open_access(*, user: models.User, opening: Opening, now: datetime) -> models.BreakGlass:

@@ -3,24 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, TypedDict
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.accounts import models
-from apps.accounts.access import break_glass, limiting, matrix, roles
+from apps.accounts.access import break_glass, limiting, matrix, rights, roles
 from apps.kernel import filters, ids, listing, validation
 from apps.kernel.listing import Document, Expansion, Listing
+from apps.kernel.operations import Id, Moment, one_of
 from apps.tenants import scope
 
 
-def system_role(role: matrix.SystemRole) -> dict[str, Any]:
+class Role(TypedDict):
+    slug: str
+    name: str
+    description: str
+    is_system: bool
+    grants: list[rights.PermissionGrant]
+
+
+class Member(TypedDict):
+    user_id: Id
+    email: str
+    name: str
+    is_active: bool
+    roles: list[str]
+    created_at: Moment
+
+
+class EmergencyAccess(TypedDict):
+    """Access of platform staff to the tenant for a reason and a time."""
+
+    id: Id
+    user: str
+    reason: str
+    ticket: str
+    is_read_only: bool
+    state: Annotated[str, one_of("waiting", "open", "closed", "expired")]
+    opened_at: Moment
+    expires_at: Moment
+    approved_by: str | None
+    closed_at: Moment | None
+
+
+class OwnPermissions(TypedDict):
+    """`break_glass` is the emergency access they come from, if they do."""
+
+    roles: list[str]
+    permissions: list[rights.PermissionGrant]
+    break_glass: Id | None
+
+
+def system_role(role: matrix.SystemRole) -> Role:
     grants = [grant.shown() for grant in role.grants]
     return {"slug": role.name, "name": role.name, "description": role.description, "is_system": True, "grants": grants}
 
 
-def role(role: models.Role) -> dict[str, Any]:
+def role(role: models.Role) -> Role:
     return {
         "slug": role.slug,
         "name": role.name,
@@ -30,7 +71,7 @@ def role(role: models.Role) -> dict[str, Any]:
     }
 
 
-def member(membership: models.Membership) -> dict[str, Any]:
+def member(membership: models.Membership) -> Member:
     return {
         "user_id": ids.encode("user", membership.user_id),
         "email": membership.user.email,
@@ -41,7 +82,7 @@ def member(membership: models.Membership) -> dict[str, Any]:
     }
 
 
-def access(access: models.BreakGlass) -> dict[str, Any]:
+def access(access: models.BreakGlass) -> EmergencyAccess:
     return {
         "id": ids.encode("glass", access.id),
         "user": access.user.email,
@@ -52,7 +93,7 @@ def access(access: models.BreakGlass) -> dict[str, Any]:
         "opened_at": validation.to_text(access.opened_at),
         "expires_at": validation.to_text(access.expires_at),
         "approved_by": access.approved_by.email if access.approved_by else None,
-        "closed_at": access.closed_at and validation.to_text(access.closed_at),
+        "closed_at": validation.to_text(access.closed_at) if access.closed_at else None,
     }
 
 
@@ -81,14 +122,14 @@ def _roles_by_slug(slugs: Sequence[str]) -> Mapping[str, Document]:
 
 
 ROLES = Listing(
-    members=frozenset({"slug", "name", "description", "is_system", "grants"}),
+    document=Role,
     filters={"slug": filters.words(*filters.SAME), "is_system": filters.flag()},
     sorts={"slug": "slug"},
     default="slug",
 )
 
 MEMBERS = Listing(
-    members=frozenset({"user_id", "email", "name", "is_active", "roles", "created_at"}),
+    document=Member,
     filters={
         "email": filters.words(column="user__email"),
         "is_active": filters.flag(column="user__is_active"),
@@ -96,16 +137,11 @@ MEMBERS = Listing(
         "created_at": filters.moments(),
     },
     default="created_at",
-    expansions={"held_roles": Expansion(listing.member("roles"), _roles_by_slug)},
+    expansions={"held_roles": Expansion(listing.member("roles"), _roles_by_slug, listing=lambda: ROLES)},
 )
 
 BREAK_GLASS = Listing(
-    members=frozenset(
-        {
-            "id", "user", "reason", "ticket", "is_read_only", "state", "opened_at", "expires_at", "approved_by",
-            "closed_at",
-        }
-    ),
+    document=EmergencyAccess,
     filters={
         "user": filters.words(column="user__email"),
         "ticket": filters.words(),

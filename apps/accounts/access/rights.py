@@ -6,10 +6,11 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypedDict
 
 from apps.accounts.access import catalogue
 from apps.kernel import errors, wording
+from apps.kernel.operations import Free
 
 FLAGS = ("own", "published")
 SETS = ("kind", "category", "locale")
@@ -69,6 +70,13 @@ def _both(mine: frozenset[str] | None, theirs: frozenset[str] | None) -> frozens
     return mine & theirs
 
 
+class PermissionGrant(TypedDict):
+    """A permission, `resource:action`; `constraint` says for which objects, empty for all."""
+
+    permission: str
+    constraint: Free
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """One permission, perhaps limited."""
@@ -76,7 +84,7 @@ class Grant:
     permission: str
     constraint: Constraint = ANY
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> PermissionGrant:
         return {"permission": self.permission, "constraint": self.constraint.stored()}
 
 
@@ -180,7 +188,7 @@ class Rights:
             if not all(any(mine.covers(other) for mine in self.on(permission)) for other in constraints)
         )
 
-    def shown(self) -> list[dict[str, Any]]:
+    def shown(self) -> list[PermissionGrant]:
         """Every permission with each of its constraints, in order."""
         return [
             Grant(permission, constraint).shown()

@@ -43,25 +43,29 @@ class RoleInUse(errors.Conflict):
     title = "The role is in use"
 
 
+# Of a role of the tenant, or of one of the program.
+RoleName = Annotated[str, validation.Line(64, minimum=1)]
+
+
 class GrantInput(validation.Input):
     """A permission such as `nodes:update`, and what limits it: `own`, `published`, `kind`, `category`, `locale`."""
 
-    permission: validation.ShortText
-    constraint: dict[str, Any] = {}
+    permission: Annotated[str, validation.Line(64, minimum=1)]
+    constraint: validation.Metadata = {}
 
 
 class RoleChanges(validation.Input):
     """What is given is changed; given grants replace the stored ones."""
 
     name: validation.Title | None = None
-    description: Annotated[validation.Text, Field(max_length=2_000)] | None = None
+    description: Annotated[str, validation.Prose(2_000)] | None = None
     grants: Annotated[list[GrantInput], Field(max_length=500)] | None = None
 
 
 class NewRole(validation.Input):
-    slug: Annotated[validation.Slug, Field(max_length=64)]
+    slug: validation.ShortSlug
     name: validation.Title
-    description: Annotated[validation.Text, Field(max_length=2_000)] = ""
+    description: Annotated[str, validation.Prose(2_000)] = ""
     grants: Annotated[list[GrantInput], Field(max_length=500)] = []
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts import hashing
+from apps.accounts.api import shown
 from apps.accounts.api.auth import OwnView
 from apps.accounts.realms import STAFF
-from apps.accounts.services import invitations, resets
+from apps.accounts.services import invitations, mailed, resets
 from apps.kernel import api
 from apps.kernel.listing import View
+from apps.kernel.operations import operation
 
 # A mailed token is short work for a guesser and a mail to a stranger: 10 of them are all a minute has.
 MAILED_COST = 3
@@ -31,9 +32,7 @@ class PublicView(View):
 
 
 class ResetView(PublicView):
-    @extend_schema(
-        request=resets.Address, responses={202: OpenApiTypes.OBJECT}, tags=["auth"], operation_id="password_forgotten"
-    )
+    @operation("password_forgotten", tag="auth", takes=resets.Address, answers=shown.Mailed, status=202)
     def post(self, request: Request) -> Response:
         """Have a token mailed that resets the password; the answer is the same for every address."""
         resets.ask_for_reset(realm=self.realm, email=api.read_input(request, resets.Address).email, now=timezone.now())
@@ -41,7 +40,7 @@ class ResetView(PublicView):
 
 
 class ResetConfirmView(PublicView):
-    @extend_schema(request=resets.NewPassword, responses={204: None}, tags=["auth"], operation_id="password_reset")
+    @operation("password_reset", tag="auth", takes=resets.NewPassword, refuses=(mailed.TokenUnusable, hashing.Busy))
     def post(self, request: Request) -> Response:
         """Choose another password with the token of the mail; every session of the account ends."""
         resets.reset_password(realm=self.realm, new=api.read_input(request, resets.NewPassword), now=timezone.now())
@@ -52,9 +51,7 @@ class VerifyRequestView(OwnView):
     limit_class = "auth"
     limit_cost = MAILED_COST
 
-    @extend_schema(
-        request=None, responses={202: OpenApiTypes.OBJECT}, tags=["auth"], operation_id="email_verification_request"
-    )
+    @operation("email_verification_request", tag="auth", answers=shown.Mailed, status=202)
     def post(self, request: Request) -> Response:
         """Have a token mailed that confirms one's own address."""
         self.session_of(request)
@@ -63,7 +60,7 @@ class VerifyRequestView(OwnView):
 
 
 class VerifyView(PublicView):
-    @extend_schema(request=resets.MailedSecret, responses={204: None}, tags=["auth"], operation_id="email_verify")
+    @operation("email_verify", tag="auth", takes=resets.MailedSecret, refuses=(mailed.TokenUnusable,))
     def post(self, request: Request) -> Response:
         """Confirm an address with the token of the mail."""
         token = api.read_input(request, resets.MailedSecret).token
@@ -72,11 +69,12 @@ class VerifyView(PublicView):
 
 
 class AcceptView(PublicView):
-    @extend_schema(
-        request=invitations.Acceptance,
-        responses=OpenApiTypes.OBJECT,
-        tags=["auth"],
-        operation_id="invitation_accept",
+    @operation(
+        "invitation_accept",
+        tag="auth",
+        takes=invitations.Acceptance,
+        answers=shown.Joined,
+        refuses=(mailed.TokenUnusable, hashing.Busy),
     )
     def post(self, request: Request) -> Response:
         """Join a tenant with the token of the mail; whoever has no account yet chooses a password."""

@@ -11,7 +11,7 @@ from apps.accounts import events, models
 from apps.accounts.clients import Client
 from apps.accounts.models import Purpose
 from apps.accounts.realms import STORE
-from apps.accounts.services import invitations, logins, mailed, passwords, sessions, trail
+from apps.accounts.services import logins, mailed, passwords, sessions, trail
 from apps.accounts.services.people import OwnChanges
 from apps.events import registry
 from apps.kernel import validation, wording
@@ -20,15 +20,15 @@ from apps.tenants import scope
 
 
 class Registration(validation.Input):
-    email: validation.ShortText
-    password: passwords.Password
+    email: validation.Email
+    password: passwords.NewPassword
     name: validation.ShortText = ""
 
 
 class CustomerChanges(validation.Input):
     """What those who work in the tenant change about a customer."""
 
-    is_active: bool
+    is_active: validation.Flag
 
 
 def register(*, registration: Registration, now: datetime) -> None:
@@ -36,8 +36,7 @@ def register(*, registration: Registration, now: datetime) -> None:
 
     Raises ValidationFailed, Busy. Whoever is a customer already gets a mail to reset the password instead.
     """
-    invitations.check_email(registration.email)
-    someone = models.Customer(email=registration.email.lower(), name=registration.name)
+    someone = models.Customer(email=registration.email, name=registration.name)
     passwords.check_new(password=registration.password, account=someone, pointer="/password")
     mailed.ask(
         table=models.CustomerMailedToken,

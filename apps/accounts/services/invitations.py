@@ -8,12 +8,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.contrib.auth.hashers import make_password
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 
 from apps.accounts import access, models
-from apps.accounts.access import granting, members
+from apps.accounts.access import granting, members, roles
 from apps.accounts.models import Purpose
 from apps.accounts.services import mailed, passwords, trail
 from apps.kernel import errors, isolation, validation, wording
@@ -21,16 +19,16 @@ from apps.tenants import queries, scope
 
 
 class NewInvitation(validation.Input):
-    email: validation.ShortText
-    role: validation.ShortText
+    email: validation.Email
+    role: roles.RoleName
 
 
 class Acceptance(validation.Input):
     """`password` and `name` are for whoever has no account yet."""
 
-    token: validation.ShortText
+    token: validation.Token
     name: validation.ShortText = ""
-    password: passwords.Password | None = None
+    password: passwords.NewPassword | None = None
 
 
 class Joined(NamedTuple):
@@ -55,7 +53,6 @@ class InvitationNotFound(errors.NotFound):
 
 def invite(*, new: NewInvitation, by: models.User, now: datetime) -> models.Invitation:
     """Invite an address into the tenant in scope. Raises ValidationFailed, UnknownRole, RoleNotHeld."""
-    check_email(new.email)
     granting.check_assignable([new.role], pointer="/role")
     if not _may_give(by, new.role, now):
         raise RoleNotHeld(wording.say('The role "{role}" may do what you may not in this tenant.', role=new.role))
@@ -111,16 +108,6 @@ def accept(*, acceptance: Acceptance, now: datetime) -> Joined:
         trail.tell_of_tenant("invitation", found, "accepted", after={"user": user.pk, "role": found.role})
         members.add_role(user=user, role=found.role)
     return Joined(at_work.slug, found.role)
-
-
-def check_email(email: str) -> None:
-    """Raises ValidationFailed."""
-    try:
-        validate_email(email)
-    except ValidationError:
-        raise errors.ValidationFailed.for_field(
-            "/email", "invalid_email", wording.say('"{email}" is not an e-mail address.', email=email[:60])
-        ) from None
 
 
 def _may_give(user: models.User, role: str, now: datetime) -> bool:

@@ -63,8 +63,8 @@ def _check_network(value: str) -> str:
         ) from None
 
 
-Scope = Annotated[str, AfterValidator(_check_scope)]
-Network = Annotated[str, AfterValidator(_check_network)]
+Scope = Annotated[str, validation.Line(64), AfterValidator(_check_scope)]
+Network = Annotated[str, validation.Line(64), AfterValidator(_check_network)]
 
 
 class NewApiKey(validation.Input):
@@ -79,7 +79,7 @@ class NewApiKey(validation.Input):
 class Rotation(validation.Input):
     """How long the old key goes on beside the new one."""
 
-    overlap_hours: Annotated[int, Field(ge=0, le=24 * 30)] = 24
+    overlap_hours: Annotated[int, validation.Whole("overlap_hours", 24 * 30)] = 24
 
 
 @dataclass(frozen=True, slots=True)

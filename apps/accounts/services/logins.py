@@ -17,14 +17,14 @@ from apps.kernel import validation, wording
 
 
 class Credentials(validation.Input):
-    email: validation.ShortText
-    password: passwords.Password
+    email: validation.Email
+    password: validation.Password
 
 
 class StaffCredentials(Credentials):
     """`code` is of the authenticator app, or a recovery code; for accounts that ask for one."""
 
-    code: validation.ShortText | None = None
+    code: validation.Token | None = None
 
 
 type Proof = Callable[[Any], None]

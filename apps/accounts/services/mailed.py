@@ -17,7 +17,7 @@ from django.db import transaction
 
 from apps.accounts import models, tokens
 from apps.accounts.models import Purpose
-from apps.kernel import errors, isolation, nudges, wording
+from apps.kernel import errors, isolation, nudges, validation, wording
 from apps.outbox.append import unit_of_work
 from apps.tenants import queries, scope
 from apps.tenants.models import TenantModel
@@ -62,7 +62,7 @@ class TokenUnusable(errors.DomainError):
 
 def ask(*, table: type[Any], purpose: Purpose, email: str, now: datetime, **facts: Any) -> Any:
     """Have a token mailed soon to whoever has the address."""
-    row = table.objects.create(purpose=purpose, email=email.strip().lower(), requested_at=now, **facts)
+    row = table.objects.create(purpose=purpose, email=validation.find_email(email), requested_at=now, **facts)
     transaction.on_commit(_nudge)
     return row
 

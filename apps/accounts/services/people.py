@@ -39,7 +39,7 @@ def change_own(*, user: models.User, changes: OwnChanges) -> models.User:
 
 def get_user(*, email: str) -> models.User:
     """Raises UserNotFound."""
-    user = models.User.objects.filter(email=email.strip().lower()).first()
+    user = models.User.objects.filter(email=validation.find_email(email)).first()
     if user is None:
         raise UserNotFound(wording.say('There is no user "{email}".', email=email))
     return user

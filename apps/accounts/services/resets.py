@@ -14,16 +14,16 @@ from apps.kernel import validation, wording
 
 
 class Address(validation.Input):
-    email: validation.ShortText
+    email: validation.Email
 
 
 class NewPassword(validation.Input):
-    token: validation.ShortText
-    password: passwords.Password
+    token: validation.Token
+    password: passwords.NewPassword
 
 
 class MailedSecret(validation.Input):
-    token: validation.ShortText
+    token: validation.Token
 
 
 def ask_for_reset(*, realm: Realm, email: str, now: datetime) -> None:

@@ -6,7 +6,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import pyotp
 from django.db import transaction
@@ -55,12 +55,12 @@ class NotEnrolled(errors.Conflict):
 
 
 class Code(validation.Input):
-    code: validation.ShortText
+    code: validation.Token
 
 
 class Disabling(validation.Input):
-    password: passwords.Password
-    code: validation.ShortText
+    password: validation.Password
+    code: validation.Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,14 @@ def remove(*, user: models.User) -> None:
         sessions.end_all(realm=STAFF, account=user)
 
 
-def state(*, user: models.User) -> dict[str, bool | int]:
+class SecondFactor(TypedDict):
+    """Whether logins ask for a code, and how many recovery codes are left."""
+
+    enabled: bool
+    recovery_codes_left: int
+
+
+def state(*, user: models.User) -> SecondFactor:
     """Whether logins ask for a code, and how many recovery codes are left."""
     return {
         "enabled": models.Authenticator.objects.filter(user=user).exclude(confirmed_at=None).exists(),

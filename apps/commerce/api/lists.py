@@ -40,12 +40,7 @@ def _by_id(documents: Sequence[Document]) -> Mapping[str, Document]:
 
 
 PRODUCTS = Listing(
-    members=frozenset(
-        {
-            "id", "status", "vendor", "product_type", "tags", "is_gift_card", "metadata", "external_id", "category_ids",
-            "published_at", "created_at", "updated_at", "translations", "options", "images", "variants",
-        }
-    ),
+    document=shown.Product,
     filters={
         "status": filters.choice(*models.Product.Status.values),
         "vendor": filters.words(*filters.SAME, description="Exactly this vendor."),
@@ -64,12 +59,7 @@ PRODUCTS = Listing(
 )  # fmt: skip
 
 VARIANTS = Listing(
-    members=frozenset(
-        {
-            "id", "product_id", "position", "sku", "barcode", "values", "weight_grams", "inventory_policy",
-            "manage_inventory", "requires_shipping", "image", "metadata", "prices", "stocked", "reserved",
-        }
-    ),
+    document=shown.Variant,
     filters={
         "sku": filters.words(),
         "barcode": filters.words(),
@@ -81,7 +71,7 @@ VARIANTS = Listing(
 )  # fmt: skip
 
 CATEGORIES: Listing = Listing(
-    members=frozenset({"id", "parent_id", "position", "depth", "is_active", "translations"}),
+    document=shown.ProductCategory,
     filters={
         "parent": filters.Filter(
             filters.or_none("root", filters.identifier("cat")), column="parent_id", description="An id, or root."
@@ -95,7 +85,7 @@ CATEGORIES: Listing = Listing(
 )
 
 COLLECTIONS = Listing(
-    members=frozenset({"id", "translations"}),
+    document=shown.Collection,
     filters={
         "handle": filters.words(column="translations__handle", is_many=True, description="In any locale."),
         "created_at": filters.moments(),
@@ -105,19 +95,14 @@ COLLECTIONS = Listing(
 )
 
 LOCATIONS = Listing(
-    members=frozenset({"id", "code", "name"}),
+    document=shown.StockLocation,
     filters={"code": filters.words()},
     sorts={"code": "code", "created_at": "id"},
     default="code",
 )
 
 LEVELS = Listing(
-    members=frozenset(
-        {
-            "location", "location_id", "stocked", "reserved", "available", "incoming", "low_stock_threshold",
-            "allow_backorder",
-        }
-    ),
+    document=shown.StockLevel,
     filters={
         "location": filters.words(column="location__code", description="The code of a stock location."),
         "stocked": filters.numbers(),
@@ -125,5 +110,9 @@ LEVELS = Listing(
     },
     sorts={"location": "location__code"},
     default="location",
-    expansions={"stock_location": Expansion(member("location_id"), _locations, is_many=False)},
+    expansions={
+        "stock_location": Expansion(
+            member("location_id"), _locations, is_many=False, listing=lambda: LOCATIONS
+        )
+    },
 )  # fmt: skip

@@ -6,8 +6,6 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import Field
-
 from apps.commerce import errors, events, models
 from apps.commerce.services import inputs, inventory, locations
 from apps.commerce.services.recording import record, writing
@@ -22,9 +20,9 @@ class NewReservation(validation.Input):
     """It ends at `expires_at`, or `lifetime_seconds` from now (default 900)."""
 
     variant_id: inputs.VariantId
-    quantity: Annotated[int, Field(gt=0, le=1_000_000_000)]
+    quantity: Annotated[int, validation.Whole("quantity", 1_000_000_000, minimum=1)]
     location: inputs.Code = inputs.DEFAULT_LOCATION
-    lifetime_seconds: Annotated[int, Field(gt=0, le=30 * 24 * 3600)] = DEFAULT_LIFETIME_SECONDS
+    lifetime_seconds: Annotated[int, validation.Whole("lifetime", 30 * 24 * 3600, minimum=1)] = DEFAULT_LIFETIME_SECONDS
     expires_at: validation.Moment | None = None
     reference: validation.ShortText = ""
 

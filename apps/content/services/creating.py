@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db.models import Max
 
-from apps.content import events, kinds, models, permitted
+from apps.content import events, models, permitted
 from apps.content.services import bodies, places, records, redirects, trees
 from apps.content.services.checks import check_bodies_are_translated, check_locales, check_terms, unknown_ids
 from apps.content.services.errors import ExternalIdTaken, named_integrity_errors
@@ -25,7 +25,7 @@ _ROWS_PER_STATEMENT = 500
 def create_node(*, new: NewNode, now: datetime) -> models.Node:
     """A node in its place in the tree, a draft unless `publish` is given.
 
-    Raises UnknownKind, LocaleNotEnabled, SlugTaken, ExternalIdTaken, TreeTooDeep, ValidationFailed.
+    Raises LocaleNotEnabled, SlugTaken, ExternalIdTaken, TreeTooDeep, ValidationFailed.
     """
     with unit_of_work():
         [node] = create_nodes(batch=[BatchNode.model_construct(**new.__dict__)], now=now)
@@ -64,7 +64,6 @@ def create_nodes(
 
 
 def _check(new: BatchNode) -> None:
-    kinds.get_kind(new.kind)
     permitted.check_new(kind=new.kind, locales=locales_of(new.translations, new.bodies))
     check_locales(translations=new.translations, bodies=new.bodies)
     check_bodies_are_translated(locales_of(new.bodies), locales_of(new.translations))

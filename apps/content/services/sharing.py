@@ -35,7 +35,7 @@ class ShareNotFound(errors.NotFound):
 class NewShare(validation.Input):
     """Updating includes reading; what was shared with the user before is replaced."""
 
-    email: validation.ShortText
+    email: validation.Email
     action: Action
 
 
@@ -82,7 +82,7 @@ def _told(share: models.NodeUserObjectPermission | None) -> Action | None:
 
 
 def _member(email: str) -> User:
-    found = Membership.objects.filter(tenant_id=scope.current_id(), user__email=email.lower(), user__is_active=True)
+    found = Membership.objects.filter(tenant_id=scope.current_id(), user__email=email, user__is_active=True)
     membership = found.select_related("user").first()
     if membership is None:
         raise NotAMember.for_field(

@@ -22,8 +22,8 @@ AUTH: EndpointClass = "auth"
 # The traffic of others is nobody's business: told only to whom it refuses.
 TENANT = "tenant"
 
-type Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
-type PlannedCount = Annotated[int | None, Field(ge=0, le=1_000_000_000)]
+type Count = Annotated[int, validation.Whole("limit", 1_000_000_000)]
+type PlannedCount = Count | None
 
 
 class Plan(validation.Input):
