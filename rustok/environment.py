@@ -246,6 +246,14 @@ class Environment(BaseSettings):
         "between must let `options` pass.",
         json_schema_extra=_unit("seconds"),
     )
+    export_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="How long an export may take, slow clients included: until then it holds a connection, and the "
+        "database keeps what it has still to read.",
+        json_schema_extra=_unit("seconds"),
+    )
     valkey_url: SecretStr | None = Field(
         default=None,
         validation_alias="VALKEY_URL",

@@ -273,6 +273,7 @@ OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
 # --- API ----------------------------------------------------------------------------------------------------
 
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
+EXPORT_SECONDS = ENVIRONMENT.export_seconds
 API_DOCUMENT = CHECKOUT / "rustok/openapi/openapi.json"
 API_EXAMPLES = CHECKOUT / "rustok/openapi/examples.json"
 
@@ -380,6 +381,8 @@ CELERY_BEAT_SCHEDULE = {
         ("commerce.expire_reservations", 30.0, 30.0),
         ("accounts.send_mails", 5.0, 5.0),
         ("accounts.forget", 3600.0, 3600.0),
+        ("jobs.advance", 5.0, 5.0),
+        ("jobs.forget", 600.0, 600.0),
         ("tenants.forget_idempotency_keys", 600.0, 600.0),
     )
 }

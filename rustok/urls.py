@@ -26,10 +26,12 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/store/account/", include("apps.accounts.api.account")),
     path("api/v1/store/", include("apps.readmodels.api")),
+    path("api/v1/admin/", include("apps.content.bulk_api")),  # ahead of the addresses of one node
     path("api/v1/admin/", include("apps.content.api")),
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
     path("api/v1/admin/", include("apps.audit.api")),
+    path("api/v1/admin/", include("apps.jobs.api")),
     path("api/v1/admin/", include("apps.accounts.access.api")),
     path("api/v1/admin/", include("apps.accounts.api.management")),
     path("api/v1/admin/", include("apps.accounts.api.customers")),

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.audit import exporting, models, queries, recording
-from apps.kernel import errors, filters, ids, isolation, validation, wording
+from apps.kernel import errors, filters, ids, isolation, streaming, validation, wording
 from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
 
@@ -94,22 +94,17 @@ class ExportView(View):
     limit_class = "expensive"
     parameters: ClassVar = FILTERS
     permissions: ClassVar = {"GET": "audit:export"}
-    format: exporting.Format
+    format: streaming.Format
 
     def respond(self, request: Request) -> StreamingHttpResponse:
         wanted = read_filter(request)
         with transaction.atomic():
             record_reading("audit.log.exported", {**exporting.told(wanted), "format": self.format.name})
-        # The answer is written after the request's scope has ended; it keeps to the tenant by itself.
-        lines = exporting.stream(wanted, self.format, tenant_id=uuid.UUID(isolation.shown()))
-        disposition = f'attachment; filename="audit.{self.format.name}"'
-        return StreamingHttpResponse(
-            lines, content_type=self.format.content_type, headers={"Content-Disposition": disposition}
-        )
+        return streaming.respond(exporting.stream(wanted, self.format), self.format, name="audit")
 
 
 class NdjsonView(ExportView):
-    format = exporting.NDJSON
+    format = streaming.NDJSON
 
     @operation("audit_export_ndjson", tag="audit", answers=str, media_type="application/x-ndjson")
     def get(self, request: Request) -> StreamingHttpResponse:

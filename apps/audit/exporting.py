@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, TypedDict
 
 import orjson
 from django.db.models import Q
 
 from apps.audit import models, queries
-from apps.kernel import ids, isolation, text, validation
+from apps.kernel import ids, streaming, validation
 from apps.kernel.operations import Free, Id, Moment, Uuid
 
 PAGE = 1_000
@@ -36,14 +33,7 @@ class AuditEntry(TypedDict):
 
 
 COLUMNS = tuple(AuditEntry.__annotations__)
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    name: str
-    content_type: str
-    head: bytes
-    line: Callable[[AuditEntry], bytes]
+CSV = streaming.csv_of(COLUMNS)
 
 
 def shown(row: models.Entry, personal: models.Personal | None) -> AuditEntry:
@@ -71,15 +61,13 @@ def told(wanted: queries.Filter) -> dict[str, Any]:
     return {name: value for name, value in asdict(wanted).items() if value}
 
 
-def stream(wanted: queries.Filter, format: Format, *, tenant_id: uuid.UUID) -> Iterator[bytes]:
+def stream(wanted: queries.Filter, format: streaming.Format) -> Iterator[bytes]:
     """The tenant's entries that pass, the oldest first; a page is read when the client has taken the one before."""
-    yield format.head
     after: models.Entry | None = None
     while True:
-        with isolation.to_tenant(tenant_id):
-            page = _page(wanted, after)
-            personal = queries.personal_of(page)
-        yield b"".join(format.line(shown(row, personal.get(row.id))) for row in page)
+        page = _page(wanted, after)
+        personal = queries.personal_of(page)
+        yield format.lines(shown(row, personal.get(row.id)) for row in page)
         if len(page) < PAGE:
             return
         after = page[-1]
@@ -91,23 +79,3 @@ def _page(wanted: queries.Filter, after: models.Entry | None) -> list[models.Ent
         later = Q(occurred_at__gt=after.occurred_at) | Q(occurred_at=after.occurred_at, id__gt=after.id)
         rows = rows.filter(later, occurred_at__gte=after.occurred_at)
     return list(rows[:PAGE])
-
-
-def _json_line(entry: AuditEntry) -> bytes:
-    return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _csv_line(entry: AuditEntry) -> bytes:
-    return _csv([orjson.dumps(value).decode() if isinstance(value, dict) else value for value in entry.values()])
-
-
-def _csv(cells: list[Any]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(
-        [text.to_cell("" if cell is None else str(cell)) for cell in cells]
-    )
-    return line.getvalue().encode()
-
-
-NDJSON = Format("ndjson", "application/x-ndjson", b"", _json_line)
-CSV = Format("csv", "text/csv; charset=utf-8", _csv(list(COLUMNS)), _csv_line)

@@ -1,11 +1,11 @@
-"""What can be done to products in bulk: each operation calls the service that the endpoint of one product calls."""
+"""What can be done in bulk to products, prices and stock: each operation calls the service that its endpoint calls."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from apps.commerce import events, services
+from apps.commerce import events, queries, services
 from apps.jobs import bulk
 from apps.kernel import ids
 from apps.outbox import append
@@ -104,5 +104,68 @@ PRODUCTS = bulk.register(
             "unpublish": UnpublishProduct,
             "archive": ArchiveProduct,
         },
+    )
+)
+
+
+class _OfVariant(bulk.Edit):
+    """The versions are those of its product."""
+
+    id: services.VariantId
+
+    def stream(self) -> append.Key:
+        return scope.current_id(), events.PRODUCT, queries.product_of_variant(variant_id=self.id)
+
+    @property
+    def shown_id(self) -> str:
+        return ids.encode("var", self.id)
+
+
+class SetPrices(_OfVariant):
+    """Set the price in each given currency. Needs `if_match`, a version of the product."""
+
+    op: Literal["set"]
+    data: services.PriceList
+    permission = "products:update"
+    needs_version = True
+
+    def perform(self, *, now: datetime) -> str:
+        services.set_prices(variant_id=self.id, prices=self.data)
+        return self.shown_id
+
+
+class AdjustInventory(_OfVariant):
+    """Add to the stock at a location, or take from it."""
+
+    op: Literal["adjust"]
+    data: services.InventoryAdjustment
+    permission = "inventory:update"
+
+    def perform(self, *, now: datetime) -> str:
+        services.adjust_inventory(variant_id=self.id, adjustment=self.data, now=now)
+        return self.shown_id
+
+
+class SetInventory(_OfVariant):
+    """Set the stock at a location to what was counted."""
+
+    op: Literal["set"]
+    data: services.InventoryCount
+    permission = "inventory:update"
+
+    def perform(self, *, now: datetime) -> str:
+        services.set_inventory(variant_id=self.id, count=self.data, now=now)
+        return self.shown_id
+
+
+PRICES = bulk.register(
+    bulk.Kind(name="prices", permission="products:update", module="commerce", operations={"set": SetPrices})
+)
+INVENTORY = bulk.register(
+    bulk.Kind(
+        name="inventory",
+        permission="inventory:update",
+        module="commerce",
+        operations={"adjust": AdjustInventory, "set": SetInventory},
     )
 )

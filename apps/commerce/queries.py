@@ -49,6 +49,11 @@ def list_products() -> QuerySet[models.Product, models.Product]:
     return limiting.visible(models.Product.objects.all(), "products:list", permitted.COLUMNS)
 
 
+def export_products() -> QuerySet[models.Product, models.Product]:
+    """In whatever status. Raises NotPermitted."""
+    return limiting.visible(models.Product.objects.all(), "products:export", permitted.COLUMNS)
+
+
 def find_products(product_ids: Iterable[uuid.UUID]) -> QuerySet[models.Product, models.Product]:
     """Those of the products the request at work may read."""
     rows = models.Product.objects.filter(id__in=list(product_ids))

@@ -20,12 +20,6 @@ from apps.tenants.endpoint import Endpoint
 NODES, CATEGORIES, TAGS = "content nodes", "content categories", "content tags"
 
 
-class Publication(validation.Input):
-    """The moment to show as the date of publication; the earlier one, or now, when absent."""
-
-    published_at: validation.Moment | None = None
-
-
 class Move(validation.Input):
     """`parent_id` null is the top of the tree, absent is the same parent; `position` absent is last."""
 
@@ -124,14 +118,14 @@ class NodePublishView(Endpoint):
     @operation(
         "node_publish",
         tag=NODES,
-        takes=Publication,
+        takes=services.Publication,
         answers=shown.WholeNode,
         also=endpoint.UNREAD,
         refuses=(services.NodeNotFound,),
     )
     def post(self, request: Request, node_id: str) -> Response:
         """Show the node to the public."""
-        publication = api.read_input(request, Publication)
+        publication = api.read_input(request, services.Publication)
         node = services.publish_node(
             node_id=ids.decode("node", node_id), now=timezone.now(), published_at=publication.published_at
         )

@@ -17,7 +17,7 @@ from apps.kernel import ids, wording
 def get_node(*, node_id: uuid.UUID) -> models.Node:
     """The node with its translations, bodies and terms. Raises NodeNotFound, NotPermitted."""
     rows, is_limited = permitted.readable(models.Node.objects.filter(id=node_id), node_id)
-    node = _whole(rows, is_limited=is_limited).first()
+    node = _whole(rows, within="nodes:read" if is_limited else "").first()
     if node is None:
         raise permitted.not_found(node_id)
     return node
@@ -27,7 +27,7 @@ def get_by_slug(*, kind: str, locale: str, slug: str) -> models.Node:
     """The node with this slug today, whatever its status. Raises InvalidKind, NodeNotFound, NotPermitted."""
     kinds.get_kind(kind)
     nodes = models.Node.objects.filter(translations__kind=kind, translations__locale=locale, translations__slug=slug)
-    node = _whole(limiting.visible(nodes, "nodes:read", permitted.COLUMNS), is_limited=True).first()
+    node = _whole(limiting.visible(nodes, "nodes:read", permitted.COLUMNS), within="nodes:read").first()
     if node is None:
         raise NodeNotFound(
             wording.say('There is no {kind} with the slug "{slug}" in {locale}.', kind=kind, slug=slug, locale=locale)
@@ -44,6 +44,11 @@ def list_nodes(*, locale: str | None = None) -> QuerySet[models.Node]:
     """Nodes with their translations, of one locale only when it is given. Raises NotPermitted."""
     nodes = limiting.visible(models.Node.objects.all(), "nodes:list", permitted.COLUMNS)
     return _with_texts(nodes, "nodes:list", locale=locale)
+
+
+def export_nodes() -> QuerySet[models.Node]:
+    """Nodes with all that belongs to them. Raises NotPermitted."""
+    return _whole(limiting.visible(models.Node.objects.all(), "nodes:export", permitted.COLUMNS), within="nodes:export")
 
 
 def find_nodes(node_ids: Iterable[uuid.UUID]) -> QuerySet[models.Node]:
@@ -109,12 +114,12 @@ def list_tags() -> QuerySet[models.Tag]:
     )
 
 
-def _whole(nodes: QuerySet[models.Node], *, is_limited: bool = False) -> QuerySet[models.Node]:
+def _whole(nodes: QuerySet[models.Node], *, within: str = "") -> QuerySet[models.Node]:
+    """With all that belongs to them; of texts those within the limits of the permission, if one is given."""
     translations = models.NodeTranslation.objects.order_by("locale")
     bodies = models.Body.objects.order_by("locale")
-    if is_limited:
-        translations = permitted.texts(translations, "nodes:read")
-        bodies = permitted.texts(bodies, "nodes:read")
+    if within:
+        translations, bodies = permitted.texts(translations, within), permitted.texts(bodies, within)
     return nodes.prefetch_related(
         Prefetch("translations", queryset=translations),
         Prefetch("bodies", queryset=bodies),

@@ -23,7 +23,7 @@ from apps.tenants import endpoint, modules
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 100
+AT_ONCE, AT_MOST = 100, 10_000
 # What the database undoes for somebody else's sake: deadlock_detected, serialization_failure, lock_not_available.
 _OVERTAKEN = {"40P01", "40001", "55P03"}
 _ATTEMPTS = 3

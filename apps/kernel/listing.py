@@ -118,8 +118,11 @@ class Listing:
 
     def parameters(self) -> list[OpenApiParameter]:
         """All of them, for the OpenAPI document."""
-        narrowing = [each for name, declared in self.filters.items() for each in declared.parameters(name)]
-        return [*self.others, *narrowing, *pagination.PARAMETERS, *self._parameters_of_documents()]
+        return [*self.others, *self.narrowing(), *pagination.PARAMETERS, *self._parameters_of_documents()]
+
+    def narrowing(self) -> list[OpenApiParameter]:
+        """Those of the filters."""
+        return [each for name, declared in self.filters.items() for each in declared.parameters(name)]
 
     def _parameters_of_documents(self) -> Iterable[OpenApiParameter]:
         if self.sorts:

@@ -113,6 +113,10 @@ class OperationSchema(AutoSchema):
         shown = {declared.status: self._success(declared, manners)}
         for status, description in {**declared.also, **manners.also}.items():
             shown[status] = {"description": description, "headers": self._headers(manners.headers)}
+        if declared.later is not None:
+            headers = self._headers({**manners.headers, "Location": "The address of what is done afterwards."})
+            content = {"application/json": {"schema": self._register(declared.later)}}
+            shown[202] = {"description": "It is done afterwards.", "headers": headers, "content": content}
         for status, codes in operations.refusals(self.view, self.method, path=self.path).items():
             shown[status] = self._problem(status, codes)
         return {str(status): shown[status] for status in sorted(shown)}

@@ -57,7 +57,8 @@ class Operation:
     """`answers` is a TypedDict: the answer, or one row of it where the view lists; None for an empty answer.
 
     `takes` is the input model of the body. `refuses` are the errors of its own, beside those of its view. `also` has
-    further statuses without a body, `media_type` what the answer is where it is not JSON.
+    further statuses without a body, `media_type` what the answer is where it is not JSON. `later` is what is answered
+    with 202 where the work is done afterwards; Location has its address.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Operation:
     refuses: Refusals
     also: Mapping[int, str]
     media_type: str
+    later: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,12 @@ def operation(
     refuses: Refusals = (),
     also: Mapping[int, str] | None = None,
     media_type: str = "application/json",
+    later: Any = None,
 ) -> Callable[[Any], Any]:
     """Declares a method of a view as the operation of that id; its docstring is the description."""
     if status is None:
         status = 204 if answers is None else 200
-    declared = Operation(identifier, tag, takes, answers, status, refuses, also or {}, media_type)
+    declared = Operation(identifier, tag, takes, answers, status, refuses, also or {}, media_type, later)
 
     def declare(method: Any) -> Any:
         method.operation = declared

@@ -19,6 +19,7 @@ from apps.audit import recording
 from apps.commerce import models as commerce
 from apps.consumers import tasks
 from apps.content import models as content
+from apps.jobs import models as jobs
 from apps.kernel import ids
 from apps.readmodels import models as readmodels
 from apps.tenants import models as tenants
@@ -106,6 +107,21 @@ def _products(count: int) -> None:
             external_id=f"product-{number}",
             category_ids=[str(shop.make_category(f"Category {number}").id)],
             variants=[shop.variant_fields(sku=f"SKU-{number}")],
+        )
+
+
+def _jobs(count: int) -> None:
+    for number in itertools.islice(_numbers, count):
+        now = timezone.now()
+        jobs.Job.objects.create(
+            kind=("nodes", "products")[number % 2],
+            status=("queued", "cancelled", "failed")[number % 3],
+            total=number,
+            asked_by=accounts.User.objects.earliest("pk"),
+            actor="user:nobody",
+            language="en",
+            created_at=now,
+            worked_at=now,
         )
 
 
@@ -331,6 +347,7 @@ CASES = {
     ),
     "module_list": Case(None, prepare=_no_search, identify=lambda row: str(row["slug"])),
     "audit_list": Case(_entries, table=audit.Entry, query={"action": "test.made"}),
+    "job_list": Case(_jobs, table=jobs.Job),
     "role_list": Case(_roles, identify=lambda row: str(row["slug"])),
     "member_list": Case(_members, table=accounts.Membership, identify=lambda row: str(row["user_id"])),
     "break_glass_list": Case(_break_glass, table=accounts.BreakGlass),

@@ -1,7 +1,7 @@
 """A process that works on a database until it is done, or until a failpoint kills it.
 
 python -m tests.faults.work DATABASE (sell VARIANT TENANT | post TENANT TOKEN KEY PATH BODY | drain | rebuild | seal |
-    command NAME ARGUMENT…)
+    jobs | command NAME ARGUMENT…)
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def start(what: str, *arguments: str, failpoint: str) -> int:
 def main(database: str, what: str, *arguments: str) -> None:
     django.setup()
     connection.settings_dict["NAME"] = database
-    duties = {"sell": sell, "post": post, "drain": drain, "rebuild": rebuild, "seal": seal, "command": command}
+    duties = {
+        "sell": sell, "post": post, "drain": drain, "rebuild": rebuild, "seal": seal, "jobs": jobs, "command": command,
+    }  # fmt: skip
     duties[what](*arguments)
 
 
@@ -71,6 +73,13 @@ def rebuild() -> None:
 
     rebuilding.STEP_EVENTS = 1
     rebuilding.rebuild(projections.get("products"))
+
+
+def jobs() -> None:
+    """Whatever jobs there are."""
+    from apps.jobs import working
+
+    working.advance()
 
 
 def seal() -> None:

@@ -20,8 +20,7 @@ from apps.tenants import models, scope
 from tests import factories
 from tests.accounts import calling
 from tests.commerce import making
-
-PATH = "products/bulk"
+from tests.jobs.asking import PATH, made, new
 
 
 @pytest.fixture
@@ -34,19 +33,10 @@ def owner(tenant: models.Tenant) -> calling.Caller:
     return calling.make_caller(tenant, "owner")
 
 
-def made(tenant: models.Tenant, **fields: Any) -> str:
-    with factories.at_work(tenant):
-        return ids.encode("prod", making.make_product(**fields).id)
-
-
 def ask(caller: calling.Caller, *operations: Any, path: str = PATH, **headers: str) -> Any:
     answer = caller.call("POST", path, {"operations": list(operations)}, **headers)
     assert answer.status_code == 200, answer.content
     return answer.json()
-
-
-def new(title: str = "Blue Shoes", **fields: Any) -> dict[str, Any]:
-    return {"op": "create", "data": making.product_fields(title, **fields)}
 
 
 def codes(answer: Any) -> list[str | None]:

@@ -10,8 +10,11 @@ from django.utils import timezone
 
 from apps.accounts import models as accounts
 from apps.audit import models as audit
+from apps.commerce.bulk import PRODUCTS
 from apps.consumers import models as consumers
 from apps.consumers import tasks
+from apps.jobs import models as models_of_jobs
+from apps.jobs import services as jobs
 from apps.kernel import context, ids, isolation
 from apps.outbox import models as outbox
 from apps.tenants import models, services
@@ -49,7 +52,7 @@ def make_side(letters: str) -> Side:
             names |= _fill_site(words)
             staff = people.fill_people(words, names)
             secrets, bearers = people.fill_secrets(staff, words, names)
-            names |= _names_in_the_audit_log() | {"text": words()}
+            names |= _names_in_the_audit_log() | {"text": words(), "job": _fill_jobs(staff, words)}
         tasks.drain()
         with factories.at_work(tenant):
             _fill_consumers(words, aggregate_id=ids.decode("node", names["node"]))
@@ -194,6 +197,17 @@ def _names_in_the_audit_log() -> Names:
         "correlation_id": str(entry.correlation_id),
         "object_id": entry.object_id,
     }
+
+
+def _fill_jobs(staff: accounts.User, words: canaries.Words) -> str:
+    """One that is waiting, with an operation that has failed already."""
+    with context.use(origin=f"http://{words()}.test"):
+        job = jobs.ask(kind=PRODUCTS, operations=[{"op": words()}] * 2, by=staff, now=timezone.now())
+    models_of_jobs.Job.objects.update(reason=words(), done=1, failed=1)
+    first = models_of_jobs.Operation.objects.order_by("index")[0]
+    first.status, first.problem = 422, {"detail": words()}
+    first.save()
+    return ids.encode("job", job.id)
 
 
 def _fill_consumers(words: canaries.Words, *, aggregate_id: uuid.UUID) -> None:

@@ -190,3 +190,9 @@ class TagChanges(validation.Input):
 def locales_of(*parts: Iterable[Any] | None) -> set[str]:
     """Every locale named in translations and bodies."""
     return {entry.locale for part in parts if part is not None for entry in part}
+
+
+class Publication(validation.Input):
+    """The moment to show as the date of publication; the earlier one, or now, when absent."""
+
+    published_at: validation.Moment | None = None
