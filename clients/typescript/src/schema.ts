@@ -452,6 +452,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Your own jobs, and those of others that you could have carried out just as well
+         * @description Your own jobs, and those of others that you could have carried out just as well; newest first.
+         */
+        get: operations["job_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far the job is
+         * @description How far the job is.
+         */
+        get: operations["job_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{job_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop the job before its next operation
+         * @description Stop the job before its next operation; what it has done stays.
+         */
+        post: operations["job_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{job_id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The operations that failed, one JSON object a line: `index`, `status` and `problem`
+         * @description The operations that failed, one JSON object a line: `index`, `status` and `problem`.
+         */
+        get: operations["job_errors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs/{job_id}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every operation that has an outcome, one JSON object a line: `index`, `status`, and `id` or `problem`
+         * @description Every operation that has an outcome, one JSON object a line: `index`, `status`, and `id` or `problem`.
+         */
+        get: operations["job_results"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/me/permissions": {
         parameters: {
             query?: never;
@@ -594,6 +694,66 @@ export interface paths {
          * @description A node: a draft, or published at once.
          */
         post: operations["node_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nodes/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create, change, delete, publish, unpublish or archive many nodes, each with its own outcome
+         * @description Create, change, delete, publish, unpublish or archive many nodes, each with its own outcome.
+         */
+        post: operations["node_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nodes/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All nodes that pass the filters, whole, the oldest first, for spreadsheets: no cell is a formula to them
+         * @description All nodes that pass the filters, whole, the oldest first, for spreadsheets: no cell is a formula to them.
+         */
+        get: operations["node_export_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/nodes/export.ndjson": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All nodes that pass the filters, whole, the oldest first, one JSON object a line
+         * @description All nodes that pass the filters, whole, the oldest first, one JSON object a line.
+         */
+        get: operations["node_export_ndjson"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -830,6 +990,46 @@ export interface paths {
          * @description Create, change, delete, publish, unpublish or archive many products, each with its own outcome.
          */
         post: operations["product_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/products/export.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All products that pass the filters, the oldest first, for spreadsheets: no cell is taken for a formula
+         * @description All products that pass the filters, the oldest first, for spreadsheets: no cell is taken for a formula.
+         */
+        get: operations["product_export_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/products/export.ndjson": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All products that pass the filters, the oldest first, one JSON object a line
+         * @description All products that pass the filters, the oldest first, one JSON object a line.
+         */
+        get: operations["product_export_ndjson"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1195,6 +1395,46 @@ export interface paths {
          * @description Stop publishing in a language.
          */
         delete: operations["locale_disable"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/variants/inventory/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change or count the stock of many variants, each with its own outcome
+         * @description Change or count the stock of many variants, each with its own outcome.
+         */
+        post: operations["inventory_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/variants/prices/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set the prices of many variants, each with its own outcome
+         * @description Set the prices of many variants, each with its own outcome.
+         */
+        post: operations["variant_set_prices_bulk"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2054,6 +2294,28 @@ export interface components {
             email: string;
         };
         /**
+         * AdjustInventory
+         * @description Add to the stock at a location, or take from it.
+         */
+        AdjustInventory: {
+            data: components["schemas"]["InventoryAdjustment"];
+            /**
+             * Id
+             * @description a typed id: var_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * If Match
+             * @default null
+             */
+            if_match?: number | "*" | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "adjust";
+        };
+        /**
          * ApiKey
          * @description An API key without its secret. `scopes` are permissions, `addresses` where it may be used from; none is all.
          */
@@ -2101,13 +2363,33 @@ export interface components {
             prev: string | null;
         };
         /**
+         * ArchiveNode
+         * @description Out of sight, kept.
+         */
+        ArchiveNode: {
+            /**
+             * Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * If Match
+             * @default null
+             */
+            if_match?: number | "*" | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "archive";
+        };
+        /**
          * ArchiveProduct
          * @description Out of sight, kept.
          */
         ArchiveProduct: {
             /**
              * Id
-             * Format: typed-id
              * @description a typed id: prod_ and 26 characters, or a UUID
              */
             id: string;
@@ -2331,7 +2613,6 @@ export interface components {
             position?: number | null;
             /**
              * Product Id
-             * Format: typed-id
              * @description a typed id: prod_ and 26 characters, or a UUID
              */
             product_id: string;
@@ -2406,6 +2687,18 @@ export interface components {
              * @description The page before.
              */
             prev: string | null;
+        };
+        /**
+         * CreateNode
+         * @description A node: a draft, or published at once.
+         */
+        CreateNode: {
+            data: components["schemas"]["NewNode"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "create";
         };
         /**
          * CreateProduct
@@ -2504,13 +2797,33 @@ export interface components {
             token_type: "Bearer";
         };
         /**
+         * DeleteNode
+         * @description Delete the node and everything below it. Needs `if_match`.
+         */
+        DeleteNode: {
+            /**
+             * Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * If Match
+             * @default null
+             */
+            if_match?: number | "*" | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "delete";
+        };
+        /**
          * DeleteProduct
          * @description Delete a product that is not published. Needs `if_match`.
          */
         DeleteProduct: {
             /**
              * Id
-             * Format: typed-id
              * @description a typed id: prod_ and 26 characters, or a UUID
              */
             id: string;
@@ -2618,8 +2931,11 @@ export interface components {
             constraint?: {
                 [key: string]: unknown;
             };
-            /** Permission */
-            permission: string;
+            /**
+             * Permission
+             * @enum {string}
+             */
+            permission: "analytics:create" | "analytics:delete" | "analytics:export" | "analytics:import" | "analytics:list" | "analytics:manage" | "analytics:read" | "analytics:update" | "api_keys:create" | "api_keys:delete" | "api_keys:export" | "api_keys:import" | "api_keys:list" | "api_keys:manage" | "api_keys:read" | "api_keys:update" | "audit:create" | "audit:delete" | "audit:export" | "audit:import" | "audit:list" | "audit:manage" | "audit:read" | "audit:update" | "categories:create" | "categories:delete" | "categories:export" | "categories:import" | "categories:list" | "categories:manage" | "categories:read" | "categories:update" | "collections:create" | "collections:delete" | "collections:export" | "collections:import" | "collections:list" | "collections:manage" | "collections:read" | "collections:update" | "comments:create" | "comments:delete" | "comments:export" | "comments:import" | "comments:list" | "comments:manage" | "comments:read" | "comments:update" | "content_categories:create" | "content_categories:delete" | "content_categories:export" | "content_categories:import" | "content_categories:list" | "content_categories:manage" | "content_categories:read" | "content_categories:update" | "customers:create" | "customers:delete" | "customers:export" | "customers:import" | "customers:list" | "customers:manage" | "customers:read" | "customers:update" | "discounts:create" | "discounts:delete" | "discounts:export" | "discounts:import" | "discounts:list" | "discounts:manage" | "discounts:read" | "discounts:update" | "inventory:create" | "inventory:delete" | "inventory:export" | "inventory:import" | "inventory:list" | "inventory:manage" | "inventory:read" | "inventory:update" | "logs:create" | "logs:delete" | "logs:export" | "logs:import" | "logs:list" | "logs:manage" | "logs:read" | "logs:update" | "media:create" | "media:delete" | "media:export" | "media:import" | "media:list" | "media:manage" | "media:read" | "media:update" | "menus:create" | "menus:delete" | "menus:export" | "menus:import" | "menus:list" | "menus:manage" | "menus:read" | "menus:update" | "modules:create" | "modules:delete" | "modules:export" | "modules:import" | "modules:list" | "modules:manage" | "modules:read" | "modules:update" | "nodes:create" | "nodes:delete" | "nodes:export" | "nodes:import" | "nodes:list" | "nodes:manage" | "nodes:read" | "nodes:update" | "operations:create" | "operations:delete" | "operations:export" | "operations:import" | "operations:list" | "operations:manage" | "operations:read" | "operations:update" | "orders:create" | "orders:delete" | "orders:export" | "orders:import" | "orders:list" | "orders:manage" | "orders:read" | "orders:update" | "pages:create" | "pages:delete" | "pages:export" | "pages:import" | "pages:list" | "pages:manage" | "pages:read" | "pages:update" | "posts:create" | "posts:delete" | "posts:export" | "posts:import" | "posts:list" | "posts:manage" | "posts:read" | "posts:update" | "products:create" | "products:delete" | "products:export" | "products:import" | "products:list" | "products:manage" | "products:read" | "products:update" | "roles:create" | "roles:delete" | "roles:export" | "roles:import" | "roles:list" | "roles:manage" | "roles:read" | "roles:update" | "settings:create" | "settings:delete" | "settings:export" | "settings:import" | "settings:list" | "settings:manage" | "settings:read" | "settings:update" | "shares:create" | "shares:delete" | "shares:export" | "shares:import" | "shares:list" | "shares:manage" | "shares:read" | "shares:update" | "tags:create" | "tags:delete" | "tags:export" | "tags:import" | "tags:list" | "tags:manage" | "tags:read" | "tags:update" | "tenants:create" | "tenants:delete" | "tenants:export" | "tenants:import" | "tenants:list" | "tenants:manage" | "tenants:read" | "tenants:update" | "users:create" | "users:delete" | "users:export" | "users:import" | "users:list" | "users:manage" | "users:read" | "users:update" | "webhooks:create" | "webhooks:delete" | "webhooks:export" | "webhooks:import" | "webhooks:list" | "webhooks:manage" | "webhooks:read" | "webhooks:update";
         };
         /** Image */
         Image: {
@@ -2654,6 +2970,11 @@ export interface components {
              * @default adjusted
              */
             reason?: string;
+        };
+        /** InventoryBulk */
+        InventoryBulk: {
+            /** Operations */
+            operations: (components["schemas"]["AdjustInventory"] | components["schemas"]["SetInventory"])[];
         };
         /**
          * InventoryCount
@@ -2754,6 +3075,63 @@ export interface components {
             revoked_at: string | null;
             /** Scopes */
             scopes: string[];
+        };
+        /**
+         * Job
+         * @description Operations that are carried out one after another: `done` of `total` have an outcome, `failed` of these failed.
+         *
+         *     `per_second` and `seconds_left` are what the work so far makes expect; `reason` is why it was interrupted.
+         */
+        Job: {
+            /** Actor */
+            actor: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Done */
+            done: number;
+            /** Expires At */
+            expires_at: string | null;
+            /** Failed */
+            failed: number;
+            /** Finished At */
+            finished_at: string | null;
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Per Second */
+            per_second: number | null;
+            /** Reason */
+            reason: string;
+            /** Seconds Left */
+            seconds_left: number | null;
+            /** Started At */
+            started_at: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "queued" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted";
+            /** Total */
+            total: number;
+        };
+        JobPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedJob"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
         };
         /** Joined */
         Joined: {
@@ -2959,6 +3337,48 @@ export interface components {
             role?: string;
             /** Sent At */
             sent_at?: string | null;
+        };
+        /**
+         * ListedJob
+         * @description Operations that are carried out one after another: `done` of `total` have an outcome, `failed` of these failed.
+         *
+         *     `per_second` and `seconds_left` are what the work so far makes expect; `reason` is why it was interrupted. Only the members that `fields` names, if it is sent.
+         */
+        ListedJob: {
+            /** Actor */
+            actor?: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Done */
+            done?: number;
+            /** Expires At */
+            expires_at?: string | null;
+            /** Failed */
+            failed?: number;
+            /** Finished At */
+            finished_at?: string | null;
+            /** Id */
+            id?: string;
+            /** Kind */
+            kind?: string;
+            /** Per Second */
+            per_second?: number | null;
+            /** Reason */
+            reason?: string;
+            /** Seconds Left */
+            seconds_left?: number | null;
+            /** Started At */
+            started_at?: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status?: "queued" | "running" | "succeeded" | "failed" | "cancelled" | "interrupted";
+            /** Total */
+            total?: number;
         };
         /**
          * ListedKind
@@ -3420,7 +3840,7 @@ export interface components {
             /** Name */
             name: string;
             /** Scopes */
-            scopes: string[];
+            scopes: ("analytics:create" | "analytics:delete" | "analytics:export" | "analytics:import" | "analytics:list" | "analytics:manage" | "analytics:read" | "analytics:update" | "api_keys:create" | "api_keys:delete" | "api_keys:export" | "api_keys:import" | "api_keys:list" | "api_keys:manage" | "api_keys:read" | "api_keys:update" | "audit:create" | "audit:delete" | "audit:export" | "audit:import" | "audit:list" | "audit:manage" | "audit:read" | "audit:update" | "categories:create" | "categories:delete" | "categories:export" | "categories:import" | "categories:list" | "categories:manage" | "categories:read" | "categories:update" | "collections:create" | "collections:delete" | "collections:export" | "collections:import" | "collections:list" | "collections:manage" | "collections:read" | "collections:update" | "comments:create" | "comments:delete" | "comments:export" | "comments:import" | "comments:list" | "comments:manage" | "comments:read" | "comments:update" | "content_categories:create" | "content_categories:delete" | "content_categories:export" | "content_categories:import" | "content_categories:list" | "content_categories:manage" | "content_categories:read" | "content_categories:update" | "customers:create" | "customers:delete" | "customers:export" | "customers:import" | "customers:list" | "customers:manage" | "customers:read" | "customers:update" | "discounts:create" | "discounts:delete" | "discounts:export" | "discounts:import" | "discounts:list" | "discounts:manage" | "discounts:read" | "discounts:update" | "inventory:create" | "inventory:delete" | "inventory:export" | "inventory:import" | "inventory:list" | "inventory:manage" | "inventory:read" | "inventory:update" | "logs:create" | "logs:delete" | "logs:export" | "logs:import" | "logs:list" | "logs:manage" | "logs:read" | "logs:update" | "media:create" | "media:delete" | "media:export" | "media:import" | "media:list" | "media:manage" | "media:read" | "media:update" | "menus:create" | "menus:delete" | "menus:export" | "menus:import" | "menus:list" | "menus:manage" | "menus:read" | "menus:update" | "modules:create" | "modules:delete" | "modules:export" | "modules:import" | "modules:list" | "modules:manage" | "modules:read" | "modules:update" | "nodes:create" | "nodes:delete" | "nodes:export" | "nodes:import" | "nodes:list" | "nodes:manage" | "nodes:read" | "nodes:update" | "operations:create" | "operations:delete" | "operations:export" | "operations:import" | "operations:list" | "operations:manage" | "operations:read" | "operations:update" | "orders:create" | "orders:delete" | "orders:export" | "orders:import" | "orders:list" | "orders:manage" | "orders:read" | "orders:update" | "pages:create" | "pages:delete" | "pages:export" | "pages:import" | "pages:list" | "pages:manage" | "pages:read" | "pages:update" | "posts:create" | "posts:delete" | "posts:export" | "posts:import" | "posts:list" | "posts:manage" | "posts:read" | "posts:update" | "products:create" | "products:delete" | "products:export" | "products:import" | "products:list" | "products:manage" | "products:read" | "products:update" | "roles:create" | "roles:delete" | "roles:export" | "roles:import" | "roles:list" | "roles:manage" | "roles:read" | "roles:update" | "settings:create" | "settings:delete" | "settings:export" | "settings:import" | "settings:list" | "settings:manage" | "settings:read" | "settings:update" | "shares:create" | "shares:delete" | "shares:export" | "shares:import" | "shares:list" | "shares:manage" | "shares:read" | "shares:update" | "tags:create" | "tags:delete" | "tags:export" | "tags:import" | "tags:list" | "tags:manage" | "tags:read" | "tags:update" | "tenants:create" | "tenants:delete" | "tenants:export" | "tenants:import" | "tenants:list" | "tenants:manage" | "tenants:read" | "tenants:update" | "users:create" | "users:delete" | "users:export" | "users:import" | "users:list" | "users:manage" | "users:read" | "users:update" | "webhooks:create" | "webhooks:delete" | "webhooks:export" | "webhooks:import" | "webhooks:list" | "webhooks:manage" | "webhooks:read" | "webhooks:update")[];
         };
         /** NewCategory */
         NewCategory: {
@@ -3652,7 +4072,6 @@ export interface components {
             reference?: string;
             /**
              * Variant Id
-             * Format: typed-id
              * @description a typed id: var_ and 26 characters, or a UUID
              */
             variant_id: string;
@@ -3802,6 +4221,11 @@ export interface components {
             /** Title */
             title: string;
         };
+        /** NodesBulk */
+        NodesBulk: {
+            /** Operations */
+            operations: (components["schemas"]["PublishNode"] | components["schemas"]["UnpublishNode"] | components["schemas"]["ArchiveNode"] | components["schemas"]["CreateNode"] | components["schemas"]["UpdateNode"] | components["schemas"]["DeleteNode"])[];
+        };
         /**
          * Option
          * @description Such as size, with its values in order; `names` by locale.
@@ -3948,9 +4372,12 @@ export interface components {
              * Compare At
              * @default null
              */
-            compare_at?: string | null;
-            /** Currency */
-            currency: string;
+            compare_at?: string | null | "";
+            /**
+             * Currency
+             * @enum {string}
+             */
+            currency: "AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XAG" | "XAU" | "XBA" | "XBB" | "XBC" | "XBD" | "XCD" | "XCG" | "XDR" | "XOF" | "XPD" | "XPF" | "XPT" | "XSU" | "XTS" | "XUA" | "XXX" | "YER" | "ZAR" | "ZMW" | "ZWG";
         };
         /**
          * PriceList
@@ -3987,6 +4414,11 @@ export interface components {
         Prices: {
             /** Prices */
             prices: components["schemas"]["Price"][];
+        };
+        /** PricesBulk */
+        PricesBulk: {
+            /** Operations */
+            operations: components["schemas"]["SetPrices"][];
         };
         /** @description An RFC 9457 problem document. Some codes bring data of their own beside these members. */
         Problem: {
@@ -4272,13 +4704,39 @@ export interface components {
             published_at?: string | null;
         };
         /**
+         * PublishNode
+         * @description Show the node to the public.
+         */
+        PublishNode: {
+            /**
+             * @default {
+             *       "published_at": null
+             *     }
+             */
+            data?: components["schemas"]["Publication"];
+            /**
+             * Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * If Match
+             * @default null
+             */
+            if_match?: number | "*" | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "publish";
+        };
+        /**
          * PublishProduct
          * @description Show the product to customers.
          */
         PublishProduct: {
             /**
              * Id
-             * Format: typed-id
              * @description a typed id: prod_ and 26 characters, or a UUID
              */
             id: string;
@@ -4500,6 +4958,50 @@ export interface components {
         Sessions: {
             /** Data */
             data: components["schemas"]["Session"][];
+        };
+        /**
+         * SetInventory
+         * @description Set the stock at a location to what was counted.
+         */
+        SetInventory: {
+            data: components["schemas"]["InventoryCount"];
+            /**
+             * Id
+             * @description a typed id: var_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * If Match
+             * @default null
+             */
+            if_match?: number | "*" | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "set";
+        };
+        /**
+         * SetPrices
+         * @description Set the price in each given currency. Needs `if_match`, a version of the product.
+         */
+        SetPrices: {
+            data: components["schemas"]["PriceList"];
+            /**
+             * Id
+             * @description a typed id: var_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * If Match
+             * @default null
+             */
+            if_match?: number | "*" | null;
+            /**
+             * Op
+             * @constant
+             */
+            op: "set";
         };
         /**
          * Share
@@ -4969,7 +5471,7 @@ export interface components {
              * Currency
              * @default null
              */
-            currency?: string | null;
+            currency?: ("AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XAG" | "XAU" | "XBA" | "XBB" | "XBC" | "XBD" | "XCD" | "XCG" | "XDR" | "XOF" | "XPD" | "XPF" | "XPT" | "XSU" | "XTS" | "XUA" | "XXX" | "YER" | "ZAR" | "ZMW" | "ZWG") | null;
             /**
              * Default Locale
              * @default null
@@ -5114,13 +5616,33 @@ export interface components {
             title: string;
         };
         /**
+         * UnpublishNode
+         * @description Back to draft.
+         */
+        UnpublishNode: {
+            /**
+             * Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * If Match
+             * @default null
+             */
+            if_match?: number | "*" | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "unpublish";
+        };
+        /**
          * UnpublishProduct
          * @description Back to draft.
          */
         UnpublishProduct: {
             /**
              * Id
-             * Format: typed-id
              * @description a typed id: prod_ and 26 characters, or a UUID
              */
             id: string;
@@ -5136,6 +5658,28 @@ export interface components {
             op: "unpublish";
         };
         /**
+         * UpdateNode
+         * @description Change what is given. Needs `if_match`.
+         */
+        UpdateNode: {
+            data: components["schemas"]["NodeChanges"];
+            /**
+             * Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * If Match
+             * @default null
+             */
+            if_match?: number | "*" | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            op: "update";
+        };
+        /**
          * UpdateProduct
          * @description Change what is given. Needs `if_match`.
          */
@@ -5143,7 +5687,6 @@ export interface components {
             data: components["schemas"]["ProductChanges"];
             /**
              * Id
-             * Format: typed-id
              * @description a typed id: prod_ and 26 characters, or a UUID
              */
             id: string;
@@ -6811,6 +7354,195 @@ export interface operations {
             };
         };
     };
+    job_list: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("actor" | "created_at" | "done" | "expires_at" | "failed" | "finished_at" | "id" | "kind" | "per_second" | "reason" | "seconds_left" | "started_at" | "status" | "total")[];
+                kind?: "inventory" | "nodes" | "prices" | "products";
+                /** @description kind: any of these, separated by commas */
+                kind__in?: ("inventory" | "nodes" | "prices" | "products")[];
+                /** @description kind: anything but this */
+                kind__ne?: "inventory" | "nodes" | "prices" | "products";
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                status?: "cancelled" | "failed" | "interrupted" | "queued" | "running" | "succeeded";
+                /** @description status: any of these, separated by commas */
+                status__in?: ("cancelled" | "failed" | "interrupted" | "queued" | "running" | "succeeded")[];
+                /** @description status: anything but this */
+                status__ne?: "cancelled" | "failed" | "interrupted" | "queued" | "running" | "succeeded";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    job_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the job as the API answers it, or its UUID. */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    job_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Id of the job as the API answers it, or its UUID. */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    job_errors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the job as the API answers it, or its UUID. */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    job_results: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the job as the API answers it, or its UUID. */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     my_permissions: {
         parameters: {
             query?: never;
@@ -7217,6 +7949,207 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    node_bulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NodesBulk"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResults"];
+                };
+            };
+            /** @description It is done afterwards. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    node_export_csv: {
+        parameters: {
+            query?: {
+                category?: string;
+                /** @description category: any of these, separated by commas */
+                category__in?: string[];
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                external_id?: string;
+                /** @description external_id: any of these, separated by commas */
+                external_id__in?: string[];
+                /** @description Such as page or post. */
+                kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
+                /** @description kind: any of these, separated by commas */
+                kind__in?: ("article" | "attachment" | "comment" | "custom" | "page" | "post")[];
+                /** @description kind: anything but this */
+                kind__ne?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
+                /** @description Only nodes translated into it, and only that translation. */
+                locale?: string;
+                /** @description A node's id, or root for nodes without a parent. */
+                parent?: "root" | string;
+                /** @description published_at: more than this */
+                published_at__gt?: string;
+                /** @description published_at: this or more */
+                published_at__gte?: string;
+                /** @description published_at: less than this */
+                published_at__lt?: string;
+                /** @description published_at: this or less */
+                published_at__lte?: string;
+                status?: "archived" | "draft" | "published";
+                /** @description status: any of these, separated by commas */
+                status__in?: ("archived" | "draft" | "published")[];
+                /** @description status: anything but this */
+                status__ne?: "archived" | "draft" | "published";
+                tag?: string;
+                /** @description tag: any of these, separated by commas */
+                tag__in?: string[];
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    node_export_ndjson: {
+        parameters: {
+            query?: {
+                category?: string;
+                /** @description category: any of these, separated by commas */
+                category__in?: string[];
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                external_id?: string;
+                /** @description external_id: any of these, separated by commas */
+                external_id__in?: string[];
+                /** @description Such as page or post. */
+                kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
+                /** @description kind: any of these, separated by commas */
+                kind__in?: ("article" | "attachment" | "comment" | "custom" | "page" | "post")[];
+                /** @description kind: anything but this */
+                kind__ne?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
+                /** @description Only nodes translated into it, and only that translation. */
+                locale?: string;
+                /** @description A node's id, or root for nodes without a parent. */
+                parent?: "root" | string;
+                /** @description published_at: more than this */
+                published_at__gt?: string;
+                /** @description published_at: this or more */
+                published_at__gte?: string;
+                /** @description published_at: less than this */
+                published_at__lt?: string;
+                /** @description published_at: this or less */
+                published_at__lte?: string;
+                status?: "archived" | "draft" | "published";
+                /** @description status: any of these, separated by commas */
+                status__in?: ("archived" | "draft" | "published")[];
+                /** @description status: anything but this */
+                status__ne?: "archived" | "draft" | "published";
+                tag?: string;
+                /** @description tag: any of these, separated by commas */
+                tag__in?: string[];
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
             };
             /** @description Refused. */
             default: {
@@ -7884,6 +8817,187 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BulkResults"];
+                };
+            };
+            /** @description It is done afterwards. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    product_export_csv: {
+        parameters: {
+            query?: {
+                category?: string;
+                /** @description category: any of these, separated by commas */
+                category__in?: string[];
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                external_id?: string;
+                /** @description external_id: any of these, separated by commas */
+                external_id__in?: string[];
+                /** @description In any locale. */
+                handle?: string;
+                /** @description handle: any of these, separated by commas */
+                handle__in?: string[];
+                is_gift_card?: "false" | "true";
+                /** @description Exactly this type. */
+                product_type?: string;
+                /** @description product_type: any of these, separated by commas */
+                product_type__in?: string[];
+                /** @description product_type: anything but this */
+                product_type__ne?: string;
+                /** @description published_at: more than this */
+                published_at__gt?: string;
+                /** @description published_at: this or more */
+                published_at__gte?: string;
+                /** @description published_at: less than this */
+                published_at__lt?: string;
+                /** @description published_at: this or less */
+                published_at__lte?: string;
+                /** @description Of any of its variants. */
+                sku?: string;
+                /** @description sku: any of these, separated by commas */
+                sku__in?: string[];
+                status?: "archived" | "draft" | "published";
+                /** @description status: any of these, separated by commas */
+                status__in?: ("archived" | "draft" | "published")[];
+                /** @description status: anything but this */
+                status__ne?: "archived" | "draft" | "published";
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+                /** @description Exactly this vendor. */
+                vendor?: string;
+                /** @description vendor: any of these, separated by commas */
+                vendor__in?: string[];
+                /** @description vendor: anything but this */
+                vendor__ne?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    product_export_ndjson: {
+        parameters: {
+            query?: {
+                category?: string;
+                /** @description category: any of these, separated by commas */
+                category__in?: string[];
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                external_id?: string;
+                /** @description external_id: any of these, separated by commas */
+                external_id__in?: string[];
+                /** @description In any locale. */
+                handle?: string;
+                /** @description handle: any of these, separated by commas */
+                handle__in?: string[];
+                is_gift_card?: "false" | "true";
+                /** @description Exactly this type. */
+                product_type?: string;
+                /** @description product_type: any of these, separated by commas */
+                product_type__in?: string[];
+                /** @description product_type: anything but this */
+                product_type__ne?: string;
+                /** @description published_at: more than this */
+                published_at__gt?: string;
+                /** @description published_at: this or more */
+                published_at__gte?: string;
+                /** @description published_at: less than this */
+                published_at__lt?: string;
+                /** @description published_at: this or less */
+                published_at__lte?: string;
+                /** @description Of any of its variants. */
+                sku?: string;
+                /** @description sku: any of these, separated by commas */
+                sku__in?: string[];
+                status?: "archived" | "draft" | "published";
+                /** @description status: any of these, separated by commas */
+                status__in?: ("archived" | "draft" | "published")[];
+                /** @description status: anything but this */
+                status__ne?: "archived" | "draft" | "published";
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+                /** @description Exactly this vendor. */
+                vendor?: string;
+                /** @description vendor: any of these, separated by commas */
+                vendor__in?: string[];
+                /** @description vendor: anything but this */
+                vendor__ne?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
                 };
             };
             /** @description Refused. */
@@ -8924,6 +10038,96 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inventory_bulk: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InventoryBulk"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResults"];
+                };
+            };
+            /** @description It is done afterwards. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    variant_set_prices_bulk: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PricesBulk"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResults"];
+                };
+            };
+            /** @description It is done afterwards. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
             };
             /** @description Refused. */
             default: {

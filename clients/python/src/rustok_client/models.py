@@ -17,6 +17,16 @@ class Address(TypedDict):
     email: str
 
 
+class AdjustInventory(TypedDict):
+    """Add to the stock at a location, or take from it."""
+
+    data: InventoryAdjustment
+    id: str
+    """a typed id: var_ and 26 characters, or a UUID"""
+    if_match: NotRequired[int | Literal["*"] | None]
+    op: Literal["adjust"]
+
+
 class ApiKey(TypedDict):
     """An API key without its secret. `scopes` are permissions, `addresses` where it may be used from; none is all."""
 
@@ -40,6 +50,15 @@ class ApiKeyPage(TypedDict):
     """The next page."""
     prev: str | None
     """The page before."""
+
+
+class ArchiveNode(TypedDict):
+    """Out of sight, kept."""
+
+    id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    if_match: NotRequired[int | Literal["*"] | None]
+    op: Literal["archive"]
 
 
 class ArchiveProduct(TypedDict):
@@ -212,6 +231,13 @@ class ContentCategoryPage(TypedDict):
     """The page before."""
 
 
+class CreateNode(TypedDict):
+    """A node: a draft, or published at once."""
+
+    data: NewNode
+    op: Literal["create"]
+
+
 class CreateProduct(TypedDict):
     """A product with its variants, prices and stock."""
 
@@ -263,6 +289,15 @@ class CustomerLogin(TypedDict):
     expires_in: int
     refresh_token: str
     token_type: Literal["Bearer"]
+
+
+class DeleteNode(TypedDict):
+    """Delete the node and everything below it. Needs `if_match`."""
+
+    id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    if_match: NotRequired[int | Literal["*"] | None]
+    op: Literal["delete"]
 
 
 class DeleteProduct(TypedDict):
@@ -324,7 +359,224 @@ class GrantInput(TypedDict):
     """A permission such as `nodes:update`, and what limits it: `own`, `published`, `kind`, `category`, `locale`."""
 
     constraint: NotRequired[dict[str, Any]]
-    permission: str
+    permission: Literal[
+        "analytics:create",
+        "analytics:delete",
+        "analytics:export",
+        "analytics:import",
+        "analytics:list",
+        "analytics:manage",
+        "analytics:read",
+        "analytics:update",
+        "api_keys:create",
+        "api_keys:delete",
+        "api_keys:export",
+        "api_keys:import",
+        "api_keys:list",
+        "api_keys:manage",
+        "api_keys:read",
+        "api_keys:update",
+        "audit:create",
+        "audit:delete",
+        "audit:export",
+        "audit:import",
+        "audit:list",
+        "audit:manage",
+        "audit:read",
+        "audit:update",
+        "categories:create",
+        "categories:delete",
+        "categories:export",
+        "categories:import",
+        "categories:list",
+        "categories:manage",
+        "categories:read",
+        "categories:update",
+        "collections:create",
+        "collections:delete",
+        "collections:export",
+        "collections:import",
+        "collections:list",
+        "collections:manage",
+        "collections:read",
+        "collections:update",
+        "comments:create",
+        "comments:delete",
+        "comments:export",
+        "comments:import",
+        "comments:list",
+        "comments:manage",
+        "comments:read",
+        "comments:update",
+        "content_categories:create",
+        "content_categories:delete",
+        "content_categories:export",
+        "content_categories:import",
+        "content_categories:list",
+        "content_categories:manage",
+        "content_categories:read",
+        "content_categories:update",
+        "customers:create",
+        "customers:delete",
+        "customers:export",
+        "customers:import",
+        "customers:list",
+        "customers:manage",
+        "customers:read",
+        "customers:update",
+        "discounts:create",
+        "discounts:delete",
+        "discounts:export",
+        "discounts:import",
+        "discounts:list",
+        "discounts:manage",
+        "discounts:read",
+        "discounts:update",
+        "inventory:create",
+        "inventory:delete",
+        "inventory:export",
+        "inventory:import",
+        "inventory:list",
+        "inventory:manage",
+        "inventory:read",
+        "inventory:update",
+        "logs:create",
+        "logs:delete",
+        "logs:export",
+        "logs:import",
+        "logs:list",
+        "logs:manage",
+        "logs:read",
+        "logs:update",
+        "media:create",
+        "media:delete",
+        "media:export",
+        "media:import",
+        "media:list",
+        "media:manage",
+        "media:read",
+        "media:update",
+        "menus:create",
+        "menus:delete",
+        "menus:export",
+        "menus:import",
+        "menus:list",
+        "menus:manage",
+        "menus:read",
+        "menus:update",
+        "modules:create",
+        "modules:delete",
+        "modules:export",
+        "modules:import",
+        "modules:list",
+        "modules:manage",
+        "modules:read",
+        "modules:update",
+        "nodes:create",
+        "nodes:delete",
+        "nodes:export",
+        "nodes:import",
+        "nodes:list",
+        "nodes:manage",
+        "nodes:read",
+        "nodes:update",
+        "operations:create",
+        "operations:delete",
+        "operations:export",
+        "operations:import",
+        "operations:list",
+        "operations:manage",
+        "operations:read",
+        "operations:update",
+        "orders:create",
+        "orders:delete",
+        "orders:export",
+        "orders:import",
+        "orders:list",
+        "orders:manage",
+        "orders:read",
+        "orders:update",
+        "pages:create",
+        "pages:delete",
+        "pages:export",
+        "pages:import",
+        "pages:list",
+        "pages:manage",
+        "pages:read",
+        "pages:update",
+        "posts:create",
+        "posts:delete",
+        "posts:export",
+        "posts:import",
+        "posts:list",
+        "posts:manage",
+        "posts:read",
+        "posts:update",
+        "products:create",
+        "products:delete",
+        "products:export",
+        "products:import",
+        "products:list",
+        "products:manage",
+        "products:read",
+        "products:update",
+        "roles:create",
+        "roles:delete",
+        "roles:export",
+        "roles:import",
+        "roles:list",
+        "roles:manage",
+        "roles:read",
+        "roles:update",
+        "settings:create",
+        "settings:delete",
+        "settings:export",
+        "settings:import",
+        "settings:list",
+        "settings:manage",
+        "settings:read",
+        "settings:update",
+        "shares:create",
+        "shares:delete",
+        "shares:export",
+        "shares:import",
+        "shares:list",
+        "shares:manage",
+        "shares:read",
+        "shares:update",
+        "tags:create",
+        "tags:delete",
+        "tags:export",
+        "tags:import",
+        "tags:list",
+        "tags:manage",
+        "tags:read",
+        "tags:update",
+        "tenants:create",
+        "tenants:delete",
+        "tenants:export",
+        "tenants:import",
+        "tenants:list",
+        "tenants:manage",
+        "tenants:read",
+        "tenants:update",
+        "users:create",
+        "users:delete",
+        "users:export",
+        "users:import",
+        "users:list",
+        "users:manage",
+        "users:read",
+        "users:update",
+        "webhooks:create",
+        "webhooks:delete",
+        "webhooks:export",
+        "webhooks:import",
+        "webhooks:list",
+        "webhooks:manage",
+        "webhooks:read",
+        "webhooks:update",
+    ]
 
 
 class Image(TypedDict):
@@ -342,6 +594,10 @@ class InventoryAdjustment(TypedDict):
     delta: int
     location: NotRequired[str]
     reason: NotRequired[str]
+
+
+class InventoryBulk(TypedDict):
+    operations: list[AdjustInventory | SetInventory]
 
 
 class InventoryCount(TypedDict):
@@ -390,6 +646,39 @@ class IssuedApiKey(TypedDict):
     prefix: str
     revoked_at: str | None
     scopes: list[str]
+
+
+class Job(TypedDict):
+    """Operations that are carried out one after another: `done` of `total` have an outcome, `failed` of these
+    failed.
+
+    `per_second` and `seconds_left` are what the work so far makes expect; `reason` is why it was interrupted.
+    """
+
+    actor: str
+    created_at: str
+    done: int
+    expires_at: str | None
+    failed: int
+    finished_at: str | None
+    id: str
+    kind: str
+    per_second: float | None
+    reason: str
+    seconds_left: int | None
+    started_at: str | None
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
+    total: int
+
+
+class JobPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedJob]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
 
 
 class Joined(TypedDict):
@@ -510,6 +799,30 @@ class ListedInvitation(TypedDict):
     requested_at: NotRequired[str]
     role: NotRequired[str]
     sent_at: NotRequired[str | None]
+
+
+class ListedJob(TypedDict):
+    """Operations that are carried out one after another: `done` of `total` have an outcome, `failed` of these
+    failed.
+
+    `per_second` and `seconds_left` are what the work so far makes expect; `reason` is why it was interrupted.
+    Only the members that `fields` names, if it is sent.
+    """
+
+    actor: NotRequired[str]
+    created_at: NotRequired[str]
+    done: NotRequired[int]
+    expires_at: NotRequired[str | None]
+    failed: NotRequired[int]
+    finished_at: NotRequired[str | None]
+    id: NotRequired[str]
+    kind: NotRequired[str]
+    per_second: NotRequired[float | None]
+    reason: NotRequired[str]
+    seconds_left: NotRequired[int | None]
+    started_at: NotRequired[str | None]
+    status: NotRequired[Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]]
+    total: NotRequired[int]
 
 
 class ListedKind(TypedDict):
@@ -768,7 +1081,226 @@ class NewApiKey(TypedDict):
     addresses: NotRequired[list[str]]
     expires_at: NotRequired[str | None]
     name: str
-    scopes: list[str]
+    scopes: list[
+        Literal[
+            "analytics:create",
+            "analytics:delete",
+            "analytics:export",
+            "analytics:import",
+            "analytics:list",
+            "analytics:manage",
+            "analytics:read",
+            "analytics:update",
+            "api_keys:create",
+            "api_keys:delete",
+            "api_keys:export",
+            "api_keys:import",
+            "api_keys:list",
+            "api_keys:manage",
+            "api_keys:read",
+            "api_keys:update",
+            "audit:create",
+            "audit:delete",
+            "audit:export",
+            "audit:import",
+            "audit:list",
+            "audit:manage",
+            "audit:read",
+            "audit:update",
+            "categories:create",
+            "categories:delete",
+            "categories:export",
+            "categories:import",
+            "categories:list",
+            "categories:manage",
+            "categories:read",
+            "categories:update",
+            "collections:create",
+            "collections:delete",
+            "collections:export",
+            "collections:import",
+            "collections:list",
+            "collections:manage",
+            "collections:read",
+            "collections:update",
+            "comments:create",
+            "comments:delete",
+            "comments:export",
+            "comments:import",
+            "comments:list",
+            "comments:manage",
+            "comments:read",
+            "comments:update",
+            "content_categories:create",
+            "content_categories:delete",
+            "content_categories:export",
+            "content_categories:import",
+            "content_categories:list",
+            "content_categories:manage",
+            "content_categories:read",
+            "content_categories:update",
+            "customers:create",
+            "customers:delete",
+            "customers:export",
+            "customers:import",
+            "customers:list",
+            "customers:manage",
+            "customers:read",
+            "customers:update",
+            "discounts:create",
+            "discounts:delete",
+            "discounts:export",
+            "discounts:import",
+            "discounts:list",
+            "discounts:manage",
+            "discounts:read",
+            "discounts:update",
+            "inventory:create",
+            "inventory:delete",
+            "inventory:export",
+            "inventory:import",
+            "inventory:list",
+            "inventory:manage",
+            "inventory:read",
+            "inventory:update",
+            "logs:create",
+            "logs:delete",
+            "logs:export",
+            "logs:import",
+            "logs:list",
+            "logs:manage",
+            "logs:read",
+            "logs:update",
+            "media:create",
+            "media:delete",
+            "media:export",
+            "media:import",
+            "media:list",
+            "media:manage",
+            "media:read",
+            "media:update",
+            "menus:create",
+            "menus:delete",
+            "menus:export",
+            "menus:import",
+            "menus:list",
+            "menus:manage",
+            "menus:read",
+            "menus:update",
+            "modules:create",
+            "modules:delete",
+            "modules:export",
+            "modules:import",
+            "modules:list",
+            "modules:manage",
+            "modules:read",
+            "modules:update",
+            "nodes:create",
+            "nodes:delete",
+            "nodes:export",
+            "nodes:import",
+            "nodes:list",
+            "nodes:manage",
+            "nodes:read",
+            "nodes:update",
+            "operations:create",
+            "operations:delete",
+            "operations:export",
+            "operations:import",
+            "operations:list",
+            "operations:manage",
+            "operations:read",
+            "operations:update",
+            "orders:create",
+            "orders:delete",
+            "orders:export",
+            "orders:import",
+            "orders:list",
+            "orders:manage",
+            "orders:read",
+            "orders:update",
+            "pages:create",
+            "pages:delete",
+            "pages:export",
+            "pages:import",
+            "pages:list",
+            "pages:manage",
+            "pages:read",
+            "pages:update",
+            "posts:create",
+            "posts:delete",
+            "posts:export",
+            "posts:import",
+            "posts:list",
+            "posts:manage",
+            "posts:read",
+            "posts:update",
+            "products:create",
+            "products:delete",
+            "products:export",
+            "products:import",
+            "products:list",
+            "products:manage",
+            "products:read",
+            "products:update",
+            "roles:create",
+            "roles:delete",
+            "roles:export",
+            "roles:import",
+            "roles:list",
+            "roles:manage",
+            "roles:read",
+            "roles:update",
+            "settings:create",
+            "settings:delete",
+            "settings:export",
+            "settings:import",
+            "settings:list",
+            "settings:manage",
+            "settings:read",
+            "settings:update",
+            "shares:create",
+            "shares:delete",
+            "shares:export",
+            "shares:import",
+            "shares:list",
+            "shares:manage",
+            "shares:read",
+            "shares:update",
+            "tags:create",
+            "tags:delete",
+            "tags:export",
+            "tags:import",
+            "tags:list",
+            "tags:manage",
+            "tags:read",
+            "tags:update",
+            "tenants:create",
+            "tenants:delete",
+            "tenants:export",
+            "tenants:import",
+            "tenants:list",
+            "tenants:manage",
+            "tenants:read",
+            "tenants:update",
+            "users:create",
+            "users:delete",
+            "users:export",
+            "users:import",
+            "users:list",
+            "users:manage",
+            "users:read",
+            "users:update",
+            "webhooks:create",
+            "webhooks:delete",
+            "webhooks:export",
+            "webhooks:import",
+            "webhooks:list",
+            "webhooks:manage",
+            "webhooks:read",
+            "webhooks:update",
+        ]
+    ]
 
 
 class NewCategory(TypedDict):
@@ -910,6 +1442,10 @@ class NodeTranslation(TypedDict):
     title: str
 
 
+class NodesBulk(TypedDict):
+    operations: list[PublishNode | UnpublishNode | ArchiveNode | CreateNode | UpdateNode | DeleteNode]
+
+
 class Option(TypedDict):
     """Such as size, with its values in order; `names` by locale."""
 
@@ -921,7 +1457,7 @@ class Option(TypedDict):
 class OptionInput(TypedDict):
     """`names` by locale, such as {"en": "Colour"}."""
 
-    names: dict[str, str]
+    names: dict[str, Any]
     values: list[OptionValueInput]
 
 
@@ -935,7 +1471,7 @@ class OptionValue(TypedDict):
 class OptionValueInput(TypedDict):
     """`names` by locale, such as {"en": "Red"}."""
 
-    names: dict[str, str]
+    names: dict[str, Any]
 
 
 class OwnChanges(TypedDict):
@@ -987,8 +1523,187 @@ class PriceInput(TypedDict):
     """Amounts come as decimal text such as "19.90" and are minor units from here on."""
 
     amount: str
-    compare_at: NotRequired[str | None]
-    currency: str
+    compare_at: NotRequired[str | Literal[""] | None]
+    currency: Literal[
+        "AED",
+        "AFN",
+        "ALL",
+        "AMD",
+        "AOA",
+        "ARS",
+        "AUD",
+        "AWG",
+        "AZN",
+        "BAM",
+        "BBD",
+        "BDT",
+        "BHD",
+        "BIF",
+        "BMD",
+        "BND",
+        "BOB",
+        "BOV",
+        "BRL",
+        "BSD",
+        "BTN",
+        "BWP",
+        "BYN",
+        "BZD",
+        "CAD",
+        "CDF",
+        "CHE",
+        "CHF",
+        "CHW",
+        "CLF",
+        "CLP",
+        "CNY",
+        "COP",
+        "COU",
+        "CRC",
+        "CUP",
+        "CVE",
+        "CZK",
+        "DJF",
+        "DKK",
+        "DOP",
+        "DZD",
+        "EGP",
+        "ERN",
+        "ETB",
+        "EUR",
+        "FJD",
+        "FKP",
+        "GBP",
+        "GEL",
+        "GHS",
+        "GIP",
+        "GMD",
+        "GNF",
+        "GTQ",
+        "GYD",
+        "HKD",
+        "HNL",
+        "HTG",
+        "HUF",
+        "IDR",
+        "ILS",
+        "INR",
+        "IQD",
+        "IRR",
+        "ISK",
+        "JMD",
+        "JOD",
+        "JPY",
+        "KES",
+        "KGS",
+        "KHR",
+        "KMF",
+        "KPW",
+        "KRW",
+        "KWD",
+        "KYD",
+        "KZT",
+        "LAK",
+        "LBP",
+        "LKR",
+        "LRD",
+        "LSL",
+        "LYD",
+        "MAD",
+        "MDL",
+        "MGA",
+        "MKD",
+        "MMK",
+        "MNT",
+        "MOP",
+        "MRU",
+        "MUR",
+        "MVR",
+        "MWK",
+        "MXN",
+        "MXV",
+        "MYR",
+        "MZN",
+        "NAD",
+        "NGN",
+        "NIO",
+        "NOK",
+        "NPR",
+        "NZD",
+        "OMR",
+        "PAB",
+        "PEN",
+        "PGK",
+        "PHP",
+        "PKR",
+        "PLN",
+        "PYG",
+        "QAR",
+        "RON",
+        "RSD",
+        "RUB",
+        "RWF",
+        "SAR",
+        "SBD",
+        "SCR",
+        "SDG",
+        "SEK",
+        "SGD",
+        "SHP",
+        "SLE",
+        "SOS",
+        "SRD",
+        "SSP",
+        "STN",
+        "SVC",
+        "SYP",
+        "SZL",
+        "THB",
+        "TJS",
+        "TMT",
+        "TND",
+        "TOP",
+        "TRY",
+        "TTD",
+        "TWD",
+        "TZS",
+        "UAH",
+        "UGX",
+        "USD",
+        "USN",
+        "UYI",
+        "UYU",
+        "UYW",
+        "UZS",
+        "VED",
+        "VES",
+        "VND",
+        "VUV",
+        "WST",
+        "XAD",
+        "XAF",
+        "XAG",
+        "XAU",
+        "XBA",
+        "XBB",
+        "XBC",
+        "XBD",
+        "XCD",
+        "XCG",
+        "XDR",
+        "XOF",
+        "XPD",
+        "XPF",
+        "XPT",
+        "XSU",
+        "XTS",
+        "XUA",
+        "XXX",
+        "YER",
+        "ZAR",
+        "ZMW",
+        "ZWG",
+    ]
 
 
 class PriceList(TypedDict):
@@ -1010,6 +1725,10 @@ class Prices(TypedDict):
     """All of a variant's, by currency."""
 
     prices: list[Price]
+
+
+class PricesBulk(TypedDict):
+    operations: list[SetPrices]
 
 
 class Problem(TypedDict):
@@ -1146,6 +1865,16 @@ class Publication(TypedDict):
     published_at: NotRequired[str | None]
 
 
+class PublishNode(TypedDict):
+    """Show the node to the public."""
+
+    data: NotRequired[Publication]
+    id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    if_match: NotRequired[int | Literal["*"] | None]
+    op: Literal["publish"]
+
+
 class PublishProduct(TypedDict):
     """Show the product to customers."""
 
@@ -1264,6 +1993,26 @@ class Session(TypedDict):
 
 class Sessions(TypedDict):
     data: list[Session]
+
+
+class SetInventory(TypedDict):
+    """Set the stock at a location to what was counted."""
+
+    data: InventoryCount
+    id: str
+    """a typed id: var_ and 26 characters, or a UUID"""
+    if_match: NotRequired[int | Literal["*"] | None]
+    op: Literal["set"]
+
+
+class SetPrices(TypedDict):
+    """Set the price in each given currency. Needs `if_match`, a version of the product."""
+
+    data: PriceList
+    id: str
+    """a typed id: var_ and 26 characters, or a UUID"""
+    if_match: NotRequired[int | Literal["*"] | None]
+    op: Literal["set"]
 
 
 class Share(TypedDict):
@@ -1523,7 +2272,189 @@ class Tenant(TypedDict):
 class TenantChanges(TypedDict):
     """What is given is changed; what is absent stays."""
 
-    currency: NotRequired[str | None]
+    currency: NotRequired[
+        Literal[
+            "AED",
+            "AFN",
+            "ALL",
+            "AMD",
+            "AOA",
+            "ARS",
+            "AUD",
+            "AWG",
+            "AZN",
+            "BAM",
+            "BBD",
+            "BDT",
+            "BHD",
+            "BIF",
+            "BMD",
+            "BND",
+            "BOB",
+            "BOV",
+            "BRL",
+            "BSD",
+            "BTN",
+            "BWP",
+            "BYN",
+            "BZD",
+            "CAD",
+            "CDF",
+            "CHE",
+            "CHF",
+            "CHW",
+            "CLF",
+            "CLP",
+            "CNY",
+            "COP",
+            "COU",
+            "CRC",
+            "CUP",
+            "CVE",
+            "CZK",
+            "DJF",
+            "DKK",
+            "DOP",
+            "DZD",
+            "EGP",
+            "ERN",
+            "ETB",
+            "EUR",
+            "FJD",
+            "FKP",
+            "GBP",
+            "GEL",
+            "GHS",
+            "GIP",
+            "GMD",
+            "GNF",
+            "GTQ",
+            "GYD",
+            "HKD",
+            "HNL",
+            "HTG",
+            "HUF",
+            "IDR",
+            "ILS",
+            "INR",
+            "IQD",
+            "IRR",
+            "ISK",
+            "JMD",
+            "JOD",
+            "JPY",
+            "KES",
+            "KGS",
+            "KHR",
+            "KMF",
+            "KPW",
+            "KRW",
+            "KWD",
+            "KYD",
+            "KZT",
+            "LAK",
+            "LBP",
+            "LKR",
+            "LRD",
+            "LSL",
+            "LYD",
+            "MAD",
+            "MDL",
+            "MGA",
+            "MKD",
+            "MMK",
+            "MNT",
+            "MOP",
+            "MRU",
+            "MUR",
+            "MVR",
+            "MWK",
+            "MXN",
+            "MXV",
+            "MYR",
+            "MZN",
+            "NAD",
+            "NGN",
+            "NIO",
+            "NOK",
+            "NPR",
+            "NZD",
+            "OMR",
+            "PAB",
+            "PEN",
+            "PGK",
+            "PHP",
+            "PKR",
+            "PLN",
+            "PYG",
+            "QAR",
+            "RON",
+            "RSD",
+            "RUB",
+            "RWF",
+            "SAR",
+            "SBD",
+            "SCR",
+            "SDG",
+            "SEK",
+            "SGD",
+            "SHP",
+            "SLE",
+            "SOS",
+            "SRD",
+            "SSP",
+            "STN",
+            "SVC",
+            "SYP",
+            "SZL",
+            "THB",
+            "TJS",
+            "TMT",
+            "TND",
+            "TOP",
+            "TRY",
+            "TTD",
+            "TWD",
+            "TZS",
+            "UAH",
+            "UGX",
+            "USD",
+            "USN",
+            "UYI",
+            "UYU",
+            "UYW",
+            "UZS",
+            "VED",
+            "VES",
+            "VND",
+            "VUV",
+            "WST",
+            "XAD",
+            "XAF",
+            "XAG",
+            "XAU",
+            "XBA",
+            "XBB",
+            "XBC",
+            "XBD",
+            "XCD",
+            "XCG",
+            "XDR",
+            "XOF",
+            "XPD",
+            "XPF",
+            "XPT",
+            "XSU",
+            "XTS",
+            "XUA",
+            "XXX",
+            "YER",
+            "ZAR",
+            "ZMW",
+            "ZWG",
+        ]
+        | None
+    ]
     default_locale: NotRequired[str | None]
     name: NotRequired[str | None]
     settings: NotRequired[dict[str, Any] | None]
@@ -1588,6 +2519,15 @@ class TranslationInput(TypedDict):
     title: str
 
 
+class UnpublishNode(TypedDict):
+    """Back to draft."""
+
+    id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    if_match: NotRequired[int | Literal["*"] | None]
+    op: Literal["unpublish"]
+
+
 class UnpublishProduct(TypedDict):
     """Back to draft."""
 
@@ -1595,6 +2535,16 @@ class UnpublishProduct(TypedDict):
     """a typed id: prod_ and 26 characters, or a UUID"""
     if_match: NotRequired[int | Literal["*"] | None]
     op: Literal["unpublish"]
+
+
+class UpdateNode(TypedDict):
+    """Change what is given. Needs `if_match`."""
+
+    data: NodeChanges
+    id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    if_match: NotRequired[int | Literal["*"] | None]
+    op: Literal["update"]
 
 
 class UpdateProduct(TypedDict):

@@ -775,6 +775,103 @@ class Operations(Sender):
             headers={"Idempotency-Key": idempotency_key},
         )
 
+    def job_list(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        fields: Sequence[
+            Literal[
+                "actor",
+                "created_at",
+                "done",
+                "expires_at",
+                "failed",
+                "finished_at",
+                "id",
+                "kind",
+                "per_second",
+                "reason",
+                "seconds_left",
+                "started_at",
+                "status",
+                "total",
+            ]
+        ]
+        | None = None,
+        kind: Literal["inventory", "nodes", "prices", "products"] | None = None,
+        kind__in: Sequence[Literal["inventory", "nodes", "prices", "products"]] | None = None,
+        kind__ne: Literal["inventory", "nodes", "prices", "products"] | None = None,
+        limit: int | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        status: Literal["cancelled", "failed", "interrupted", "queued", "running", "succeeded"] | None = None,
+        status__in: Sequence[Literal["cancelled", "failed", "interrupted", "queued", "running", "succeeded"]]
+        | None = None,
+        status__ne: Literal["cancelled", "failed", "interrupted", "queued", "running", "succeeded"] | None = None,
+    ) -> Answer[models.JobPage]:
+        """Your own jobs, and those of others that you could have carried out just as well; newest first.
+
+        GET /api/v1/admin/jobs
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/jobs",
+            query={
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "fields": fields,
+                "kind": kind,
+                "kind__in": kind__in,
+                "kind__ne": kind__ne,
+                "limit": limit,
+                "sort": sort,
+                "status": status,
+                "status__in": status__in,
+                "status__ne": status__ne,
+            },
+        )
+
+    def job_get(self, job_id: str) -> Answer[models.Job]:
+        """How far the job is.
+
+        GET /api/v1/admin/jobs/{job_id}
+        """
+        return self.send("GET", "/api/v1/admin/jobs/{job_id}", path_values={"job_id": job_id})
+
+    def job_cancel(self, job_id: str, *, idempotency_key: str | None = None) -> Answer[models.Job]:
+        """Stop the job before its next operation; what it has done stays.
+
+        POST /api/v1/admin/jobs/{job_id}/cancel
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/jobs/{job_id}/cancel",
+            path_values={"job_id": job_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def job_errors(self, job_id: str) -> Answer[str]:
+        """The operations that failed, one JSON object a line: `index`, `status` and `problem`.
+
+        GET /api/v1/admin/jobs/{job_id}/errors
+        """
+        return self.send("GET", "/api/v1/admin/jobs/{job_id}/errors", path_values={"job_id": job_id}, is_text=True)
+
+    def job_results(self, job_id: str) -> Answer[str]:
+        """Every operation that has an outcome, one JSON object a line: `index`, `status`, and `id` or `problem`.
+
+        GET /api/v1/admin/jobs/{job_id}/results
+        """
+        return self.send("GET", "/api/v1/admin/jobs/{job_id}/results", path_values={"job_id": job_id}, is_text=True)
+
     def my_permissions(self) -> Answer[models.OwnPermissions]:
         """What you may do in this tenant, within the scopes of the key or token you came with.
 
@@ -1054,6 +1151,152 @@ class Operations(Sender):
         POST /api/v1/admin/nodes
         """
         return self.send("POST", "/api/v1/admin/nodes", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def node_bulk(
+        self, body: models.NodesBulk, *, idempotency_key: str | None = None
+    ) -> Answer[models.BulkResults | models.Job]:
+        """Create, change, delete, publish, unpublish or archive many nodes, each with its own outcome.
+
+        POST /api/v1/admin/nodes/bulk
+        """
+        return self.send("POST", "/api/v1/admin/nodes/bulk", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def node_export_csv(
+        self,
+        *,
+        category: str | None = None,
+        category__in: Sequence[str] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        external_id: str | None = None,
+        external_id__in: Sequence[str] | None = None,
+        kind: Literal["article", "attachment", "comment", "custom", "page", "post"] | None = None,
+        kind__in: Sequence[Literal["article", "attachment", "comment", "custom", "page", "post"]] | None = None,
+        kind__ne: Literal["article", "attachment", "comment", "custom", "page", "post"] | None = None,
+        locale: str | None = None,
+        parent: Literal["root"] | str | None = None,
+        published_at__gt: datetime | str | None = None,
+        published_at__gte: datetime | str | None = None,
+        published_at__lt: datetime | str | None = None,
+        published_at__lte: datetime | str | None = None,
+        status: Literal["archived", "draft", "published"] | None = None,
+        status__in: Sequence[Literal["archived", "draft", "published"]] | None = None,
+        status__ne: Literal["archived", "draft", "published"] | None = None,
+        tag: str | None = None,
+        tag__in: Sequence[str] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+    ) -> Answer[str]:
+        """All nodes that pass the filters, whole, the oldest first, for spreadsheets: no cell is a formula to
+        them.
+
+        GET /api/v1/admin/nodes/export.csv
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/nodes/export.csv",
+            query={
+                "category": category,
+                "category__in": category__in,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "external_id": external_id,
+                "external_id__in": external_id__in,
+                "kind": kind,
+                "kind__in": kind__in,
+                "kind__ne": kind__ne,
+                "locale": locale,
+                "parent": parent,
+                "published_at__gt": published_at__gt,
+                "published_at__gte": published_at__gte,
+                "published_at__lt": published_at__lt,
+                "published_at__lte": published_at__lte,
+                "status": status,
+                "status__in": status__in,
+                "status__ne": status__ne,
+                "tag": tag,
+                "tag__in": tag__in,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+            },
+            is_text=True,
+        )
+
+    def node_export_ndjson(
+        self,
+        *,
+        category: str | None = None,
+        category__in: Sequence[str] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        external_id: str | None = None,
+        external_id__in: Sequence[str] | None = None,
+        kind: Literal["article", "attachment", "comment", "custom", "page", "post"] | None = None,
+        kind__in: Sequence[Literal["article", "attachment", "comment", "custom", "page", "post"]] | None = None,
+        kind__ne: Literal["article", "attachment", "comment", "custom", "page", "post"] | None = None,
+        locale: str | None = None,
+        parent: Literal["root"] | str | None = None,
+        published_at__gt: datetime | str | None = None,
+        published_at__gte: datetime | str | None = None,
+        published_at__lt: datetime | str | None = None,
+        published_at__lte: datetime | str | None = None,
+        status: Literal["archived", "draft", "published"] | None = None,
+        status__in: Sequence[Literal["archived", "draft", "published"]] | None = None,
+        status__ne: Literal["archived", "draft", "published"] | None = None,
+        tag: str | None = None,
+        tag__in: Sequence[str] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+    ) -> Answer[str]:
+        """All nodes that pass the filters, whole, the oldest first, one JSON object a line.
+
+        GET /api/v1/admin/nodes/export.ndjson
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/nodes/export.ndjson",
+            query={
+                "category": category,
+                "category__in": category__in,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "external_id": external_id,
+                "external_id__in": external_id__in,
+                "kind": kind,
+                "kind__in": kind__in,
+                "kind__ne": kind__ne,
+                "locale": locale,
+                "parent": parent,
+                "published_at__gt": published_at__gt,
+                "published_at__gte": published_at__gte,
+                "published_at__lt": published_at__lt,
+                "published_at__lte": published_at__lte,
+                "status": status,
+                "status__in": status__in,
+                "status__ne": status__ne,
+                "tag": tag,
+                "tag__in": tag__in,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+            },
+            is_text=True,
+        )
 
     def node_get(self, node_id: str, *, if_none_match: str | None = None) -> Answer[models.WholeNode]:
         """The node with all translations, bodies and terms.
@@ -1363,12 +1606,164 @@ class Operations(Sender):
 
     def product_bulk(
         self, body: models.ProductsBulk, *, idempotency_key: str | None = None
-    ) -> Answer[models.BulkResults]:
+    ) -> Answer[models.BulkResults | models.Job]:
         """Create, change, delete, publish, unpublish or archive many products, each with its own outcome.
 
         POST /api/v1/admin/products/bulk
         """
         return self.send("POST", "/api/v1/admin/products/bulk", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def product_export_csv(
+        self,
+        *,
+        category: str | None = None,
+        category__in: Sequence[str] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        external_id: str | None = None,
+        external_id__in: Sequence[str] | None = None,
+        handle: str | None = None,
+        handle__in: Sequence[str] | None = None,
+        is_gift_card: bool | None = None,
+        product_type: str | None = None,
+        product_type__in: Sequence[str] | None = None,
+        product_type__ne: str | None = None,
+        published_at__gt: datetime | str | None = None,
+        published_at__gte: datetime | str | None = None,
+        published_at__lt: datetime | str | None = None,
+        published_at__lte: datetime | str | None = None,
+        sku: str | None = None,
+        sku__in: Sequence[str] | None = None,
+        status: Literal["archived", "draft", "published"] | None = None,
+        status__in: Sequence[Literal["archived", "draft", "published"]] | None = None,
+        status__ne: Literal["archived", "draft", "published"] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+        vendor: str | None = None,
+        vendor__in: Sequence[str] | None = None,
+        vendor__ne: str | None = None,
+    ) -> Answer[str]:
+        """All products that pass the filters, the oldest first, for spreadsheets: no cell is taken for a formula.
+
+        GET /api/v1/admin/products/export.csv
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/products/export.csv",
+            query={
+                "category": category,
+                "category__in": category__in,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "external_id": external_id,
+                "external_id__in": external_id__in,
+                "handle": handle,
+                "handle__in": handle__in,
+                "is_gift_card": is_gift_card,
+                "product_type": product_type,
+                "product_type__in": product_type__in,
+                "product_type__ne": product_type__ne,
+                "published_at__gt": published_at__gt,
+                "published_at__gte": published_at__gte,
+                "published_at__lt": published_at__lt,
+                "published_at__lte": published_at__lte,
+                "sku": sku,
+                "sku__in": sku__in,
+                "status": status,
+                "status__in": status__in,
+                "status__ne": status__ne,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+                "vendor": vendor,
+                "vendor__in": vendor__in,
+                "vendor__ne": vendor__ne,
+            },
+            is_text=True,
+        )
+
+    def product_export_ndjson(
+        self,
+        *,
+        category: str | None = None,
+        category__in: Sequence[str] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        external_id: str | None = None,
+        external_id__in: Sequence[str] | None = None,
+        handle: str | None = None,
+        handle__in: Sequence[str] | None = None,
+        is_gift_card: bool | None = None,
+        product_type: str | None = None,
+        product_type__in: Sequence[str] | None = None,
+        product_type__ne: str | None = None,
+        published_at__gt: datetime | str | None = None,
+        published_at__gte: datetime | str | None = None,
+        published_at__lt: datetime | str | None = None,
+        published_at__lte: datetime | str | None = None,
+        sku: str | None = None,
+        sku__in: Sequence[str] | None = None,
+        status: Literal["archived", "draft", "published"] | None = None,
+        status__in: Sequence[Literal["archived", "draft", "published"]] | None = None,
+        status__ne: Literal["archived", "draft", "published"] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+        vendor: str | None = None,
+        vendor__in: Sequence[str] | None = None,
+        vendor__ne: str | None = None,
+    ) -> Answer[str]:
+        """All products that pass the filters, the oldest first, one JSON object a line.
+
+        GET /api/v1/admin/products/export.ndjson
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/products/export.ndjson",
+            query={
+                "category": category,
+                "category__in": category__in,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "external_id": external_id,
+                "external_id__in": external_id__in,
+                "handle": handle,
+                "handle__in": handle__in,
+                "is_gift_card": is_gift_card,
+                "product_type": product_type,
+                "product_type__in": product_type__in,
+                "product_type__ne": product_type__ne,
+                "published_at__gt": published_at__gt,
+                "published_at__gte": published_at__gte,
+                "published_at__lt": published_at__lt,
+                "published_at__lte": published_at__lte,
+                "sku": sku,
+                "sku__in": sku__in,
+                "status": status,
+                "status__in": status__in,
+                "status__ne": status__ne,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+                "vendor": vendor,
+                "vendor__in": vendor__in,
+                "vendor__ne": vendor__ne,
+            },
+            is_text=True,
+        )
 
     def product_get(self, product_id: str, *, if_none_match: str | None = None) -> Answer[models.Product]:
         """The product whole.
@@ -1783,6 +2178,28 @@ class Operations(Sender):
             "/api/v1/admin/tenant/locales/{locale}",
             path_values={"locale": locale},
             headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def inventory_bulk(
+        self, body: models.InventoryBulk, *, idempotency_key: str
+    ) -> Answer[models.BulkResults | models.Job]:
+        """Change or count the stock of many variants, each with its own outcome.
+
+        POST /api/v1/admin/variants/inventory/bulk
+        """
+        return self.send(
+            "POST", "/api/v1/admin/variants/inventory/bulk", headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
+    def variant_set_prices_bulk(
+        self, body: models.PricesBulk, *, idempotency_key: str
+    ) -> Answer[models.BulkResults | models.Job]:
+        """Set the prices of many variants, each with its own outcome.
+
+        POST /api/v1/admin/variants/prices/bulk
+        """
+        return self.send(
+            "POST", "/api/v1/admin/variants/prices/bulk", headers={"Idempotency-Key": idempotency_key}, body=body
         )
 
     def variant_get(self, variant_id: str, *, if_none_match: str | None = None) -> Answer[models.Variant]:
