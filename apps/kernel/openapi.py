@@ -27,7 +27,11 @@ _COMMON_HEADERS = {
     "X-Correlation-Id": "The same id, which the events of the request carry.",
     **limit_headers.DESCRIPTIONS,
 }
+_ELSEWHERE = {"Location": "Where it is."}
+# Of answers beside the usual one, and of errors.
 _OF_STATUS = {
+    204: _ELSEWHERE,
+    301: _ELSEWHERE,
     401: {"WWW-Authenticate": "How to come with credentials (RFC 6750)."},
     429: {limit_headers.RETRY_AFTER: limit_headers.RETRY_AFTER_DESCRIPTION},
     503: {limit_headers.RETRY_AFTER: "Seconds after which to try again."},
@@ -92,12 +96,13 @@ class OperationSchema(AutoSchema):
 
     def _get_parameters(self) -> list[Schema]:
         shown: list[Schema] = super()._get_parameters()
-        sent = _example(self.declared.id).get("path", {})
+        example = _example(self.declared.id)
         for parameter in shown:
-            if parameter["in"] == "path":
-                parameter["description"] = _describe_place(parameter["name"])
-                if parameter["name"] in sent:
-                    parameter["example"] = sent[parameter["name"]]
+            name, place = parameter["name"], parameter["in"]
+            if place == "path":
+                parameter["description"] = _describe_place(name)
+            if name in (sent := example.get(place, {})):
+                parameter["example"] = sent[name]
         return shown
 
     def _get_request_body(self, direction: str = "request") -> Schema | None:
@@ -112,7 +117,8 @@ class OperationSchema(AutoSchema):
         declared, manners = self.declared, self.shown_view.manners(self.method)
         shown = {declared.status: self._success(declared, manners)}
         for status, description in {**declared.also, **manners.also}.items():
-            shown[status] = {"description": description, "headers": self._headers(manners.headers)}
+            own = {**manners.headers, **_OF_STATUS.get(status, {})}
+            shown[status] = {"description": description, "headers": self._headers(own)}
         for status, codes in operations.refusals(self.view, self.method, path=self.path).items():
             shown[status] = self._problem(status, codes)
         return {str(status): shown[status] for status in sorted(shown)}
