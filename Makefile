@@ -98,6 +98,11 @@ format: env ## format the code and fix what can be fixed by itself
 messages: env ## collect the sentences of errors for translators and compile what they wrote
 	$(PYTHON) manage.py messages
 
+.PHONY: examples
+examples: env ## write down what the API answers to the story of its examples, and the OpenAPI document with it
+	$(PYTHON) -m pytest -q tests/contracts/test_examples.py -k answered --write-examples
+	$(PYTHON) manage.py openapi export
+
 .PHONY: benchmark
 benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for your own file)
 	$(PYTHON) tests/benchmarks/import_shopify.py $(filter-out -n 2,$(ARGS))

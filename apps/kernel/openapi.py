@@ -94,12 +94,13 @@ class OperationSchema(AutoSchema):
 
     def _get_parameters(self) -> list[Schema]:
         shown: list[Schema] = super()._get_parameters()
-        sent = _example(self.declared.id).get("path", {})
+        example = _example(self.declared.id)
         for parameter in shown:
-            if parameter["in"] == "path":
-                parameter["description"] = _describe_place(parameter["name"])
-                if parameter["name"] in sent:
-                    parameter["example"] = sent[parameter["name"]]
+            name, place = parameter["name"], parameter["in"]
+            if place == "path":
+                parameter["description"] = _describe_place(name)
+            if name in (sent := example.get(place, {})):
+                parameter["example"] = sent[name]
         return shown
 
     def _get_request_body(self, direction: str = "request") -> Schema | None:
