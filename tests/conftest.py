@@ -86,9 +86,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--write-examples", action="store_true", help="write the examples of the API down, as they are now"
-    )
+    parser.addoption("--write-examples", action="store_true", help="write the examples of the API down as they are")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -292,10 +292,6 @@ def _with_terms(rows: Sequence[Any], locale: str) -> list[bytes]:
     return documents
 
 
-def _is_content(row: Any) -> bool:
-    return isinstance(row, models.LiveContent) or getattr(row, "kind", "") == "content"
-
-
 def _term_ids(row: Any) -> list[uuid.UUID]:
     return [*row.category_ids, *(row.tag_ids if _is_content(row) else ())]
 
