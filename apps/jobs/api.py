@@ -22,6 +22,7 @@ from apps.tenants.endpoint import Endpoint
 
 JOBS = "jobs"
 PAGE = 500
+_Operation = Annotated[Any, Field(json_schema_extra={"x-bounds": "those of the operation it names"})]
 
 
 LISTING = Listing(
@@ -34,13 +35,10 @@ LISTING = Listing(
 )
 
 
-HOW_MANY = Field(min_length=1, max_length=bulk.AT_MOST)
-
-
 class Bulk(validation.Input):
     """As it is sent. Each operation is read by itself, so that a wrong one fails alone."""
 
-    operations: Annotated[list[Any], HOW_MANY]
+    operations: Annotated[list[_Operation], Field(min_length=1, max_length=bulk.AT_MOST)]
 
 
 class BulkView(Endpoint):

@@ -17,7 +17,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
-from apps.kernel import errors, filters, operations, pagination, wording
+from apps.kernel import errors, filters, ids, operations, pagination, wording
 from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
 from apps.readmodels import models, queries, search, shown
@@ -148,7 +148,9 @@ class ProductView(StoreView):
     modules = ("commerce",)
     parameters = (_LOCALE,)
 
-    @operation("store_product", tag="store", answers=shown.StoreProduct, refuses=(queries.ProductNotFound,))
+    @operation(
+        "store_product", tag="store", answers=shown.StoreProduct, refuses=(queries.ProductNotFound, ids.InvalidId)
+    )
     def get(self, request: Request, handle: str) -> HttpResponse:
         """One published product by handle or id."""
         locale = read_locale(request)
@@ -191,7 +193,7 @@ class ContentView(StoreView):
         tag="store",
         answers=shown.StoreContent,
         also={301: "The slug is an old one; Location has the present address."},
-        refuses=(queries.ContentNotFound, queries.KindNotFound),
+        refuses=(queries.ContentNotFound, queries.KindNotFound, ids.InvalidId),
     )
     def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
         """One published node by slug or id; an old slug answers 301 with the present address."""
@@ -284,14 +286,18 @@ def _with_terms(rows: Sequence[Any], locale: str) -> list[bytes]:
     documents = []
     for row in rows:
         parts = [row.document[:-1].encode(), b',"categories":', _array(labels, row.category_ids)]
-        if getattr(row, "tag_ids", None) is not None and not isinstance(row, models.LiveProduct):
+        if _is_content(row):
             parts += [b',"content_tags":', _array(labels, row.tag_ids)]
         documents.append(b"".join([*parts, b"}"]))
     return documents
 
 
 def _term_ids(row: Any) -> list[uuid.UUID]:
-    return [*row.category_ids, *(getattr(row, "tag_ids", None) or [])]
+    return [*row.category_ids, *(row.tag_ids if _is_content(row) else ())]
+
+
+def _is_content(row: Any) -> bool:
+    return row.kind == "content" if isinstance(row, search.Hit) else isinstance(row, models.LiveContent)
 
 
 def _array(labels: dict[uuid.UUID, bytes], term_ids: Iterable[uuid.UUID]) -> bytes:

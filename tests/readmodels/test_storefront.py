@@ -318,6 +318,16 @@ def test_search_ranks_titles_first_and_pages(get: Get, client: Any, tenant: Tena
     assert get("search", q='"leather boots" -oil').json()["data"][0]["document"]["title"] == "Leather boots"
 
 
+def test_what_is_found_is_what_is_shown_alone(get: Get) -> None:
+    make_product("Leather boots")
+    make_node("Caring for leather")
+
+    found = {hit["type"]: hit["document"] for hit in get("search", q="leather").json()["data"]}
+
+    assert found["product"] == get("products/leather-boots").json()
+    assert found["content"] == get("content/post/caring-for-leather").json()
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 def test_search_is_walked_to_its_end_and_back(get: Get, client: Any, limit: int) -> None:
     for number in range(5):  # three ranks, and within each the id decides

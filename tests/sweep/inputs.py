@@ -105,6 +105,7 @@ OF_PEOPLE = {
 NEW = ("code", "external_id", "handle", "sku", "slug")
 NEEDED: dict[str, tuple[Path, ...]] = {
     "invitation_accept": (("password",),),
+    "node_bulk": (("operations", 0, "if_match"),),
     "product_bulk": (("operations", 0, "if_match"), ("operations", 0, "data", "variants", 0, "barcode")),
     "product_create": (("variants", 0, "barcode"),),
     "reservation_create": (("location",),),

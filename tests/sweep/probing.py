@@ -286,12 +286,11 @@ def _everything_in_full(request: Request) -> dict[str, str]:
 
 def answer_first(other: mirrored.Side, *, writes_of: mirrored.Side) -> None:
     """Have the tenant remember every write of the other's staff, under a key of its own: people work for several."""
-    asking, actor = Asking(writes_of), f"user:{writes_of.staff.pk}"
+    actor, key = f"user:{writes_of.staff.pk}", other.names["idempotency_key"]
+    writes = [Asking(writes_of).own(operation) for operation in inputs.operations() if operation.takes_key]
     with factories.at_work(other.tenant):
-        for operation in inputs.operations():
-            if operation.takes_key:
-                path, key = asking.own(operation).path, other.names["idempotency_key"]
-                mirrored.remember(other.words, actor=actor, method=operation.method, path=path, key=key)
+        for method, path in {(write.method, write.path) for write in writes}:
+            mirrored.remember(other.words, actor=actor, method=method, path=path, key=key)
 
 
 def _replaced(template: str, path: str, name: str, value: str) -> str:
