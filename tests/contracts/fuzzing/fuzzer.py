@@ -63,15 +63,23 @@ EXPECTED = {
 }
 # What a request that fits the schema can be refused with, by the code of the problem or of its field.
 BEYOND_SCHEMAS = {
+    "ambiguous_options": "two options of one name",
     "cannot_grant": "nobody gives rights they lack",
+    "category_not_found": "depends on the categories there are",
     "control_character": "at the ends of a text, where they are cut off before they are looked at",
+    "depth_too_large": "depends on where the parent stands",
     "duplicate": "two translations into one language",
+    "duplicate_handle": "depends on what is there",
+    "duplicate_sku": "two variants with one SKU",
+    "duplicate_variant": "two variants of the same values",
+    "in_the_past": "depends on the time of day",
     "insufficient_inventory": "depends on what is in stock",
     "int_type": "JSON Schema takes 1.0 for a whole number",
     "invalid_cursor": "cursors are made by the server",
     "invalid_network": "bits beyond the mask are zero",
     "locale_not_enabled": "the tenant publishes in a few languages only",
     "no_variants": "what is published can be bought",
+    "not_a_member": "depends on who works for the tenant",
     "nothing_visible": "Unicode's tables tell what can be seen",
     "number_out_of_range": "numbers of 64 bits in objects of any shape",
     "other_taxonomy": "depends on where the parent stands",
@@ -84,8 +92,10 @@ BEYOND_SCHEMAS = {
     "scope_not_held": "nobody gives rights they lack",
     "sku_invalid_characters": "Unicode's tables tell what can be seen",
     "token_unusable": "tokens are made by the server",
-    "unknown_role": "tenants make roles of their own",
+    "unknown_id": "depends on what is there",
     "unknown_locale": "the tenant publishes in a few languages only",
+    "unknown_option_value": "values are those of the options beside them",
+    "unknown_role": "tenants make roles of their own",
     "wrong_children": "depends on what is below the node",
 }
 KEY = "Idempotency-Key"
