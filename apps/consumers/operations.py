@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.consumers import effects, generations, healing, models, parking, projections, rebuild, runner
-from apps.kernel import context, errors, wording
+from apps.kernel import context, errors, validation, wording
 from apps.outbox import log
+
+Reason = Annotated[str, validation.Prose(500)]
 
 
 class UnknownConsumer(errors.NotFound):
@@ -91,7 +93,7 @@ def retire(*, consumer: str, reason: str) -> None:
 
     Raises UnknownConsumer and ReasonRequired.
     """
-    _require(reason)
+    reason = _required(reason)
     with transaction.atomic():
         if not models.Consumer.objects.filter(name=consumer).update(status="retired", reason=reason):
             get(consumer)
@@ -103,6 +105,7 @@ def retry(*, consumer: str, aggregate_id: uuid.UUID | None = None, reason: str =
 
     Raises UnknownConsumer and NotParked.
     """
+    reason = _checked(reason)
     get(consumer)
     rows = _parked(consumer, aggregate_id)
     if not rows.exists():
@@ -124,7 +127,7 @@ def skip(*, consumer: str, position: int, reason: str) -> Retried:
     Raises UnknownConsumer, NotParked and ReasonRequired.
     """
     get(consumer)
-    _require(reason)
+    reason = _required(reason)
     with transaction.atomic():
         rows = models.Parked.objects.filter(consumer=consumer, position=position, state="blocked")
         first = rows.order_by("generation").first()
@@ -146,6 +149,7 @@ def skip(*, consumer: str, position: int, reason: str) -> Retried:
 
 def start_rebuild(*, projection: projections.Projection, source: str, reason: str) -> int:
     """Have the workers build a new generation, or go on with a paused one; it stops at `ready`, to be swapped in."""
+    reason = _checked(reason)
     unfinished = generations.find_unfinished(projection)
     if unfinished and unfinished.code_version == projection.version and unfinished.state != "ready":
         number = int(unfinished.number)
@@ -158,6 +162,7 @@ def start_rebuild(*, projection: projections.Projection, source: str, reason: st
 
 def pause_rebuild(*, projection: projections.Projection, reason: str) -> None:
     """Have the workers leave the unfinished generation as it is after the step in hand. Raises NothingToResume."""
+    reason = _checked(reason)
     unfinished = generations.find_unfinished(projection)
     if unfinished is None:
         raise rebuild.NothingToResume(wording.say("{name} is not being rebuilt.", name=projection.name))
@@ -167,6 +172,7 @@ def pause_rebuild(*, projection: projections.Projection, reason: str) -> None:
 
 def swap(*, projection: projections.Projection, reason: str) -> int:
     """Make the generation that is ready the live one; returns its number. Raises SwapRefused, NothingToResume."""
+    reason = _checked(reason)
     unfinished = generations.find_unfinished(projection)
     if unfinished is None or unfinished.state != "ready":
         raise generations.SwapRefused(
@@ -179,6 +185,7 @@ def swap(*, projection: projections.Projection, reason: str) -> int:
 
 def roll_back(*, projection: projections.Projection, reason: str) -> int:
     """Make the generation that was live before live again; returns its number. Raises SwapRefused."""
+    reason = _checked(reason)
     number = rebuild.roll_back(projection)
     _record("roll back", projection.name, subject=f"generation {number}", reason=reason)
     return number
@@ -186,6 +193,7 @@ def roll_back(*, projection: projections.Projection, reason: str) -> int:
 
 def retry_effects(*, keys: list[str], reason: str = "") -> int:
     """Try failed effects again, from the first attempt on; returns how many."""
+    reason = _checked(reason)
     rows = models.Effect.objects.filter(key__in=keys, state="failed")
     names = list(rows.order_by().values_list("consumer", flat=True).distinct())
     count = rows.update(state="pending", attempts=0, next_at=timezone.now())
@@ -194,14 +202,21 @@ def retry_effects(*, keys: list[str], reason: str = "") -> int:
     return count
 
 
-def _require(reason: str) -> None:
-    if not reason.strip():
+def _checked(reason: str) -> str:
+    """The reason, by whatever door it comes. Raises ValidationFailed."""
+    return str(validation.check(Reason, reason, field="reason"))
+
+
+def _required(reason: str) -> str:
+    checked = _checked(reason)
+    if not checked:
         raise ReasonRequired(wording.say("Give a reason: it is kept for those who ask later."))
+    return checked
 
 
 def _set_status(consumer: str, status: str, reason: str) -> None:
     get(consumer)
-    _require(reason)
+    reason = _required(reason)
     with transaction.atomic():
         models.Consumer.objects.filter(name=consumer).update(status=status, reason="" if status == "active" else reason)
         _record("start" if status == "active" else "pause", consumer, reason=reason)

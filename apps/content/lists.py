@@ -80,7 +80,7 @@ NODES: Listing = Listing(
         ),
         "category": filters.object_id("cat", column="category_links__category_id", is_many=True),
         "tag": filters.object_id("tag", column="tag_links__tag_id", is_many=True),
-        "external_id": filters.words(),
+        "external_id": filters.words(read=filters.exact),
         "created_at": filters.moments(),
         "updated_at": filters.moments(),
         "published_at": filters.moments(),
@@ -112,6 +112,6 @@ KINDS = Listing(
 
 SHARES = Listing(
     document=shown.Share,
-    filters={"email": filters.words(column="user__email"), "user_id": filters.object_id("user")},
+    filters={"email": filters.words(column="user__email", read=filters.email), "user_id": filters.object_id("user")},
     default="created_at",
 )

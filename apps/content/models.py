@@ -12,11 +12,11 @@ from django.db.models import Deferrable, Q
 from guardian.managers import UserObjectPermissionManager
 from guardian.models import UserObjectPermissionBase
 
-from apps.kernel import ids
+from apps.kernel import ids, validation
 from apps.tenants.constraints import SameTenant, tenant_key
 from apps.tenants.models import InTenantForeignKey, TenantManager, TenantModel, loaded_words
 
-MAXIMUM_DEPTH = 100
+MAXIMUM_DEPTH = validation.MAXIMUM_DEPTH
 
 
 class Status(models.TextChoices):

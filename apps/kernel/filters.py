@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,9 +110,15 @@ def choice(*choices: str, column: str = "", description: str = "") -> Filter:
     return Filter(one_of(*choices), SAME, column, description)
 
 
-def words(*operators: str, column: str = "", description: str = "", is_many: bool = False) -> Filter:
+def words(
+    *operators: str,
+    column: str = "",
+    description: str = "",
+    is_many: bool = False,
+    read: Reader | None = None,
+) -> Filter:
     """Text as it is stored; eq and in unless told otherwise."""
-    return Filter(text, operators or ("eq", "in"), column, description, is_many=is_many)
+    return Filter(read or text, operators or ("eq", "in"), column, description, is_many=is_many)
 
 
 def object_id(prefix: str, *, column: str = "", description: str = "", is_many: bool = False) -> Filter:
@@ -143,8 +150,24 @@ def reads(schema: Schema) -> Callable[[Callable[[str], Any]], Reader]:
 
 
 @reads({"type": "string", "maxLength": MAXIMUM_TEXT})
+def exact(value: str) -> str:
+    """Not too long, and compared as it was sent: ids of other systems are."""
+    return _bounded(value)
+
+
+@reads({"type": "string", "maxLength": MAXIMUM_TEXT})
 def text(value: str) -> str:
-    """Not too long."""
+    """Not too long; composed as the names are that it is compared with."""
+    return _bounded(unicodedata.normalize("NFC", value))
+
+
+@reads({"type": "string", "maxLength": MAXIMUM_TEXT})
+def email(value: str) -> str:
+    """An address, however it is typed."""
+    return _bounded(validation.find_email(value))
+
+
+def _bounded(value: str) -> str:
     if len(value) > MAXIMUM_TEXT:
         raise Refused(wording.say("this has at most {max_length} characters", max_length=MAXIMUM_TEXT))
     return value

@@ -29,14 +29,18 @@ class InvalidAmount(errors.ValidationFailed):
     code = "invalid_amount"
 
 
+def currencies() -> list[str]:
+    """The codes of ISO 4217, in order."""
+    return sorted(entry.code for entry in Currency)
+
+
 @lru_cache(maxsize=512)
 def exponent(currency: str) -> int:
     """Decimal places of the currency: 2 for EUR, 0 for JPY, 3 for KWD. Raises InvalidCurrency."""
     try:
         return int(Currency(currency).exponent or 0)
     except ValueError:
-        known = [entry.code for entry in Currency]
-        hint = errors.did_you_mean(currency.upper(), known)
+        hint = errors.did_you_mean(currency.upper(), currencies())
         raise InvalidCurrency(
             wording.say("not an ISO 4217 currency code in capitals, such as EUR.{hint}", hint=hint),
             problems=[

@@ -190,6 +190,8 @@ def catalogue() -> list[Entry]:
         meaning = " ".join((kind.__doc__ or "").split())
         if meaning and meaning not in entry.meanings:
             entry.meanings.append(meaning)
+    for entry in found.values():
+        entry.meanings.sort()  # not by which module happened to be imported first
     return [found[code] for code in sorted(found)]
 
 

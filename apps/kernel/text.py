@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -104,8 +105,8 @@ def to_plain_text(markup: str, *, maximum_length: int = 100_000) -> str:
 
 
 def to_one_line(text: str) -> str:
-    """The words of plain text with single spaces between them."""
-    return " ".join(text.split())
+    """The words of plain text with single spaces between them, in the composed form of Unicode as names are kept."""
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
 def _without_tags(markup: str) -> str:

@@ -48,6 +48,7 @@ _OF_EDITS = operations.Manners(
     (
         OpenApiParameter(
             "If-Match",
+            {"type": "string", "pattern": r'^(\*|(W/)?"v[0-9]{1,9}")$'},
             location=OpenApiParameter.HEADER,
             required=True,
             description="The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there.",
@@ -60,6 +61,7 @@ _OF_READS = operations.Manners(
     (
         OpenApiParameter(
             "If-None-Match",
+            {"type": "string"},
             location=OpenApiParameter.HEADER,
             description="An ETag; the answer is 304 if it still holds.",
         ),

@@ -7,6 +7,7 @@ transaction of the effect, so that there are both or neither, wherever a process
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +30,9 @@ MAXIMUM_LENGTH = 255
 FORGOTTEN_AT_ONCE = 10_000
 # Held to the end of the transaction: whoever does not get it at once comes while the first is still at work.
 LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
+
+# Printable ASCII without blanks around it; quotes around all of it do not count.
+PATTERN = re.compile(f'^([!#-~]([ -~]{{0,{MAXIMUM_LENGTH - 2}}}[!-~])?|"[ -~]{{1,{MAXIMUM_LENGTH}}}")$')
 
 
 class KeyMissing(errors.DomainError):
@@ -65,6 +69,7 @@ def manners(*, is_needed: bool) -> operations.Manners:
     """What writes have in common."""
     parameter = OpenApiParameter(
         HEADERS[0],
+        {"type": "string", "pattern": PATTERN.pattern},
         location=OpenApiParameter.HEADER,
         required=is_needed,
         description="A new UUID for each intent and the same one for each attempt: the effect happens once.",

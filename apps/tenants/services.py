@@ -102,7 +102,7 @@ class Suspension(validation.Input):
 
 class LocaleChoice(validation.Input):
     locale: validation.Locale
-    name: validation.ShortText = ""
+    name: Annotated[str, validation.Line(100)] = ""
 
 
 @isolation.all_tenants(reason="create tenant")
@@ -182,13 +182,15 @@ def remove_domain(*, tenant: models.Tenant, host: str) -> None:
 
 def enable_locale(*, tenant: models.Tenant, locale: str, name: str = "") -> models.TenantLocale:
     """Publish in a language; enabling one that is enabled changes nothing. Raises ValidationFailed."""
-    validation.parse(LocaleChoice, {"locale": locale, "name": name})
+    choice = validation.parse(LocaleChoice, {"locale": locale, "name": name})
     with isolation.to_tenant(tenant.id), unit_of_work():
-        row, created = models.TenantLocale.objects.get_or_create(tenant=tenant, locale=locale, defaults={"name": name})
+        row, created = models.TenantLocale.objects.get_or_create(
+            tenant=tenant, locale=choice.locale, defaults={"name": choice.name}
+        )
         if created or not row.is_enabled:
             row.is_enabled = True
             row.save()
-            _record(tenant, events.LocaleEnabled(locale=locale, name=row.name))
+            _record(tenant, events.LocaleEnabled(locale=row.locale, name=row.name))
     return row
 
 

@@ -73,8 +73,11 @@ def test_a_tree_has_a_hundred_levels_below_its_root(at_work: Any) -> None:
     pair = chain(2)
 
     assert place_of(nodes[-1])[2] == 100
-    with pytest.raises(services.TreeTooDeep, match="101 ancestors"):
+    with pytest.raises(services.TreeTooDeep, match="101 ancestors") as refused:
         make_node("Too deep", parent_id=nodes[-1].id)
+    assert [(problem.pointer, problem.code) for problem in refused.value.problems] == [
+        ("/parent_id", "depth_too_large")
+    ]
     with pytest.raises(services.TreeTooDeep, match="deepest node below"):
         services.set_parent(node_id=pair[0].id, parent_id=nodes[-2].id)
 

@@ -343,6 +343,12 @@ def test_a_secret_is_not_repeated_by_its_refusal(value: Any) -> None:
     assert "712345678" not in problem.detail
 
 
+def test_what_nobody_sees_is_shown_in_the_refusal_and_no_terminal_obeys_it() -> None:
+    assert refused(sku=f"RED{ZERO_WIDTH}42").detail.startswith(r'"RED\u200b42": ')
+    assert refused(title="a\x1b[2Jb").detail.startswith(r'"a\x1b[2Jb": ')
+    assert refused(slug="é" * 61).detail.startswith(f'"{"é" * 60}…": ')
+
+
 def test_one_value_is_checked_as_a_model_would_and_the_refusal_names_its_field() -> None:
     assert validation.check(validation.Sku, "  RED-42 ", field="sku") == "RED-42"
     with pytest.raises(errors.ValidationFailed) as failure:

@@ -103,12 +103,13 @@ OF_PEOPLE = {
 }
 # Bodies take nothing for these that is there already; and what operations need that their description does not tell.
 NEW = ("code", "external_id", "handle", "sku", "slug")
-NEEDED: dict[str, Path] = {
-    "invitation_accept": ("password",),
-    "product_create": ("variants", 0, "barcode"),
-    "reservation_create": ("location",),
-    "variant_create": ("values", 0),
-    "variant_set_prices_bulk": ("operations", 0, "if_match"),
+NEEDED: dict[str, tuple[Path, ...]] = {
+    "invitation_accept": (("password",),),
+    "product_bulk": (("operations", 0, "if_match"), ("operations", 0, "data", "variants", 0, "barcode")),
+    "product_create": (("variants", 0, "barcode"),),
+    "reservation_create": (("location",),),
+    "variant_create": (("values", 0),),
+    "variant_set_prices_bulk": (("operations", 0, "if_match"),),
 }
 # The locale an address takes something out of; the default one stays.
 IN_ADDRESSES = {"locale": "de"}
@@ -200,12 +201,14 @@ class Operation:
 
     def sample_body(self, fill: Callable[[str], str], wanted: Path = ()) -> Any:
         """The least that is valid, with what leads to `wanted`; texts come from `fill(name)`."""
-        paths = [path for path in (wanted, NEEDED.get(self.name, ())) if path]
-        return None if self.body is None else _sample(self.body, fill, "", paths)
+        if self.body is None:
+            return None
+        needed = [path for path in NEEDED.get(self.name, ()) if _leads_somewhere(self.body, path)]
+        return _sample(self.body, fill, "", [path for path in (wanted, *needed) if path])
 
 
 def operations() -> list[Operation]:
-    """Every operation of the API's description."""
+    """Every operation of the API's description, once for each kind of thing that its body can ask for."""
     document = SchemaGenerator().get_schema(request=None, public=True)
     components = document["components"]["schemas"]
     return [
@@ -216,13 +219,14 @@ def operations() -> list[Operation]:
             parameters=tuple(
                 (each["in"], each["name"])
                 for each in operation.get("parameters", ())
-                if each["name"] not in OF_THE_CONTRACT and _is_free_text(each["schema"])
+                if each["name"] not in OF_THE_CONTRACT and _is_free_text(each["schema"].get("items", each["schema"]))
             ),
-            body=_body_of(operation, components),
+            body=body,
         )
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
         if method in {"get", "post", "put", "patch", "delete"}
+        for body in _bodies_of(operation, components)
     ]
 
 
@@ -234,24 +238,39 @@ def is_closed(schema: Schema) -> bool:
     return not is_open and all(is_closed(each) for each in inner if each)
 
 
-def _body_of(operation: Mapping[str, Any], components: Mapping[str, Schema]) -> Schema | None:
+def _bodies_of(operation: Mapping[str, Any], components: Mapping[str, Schema]) -> list[Schema | None]:
     content = operation.get("requestBody", {}).get("content", {})
     schema = content.get("application/json", {}).get("schema")
-    return None if schema is None else _resolved(schema, components)
+    if schema is None:
+        return [None]
+    return [_resolved(schema, components, kind) for kind in range(_kinds_in(schema, components))]
 
 
-def _resolved(schema: Schema, components: Mapping[str, Schema]) -> Schema:
-    """Without references and alternatives: of several the first that is not null."""
+def _kinds_in(schema: Schema, components: Mapping[str, Schema]) -> int:
     if "$ref" in schema:
-        return _resolved(components[schema["$ref"].rpartition("/")[2]], components)
+        return _kinds_in(components[schema["$ref"].rpartition("/")[2]], components)
+    if "discriminator" in schema:
+        return len(schema["oneOf"])
+    inner = [*schema.get("properties", {}).values(), schema.get("items", {})]
+    return max((_kinds_in(each, components) for each in inner if each), default=1)
+
+
+def _resolved(schema: Schema, components: Mapping[str, Schema], kind: int) -> Schema:
+    """Without references and alternatives: of named kinds that one, of others the first that is no number."""
+    if "$ref" in schema:
+        return _resolved(components[schema["$ref"].rpartition("/")[2]], components, kind)
+    if "discriminator" in schema:
+        return _resolved(schema["oneOf"][kind], components, kind)
     if options := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
-        return _resolved(next(option for option in options if option.get("type") != "null"), components)
+        known = [option for option in options if option.get("type") != "null"]
+        first = next((each for each in known if each.get("type") != "integer"), known[0])
+        return _resolved(first, components, kind)
     found = dict(schema)
     if "properties" in found:
-        found["properties"] = {name: _resolved(inner, components) for name, inner in found["properties"].items()}
+        found["properties"] = {name: _resolved(inner, components, kind) for name, inner in found["properties"].items()}
     for key in ("items", "additionalProperties"):
         if isinstance(found.get(key), dict):
-            found[key] = _resolved(found[key], components)
+            found[key] = _resolved(found[key], components, kind)
     return found
 
 
@@ -295,6 +314,12 @@ def _sample(schema: Schema, fill: Callable[[str], str], name: str, wanted: Seque
             return max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
         case _:
             return schema.get("const") or (schema.get("enum") or [None])[0] or fill(name)
+
+
+def _leads_somewhere(schema: Schema, path: Path) -> bool:
+    for part in path:
+        schema = schema.get("items", {}) if isinstance(part, int) else schema.get("properties", {}).get(part, {})
+    return bool(schema)
 
 
 def _part(schema: Schema, name: str | int) -> Schema:

@@ -93,6 +93,16 @@ def test_locales_are_enabled_and_disabled_but_never_the_default_one() -> None:
     assert queries.scope_of(tenant).locales == ("de", "en")
 
 
+def test_the_name_of_a_locale_is_kept_as_long_as_it_may_be_and_refused_beyond() -> None:
+    tenant = factories.make_tenant(locales=[])
+
+    enabled = services.enable_locale(tenant=tenant, locale=" de ", name=f" {'n' * 100} ")
+    with pytest.raises(errors.ValidationFailed, match="at most 100 characters"):
+        services.enable_locale(tenant=tenant, locale="fr", name="n" * 101)
+
+    assert (enabled.locale, enabled.name) == ("de", "n" * 100)
+
+
 def test_domains_are_removed_with_their_event() -> None:
     tenant = factories.make_tenant(domains=["old.example.com"])
 

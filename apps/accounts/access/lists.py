@@ -131,7 +131,7 @@ ROLES = Listing(
 MEMBERS = Listing(
     document=Member,
     filters={
-        "email": filters.words(column="user__email"),
+        "email": filters.words(column="user__email", read=filters.email),
         "is_active": filters.flag(column="user__is_active"),
         "user_id": filters.object_id("user"),
         "created_at": filters.moments(),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from apps.accounts import events, models
-from apps.accounts.access import engine, granting, matrix, rights
+from apps.accounts.access import catalogue, engine, granting, matrix, rights
 from apps.audit import recording as audit
 from apps.events import registry
 from apps.kernel import errors, validation, wording
@@ -50,7 +50,7 @@ RoleName = Annotated[str, validation.Line(64, minimum=1)]
 class GrantInput(validation.Input):
     """A permission such as `nodes:update`, and what limits it: `own`, `published`, `kind`, `category`, `locale`."""
 
-    permission: Annotated[str, validation.Line(64, minimum=1)]
+    permission: Annotated[str, validation.Line(64, minimum=1), validation.LooksLike(enum=sorted(catalogue.PERMISSIONS))]
     constraint: validation.Metadata = {}
 
 

@@ -30,7 +30,7 @@ def _shown(row: models.Customer) -> CustomerAccount:
 CUSTOMERS = Listing(
     document=CustomerAccount,
     filters={
-        "email": filters.words(),
+        "email": filters.words(read=filters.email),
         "is_active": filters.flag(),
         "created_at": filters.moments(),
     },

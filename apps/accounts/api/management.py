@@ -68,7 +68,7 @@ def _shown(row: models.Invitation) -> Invitation:
 INVITATIONS = Listing(
     document=Invitation,
     filters={
-        "email": filters.words(),
+        "email": filters.words(read=filters.email),
         "role": filters.words(*filters.SAME),
         "requested_at": filters.moments(),
         "expires_at": filters.moments(),

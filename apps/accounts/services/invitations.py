@@ -118,7 +118,7 @@ def _new_user(email: str, acceptance: Acceptance, now: datetime) -> models.User:
     user = models.User(email=email, name=acceptance.name, email_verified_at=now)
     if acceptance.password is None:
         raise errors.ValidationFailed.for_field(
-            "/password", "missing", wording.say("choose a password; there is no account with this address yet.")
+            "/password", "password_needed", wording.say("choose a password; there is no account with this address yet.")
         )
     passwords.check_new(password=acceptance.password, account=user, pointer="/password")
     user.password = make_password(acceptance.password)

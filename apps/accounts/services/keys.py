@@ -63,8 +63,13 @@ def _check_network(value: str) -> str:
         ) from None
 
 
-Scope = Annotated[str, validation.Line(64), AfterValidator(_check_scope)]
-Network = Annotated[str, validation.Line(64), AfterValidator(_check_network)]
+Scope = Annotated[
+    str, validation.Line(64), AfterValidator(_check_scope), validation.LooksLike(enum=sorted(PERMISSIONS))
+]
+# Without the bits beyond the mask, which must be zero.
+_BYTE = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_NETWORK = rf"^{_BYTE}(\.{_BYTE}){{3}}(/([12]?\d|3[0-2]))?$|^([0-9a-f]{{1,4}}:){{1,7}}:(/(12[0-8]|1[01]\d|[1-9]?\d))?$"
+Network = Annotated[str, validation.Line(64), AfterValidator(_check_network), validation.LooksLike(pattern=_NETWORK)]
 
 
 class NewApiKey(validation.Input):

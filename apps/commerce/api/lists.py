@@ -49,7 +49,7 @@ PRODUCTS = Listing(
         "sku": filters.words(column="variants__sku", is_many=True, description="Of any of its variants."),
         "category": filters.object_id("cat", column="categories__category_id", is_many=True),
         "is_gift_card": filters.flag(),
-        "external_id": filters.words(),
+        "external_id": filters.words(read=filters.exact),
         "created_at": filters.moments(),
         "updated_at": filters.moments(),
         "published_at": filters.moments(),

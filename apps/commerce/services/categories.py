@@ -14,7 +14,7 @@ from apps.commerce.models.taxonomy import MAXIMUM_DEPTH
 from apps.commerce.services import handles, inputs
 from apps.commerce.services.recording import record_on, writing
 from apps.kernel import ids, validation, wording
-from apps.kernel.errors import ValidationFailed
+from apps.kernel.errors import FieldProblem, ValidationFailed
 from apps.tenants import scope
 
 _TRANSLATED = ("name", "description")
@@ -162,13 +162,12 @@ def _depth_below(parent: models.Category) -> int:
 
 def _check_depth(depth: int) -> None:
     if depth > MAXIMUM_DEPTH:
-        raise errors.CategoryTooDeep(
-            wording.say(
-                "The tree would be {depth} levels deep; {maximum_depth} are allowed.",
-                depth=depth + 1,
-                maximum_depth=MAXIMUM_DEPTH + 1,
-            )
+        detail = wording.say(
+            "The tree would be {depth} levels deep; {maximum_depth} are allowed.",
+            depth=depth + 1,
+            maximum_depth=MAXIMUM_DEPTH + 1,
         )
+        raise errors.CategoryTooDeep(detail, problems=[FieldProblem("/parent_id", "depth_too_large", detail)])
 
 
 def _make_room(parent_id: uuid.UUID | None, position: int | None, moving_id: uuid.UUID | None) -> int:

@@ -63,12 +63,20 @@ VariantId = Annotated[uuid.UUID, validation.TypedId("var")]
 Tags = Annotated[list[validation.ShortText], Field(max_length=1000), AfterValidator(_once_each)]
 Html = Annotated[validation.LongText, AfterValidator(_clean)]
 Names = Annotated[dict[validation.Locale, validation.Title], _ONE_OR_MORE]
-ImageUrl = Annotated[str, validation.Prose(2048, minimum=1), AfterValidator(_check_url)]
+ImageUrl = Annotated[
+    str,
+    validation.Prose(2048, minimum=1),
+    AfterValidator(_check_url),
+    validation.LooksLike(pattern=r"^(https?://|/)[^\u0000-\u0020\u007f]*$"),
+]
 OptionalImageUrl = Annotated[ImageUrl | None, validation.EmptyIsNone()]
 Grams = Annotated[int, validation.Whole("weight", MAXIMUM_GRAMS)]
 Code = validation.ShortSlug
 Reason = validation.Title
-AmountText = Annotated[str, Field(max_length=money.LONGEST_AMOUNT)]
+AmountText = Annotated[
+    str, Field(max_length=money.LONGEST_AMOUNT), validation.LooksLike(pattern=r"^(\d{1,16}(\.\d*)?|\.\d+)$")
+]
+OptionalAmountText = Annotated[AmountText | None, validation.EmptyIsNone()]
 CategoryIds = Annotated[list[CategoryId], Field(max_length=1000)]
 Policy = Literal["deny", "continue"]
 
@@ -110,7 +118,7 @@ class PriceInput(validation.Input):
     currency: validation.Currency
     amount: Annotated[int, BeforeValidator(_to_minor_units, json_schema_input_type=AmountText)]
     compare_at: Annotated[
-        int | None, BeforeValidator(_to_optional_minor_units, json_schema_input_type=AmountText | None)
+        int | None, BeforeValidator(_to_optional_minor_units, json_schema_input_type=OptionalAmountText)
     ] = None
 
 

@@ -12,7 +12,7 @@ from apps.content.services import records, trees
 from apps.content.services.editing import locked_node
 from apps.content.services.errors import NodeNotFound, TreeCycle, WrongChildren
 from apps.content.services.locks import lock_content
-from apps.kernel import errors, ids, wording
+from apps.kernel import errors, ids, validation, wording
 from apps.outbox.append import unit_of_work
 
 
@@ -44,10 +44,8 @@ def move_node(
     Siblings whose stored position has to change, and descendants whose depth does, have their own events.
     Raises NodeNotFound, TreeCycle, TreeTooDeep.
     """
-    if position is not None and position < 0:
-        raise errors.ValidationFailed.for_field(
-            "/position", "negative", wording.say("{position}: positions start at 0.", position=position)
-        )
+    if position is not None:
+        validation.check(validation.Position, position, field="position")
     with unit_of_work():
         lock_content()
         node = locked_node(node_id)

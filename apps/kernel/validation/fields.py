@@ -27,13 +27,19 @@ from apps.kernel import errors, ids, money, wording
 from apps.kernel.validation.stored import MAXIMUM_METADATA_BYTES, check_metadata, refuse_nul, to_moment
 
 MAXIMUM_LOCALES = 100
+MAXIMUM_DEPTH = 100
 MAXIMUM_SKU = 255
 MAXIMUM_EMAIL = 254  # RFC 5321, 4.5.3.1.3, without the brackets
 _LOCALE = re.compile(r"[a-z]{2}(-[A-Z0-9]{2})?")
 _DATE = re.compile(r"\s*[0-9]{4}-")
+_LOCALE_PATTERN = "^[a-z]{2}(-[A-Z0-9]{2})?$"
 _SLUG = re.compile(r"[a-z0-9-]*")
 # Letters, digits, punctuation and symbols. Not among them is what nobody sees: controls, joiners, marks of direction.
 _CATEGORIES_OF_A_SKU = frozenset("LMNPS")
+_LINE = r"^[^\u0000-\u001f\u007f\u2028\u2029]*$"
+_VISIBLE_LINE = (
+    r"^[^\u0000-\u001f\u007f\u2028\u2029]*[^\s\u0000-\u001f\u007f\u2028\u2029][^\u0000-\u001f\u007f\u2028\u2029]*$"
+)
 # Separators of lines that are no control characters.
 _LINE_SEPARATORS = frozenset("\u2028\u2029")
 
@@ -94,6 +100,10 @@ class Line:
         text = core_schema.str_schema(min_length=self.minimum or None, max_length=self.maximum)
         return core_schema.no_info_after_validator_function(self.check, text)
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Without what Unicode's tables know: which characters are composed, and which can be seen."""
+        return {**handler(schema), "pattern": _VISIBLE_LINE if self.minimum else _LINE}
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -148,7 +158,7 @@ class TypedId:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         shown = f"a typed id: {self.prefix}_ and 26 characters, or a UUID"
-        return {"type": "string", "format": "typed-id", "maxLength": 36, "description": shown}
+        return {"type": "string", "pattern": ids.pattern(self.prefix), "maxLength": 36, "description": shown}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +171,9 @@ class Prose:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         text = core_schema.str_schema(min_length=self.minimum or None, max_length=self.maximum)
         return core_schema.no_info_after_validator_function(refuse_nul, text)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": r"\S"} if self.minimum else handler(schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +219,16 @@ class EmptyIsNone:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         found = handler(schema)
         return {"anyOf": [*found.get("anyOf", [found]), {"const": ""}]}
+
+
+class LooksLike:
+    """Says in the OpenAPI document what the texts look like that the rule behind it takes."""
+
+    def __init__(self, **schema: Any) -> None:
+        self._schema = schema
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), **self._schema}
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,13 +331,17 @@ ShortText = Annotated[str, Line(255)]
 Excerpt = Annotated[str, Prose(1000)]
 LongText = Annotated[str, Prose(1_000_000)]
 # Their own messages say more than that the text is too long; the schema tells the length all the same.
-Locale = Annotated[str, Field(json_schema_extra={"minLength": 2, "maxLength": 10}), AfterValidator(_check_locale)]
+Locale = Annotated[
+    str,
+    Field(json_schema_extra={"minLength": 2, "maxLength": 10, "pattern": _LOCALE_PATTERN}),
+    AfterValidator(_check_locale),
+]
 Slug = Annotated[str, SlugRule(255)]
 ShortSlug = Annotated[str, SlugRule(64)]
 OptionalSlug = Annotated[Slug | None, EmptyIsNone()]
 Sku = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAXIMUM_SKU}), AfterValidator(_check_sku)]
 OptionalSku = Annotated[Sku | None, EmptyIsNone()]
-Currency = Annotated[str, Field(json_schema_extra={"minLength": 3, "maxLength": 3}), AfterValidator(_check_currency)]
+Currency = Annotated[str, Field(json_schema_extra={"enum": money.currencies()}), AfterValidator(_check_currency)]
 Email = Annotated[
     str,
     Field(json_schema_extra={"format": "email", "minLength": 3, "maxLength": MAXIMUM_EMAIL}),
@@ -324,7 +351,7 @@ Email = Annotated[
 Password = Annotated[str, Secret("password", 1024)]
 Token = Annotated[str, Secret("token", 255), AfterValidator(str.strip)]
 Position = Annotated[int, Whole("position", 100_000)]
-Depth = Annotated[int, Whole("depth", 100)]
+Depth = Annotated[int, Whole("depth", MAXIMUM_DEPTH)]
 ReplyCount = Annotated[int, Whole("reply_count", 2**31 - 1)]
 Quantity = Annotated[int, Whole("quantity", 1_000_000_000)]
 Metadata = Annotated[

@@ -85,6 +85,15 @@ def check(rule: Any, value: object, *, field: str) -> Any:
         raise refused([_problem(None, (field,), entry) for entry in failure.errors(include_url=False)]) from None
 
 
+def fits(rule: Any, value: object) -> bool:
+    """Whether the rule takes the value."""
+    try:
+        _adapter(rule).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=64)
 def _adapter(rule: Any) -> TypeAdapter[Any]:
     return TypeAdapter(rule, config=ConfigDict(str_strip_whitespace=True))
@@ -118,8 +127,7 @@ def _problem(model: type[BaseModel] | None, path: Sequence[int | str], entry: Er
     else:
         detail = context.get("said") or _in_our_words(entry, context)
         if isinstance(entry["input"], str | int | float | bool) and not context.get("is_secret"):
-            shown = _shown(entry["input"])
-            shown = f"{shown[:60]}{'…' if len(shown) > 60 else ''}"
+            shown = _visible(_shown(entry["input"]))
             detail = wording.say('"{value}": {problem}', value=shown, problem=detail)
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
     return errors.FieldProblem(pointer, _CODES.get(entry["type"], entry["type"]), detail)
@@ -150,6 +158,14 @@ def _models_in(annotation: Any) -> set[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {annotation}
     return {inner for argument in get_args(annotation) for inner in _models_in(argument)}
+
+
+def _visible(text: str) -> str:
+    """The beginning of the text, with escapes for what nobody sees, or a terminal obeys."""
+    start = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text[:60]
+    )
+    return f"{start}…" if len(text) > 60 else start
 
 
 def _shown(value: object) -> str:

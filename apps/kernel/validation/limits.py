@@ -50,13 +50,18 @@ class Limit:
 
 
 def models() -> list[type[Input]]:
-    """Every input model of the program that has been imported, by module and name."""
+    """Every input model of the program that has been imported, by app and name."""
     found, waiting = set(), [Input]
     while waiting:
         subclasses = waiting.pop().__subclasses__()
         waiting += subclasses
         found |= {each for each in subclasses if each.__module__.startswith(("apps.", "rustok."))}
-    return sorted(found, key=lambda model: (model.__module__, model.__name__))
+    return sorted(found, key=lambda model: (app_of(model), model.__name__, model.__module__))
+
+
+def app_of(model: type[Input]) -> str:
+    """The app a model belongs to, such as `content`."""
+    return model.__module__.split(".")[1]
 
 
 def leaves(model: type[Input]) -> Iterator[Leaf]:

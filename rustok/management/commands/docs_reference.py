@@ -1,5 +1,7 @@
 """`manage.py docs_reference`: the reference pages, generated from what they describe."""
 
+import importlib
+import pkgutil
 from enum import StrEnum
 from typing import Any, Literal, get_args, get_origin
 
@@ -7,10 +9,12 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from pydantic.fields import FieldInfo
 
+import apps
 from apps.accounts.access import page
 from apps.consumers import catalogue
 from apps.kernel import problems
-from rustok import environment
+from apps.kernel.validation import page as limits_page
+from rustok import environment, lifecycle
 from rustok.environment import CHECKOUT, Environment
 
 FOLDER = CHECKOUT / "docs" / "reference"
@@ -84,6 +88,7 @@ class Command(BaseCommand):
             "events.md": render_events(),
             "permissions.md": page.render(),
             "errors.md": render_errors(),
+            "limits-of-fields.md": render_limits(),
         }
         for name, text in pages.items():
             file = FOLDER / name
@@ -148,6 +153,13 @@ def render_errors() -> str:
         for entry in problems.catalogue()
     )
     return ERRORS_HEAD + "".join(rows)
+
+
+def render_limits() -> str:
+    for package in (apps, lifecycle):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(found.name)
+    return limits_page.render()
 
 
 def render_settings() -> str:

@@ -39,7 +39,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     parser.add_argument("--as", dest="callers", nargs="*", help="only these kinds of callers")
-    parser.add_argument("--operation", nargs="*", help="only these operations")
     return parser.parse_args()
 
 
@@ -80,8 +79,8 @@ def _tell(report: object, log: Path) -> int:
     from tests.contracts.fuzzing.fuzzer import Report
 
     assert isinstance(report, Report)
-    for finding, count in sorted(report.findings.items(), key=lambda each: str(each[0])):
-        print(f"\n({count} times) {finding}")
+    for finding in report.told():
+        print(f"\n{finding}")
     statuses = Counter[int]()
     for (_, status), count in report.answers.items():
         statuses[status] += count
