@@ -113,7 +113,7 @@ soak: env ## kill parts of the whole product at random and check every promise (
 
 .PHONY: fuzz-api
 fuzz-api: env ## ask a server of its own anything, as every kind of caller, and hold answers to the description (MINUTES=20 SEED=7)
-	$(PYTHON) -m tests.contracts.fuzzing --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED)) $(if $(AS),--as $(AS))
+	$(PYTHON) -m tests.contracts.fuzzing --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED))
 
 .PHONY: rebuild-proof
 rebuild-proof: env ## rebuild under reads, killed at every step, and prove the documents equal (EVENTS=1000000 REPORT=file.json)
