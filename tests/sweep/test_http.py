@@ -75,6 +75,9 @@ def test_no_request_learns_or_changes_anything_of_another_tenant(sweep: probing.
     assert _left_behind(sweep, client) == []
     assert {probe.where for probe in wanted} == described
     assert sweep.pairs > 500
+    about_oneself = [operation for operation in inputs.operations() if operation.name in {"me", "account_me"}]
+    answers = [sweep.ask(probing.Asking(sweep.here).own(operation)) for operation in about_oneself]
+    assert [answer.status for answer in answers] == [200, 200]  # nobody's login ended on the way
 
 
 def test_requests_about_ones_own_things_succeed(sweep: probing.Sweep) -> None:
