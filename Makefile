@@ -10,6 +10,7 @@ TOOL := .rustok/tool
 UV_VERSION := 0.13.9
 UV := $(TOOL)/bin/uv
 MARKER := .venv/.synced
+NODE_MODULES := clients/typescript/node_modules/.package-lock.json
 
 # uv trusts the machine's certificates, as pip does, and never downloads an interpreter behind the reader's back.
 export UV_SYSTEM_CERTS := 1
@@ -86,6 +87,7 @@ secrets: env
 .PHONY: types
 types: env ## check the types
 	$(PYTHON) -m mypy
+	cd clients/python && $(CURDIR)/$(PYTHON) -m mypy
 
 .PHONY: format
 format: env ## format the code and fix what can be fixed by itself
@@ -96,6 +98,11 @@ format: env ## format the code and fix what can be fixed by itself
 messages: env ## collect the sentences of errors for translators and compile what they wrote
 	$(PYTHON) manage.py messages
 
+.PHONY: examples
+examples: env ## write down what the API answers to the story of its examples, and the OpenAPI document with it
+	$(PYTHON) -m pytest -q tests/contracts/test_examples.py -k answered --write-examples
+	$(PYTHON) manage.py openapi export
+
 .PHONY: benchmark
 benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for your own file)
 	$(PYTHON) tests/benchmarks/import_shopify.py $(filter-out -n 2,$(ARGS))
@@ -103,6 +110,10 @@ benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for y
 .PHONY: soak
 soak: env ## kill parts of the whole product at random and check every promise (MINUTES=10 SEED=7 REPORT=file.json)
 	$(PYTHON) -m tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--json $(REPORT))
+
+.PHONY: fuzz-api
+fuzz-api: env ## ask a server of its own anything, as every kind of caller, and hold answers to the description (MINUTES=20 SEED=7)
+	$(PYTHON) -m tests.contracts.fuzzing --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED))
 
 .PHONY: rebuild-proof
 rebuild-proof: env ## rebuild under reads, killed at every step, and prove the documents equal (EVENTS=1000000 REPORT=file.json)
@@ -115,6 +126,25 @@ bench-events: env ## measure the event core against ceilings of the same run (AR
 .PHONY: bench-isolation
 bench-isolation: env ## measure what isolation costs, with and without it in one run, and 1,000 tenants (ARGS="--tenants 100")
 	$(PYTHON) -m tests.benchmarks.isolation $(filter-out -n 2,$(ARGS))
+
+.PHONY: bench-edge
+bench-edge: env ## measure what the whole middleware costs a read of the storefront (ARGS="--requests 1000")
+	$(PYTHON) -W ignore -m tests.benchmarks.edge $(filter-out -n 2,$(ARGS))
+
+.PHONY: clients
+clients: env $(NODE_MODULES) ## write the generated halves of both clients anew, from the OpenAPI document on record
+	$(PYTHON) clients/generate.py
+
+.PHONY: clients-check
+clients-check: env $(NODE_MODULES) ## both clients are what the document makes them, and their types hold
+	$(PYTHON) clients/generate.py --check
+	cd clients/python && $(CURDIR)/$(PYTHON) -m mypy
+	.venv/bin/node clients/typescript/node_modules/typescript/bin/tsc --project clients/typescript --noEmit
+
+# npm writes the file when it is done.
+$(NODE_MODULES): clients/typescript/package.json clients/typescript/package-lock.json | $(MARKER)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --silent --prefix clients/typescript
+	@touch $@
 
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay

@@ -24,6 +24,7 @@ from rustok import api_docs, guides
 
 # For whoever calls the API of an installation, and for whoever reads a tenant's storefront.
 GUIDES = (
+    "how-to/call-the-api.md",
     "explanation/errors.md",
     "explanation/lists.md",
     "explanation/writes.md",

@@ -128,7 +128,7 @@ if ENVIRONMENT.process == "web":
     # What takes longer holds a thread and a connection from everybody else; commands and tasks may take their time.
     limit = f"-c statement_timeout={ENVIRONMENT.database_statement_seconds}s"
     _database_options["options"] = f"{_database_options.get('options', '')} {limit}".strip()
-    # Opened at the first query, hence after granian has forked; a busy pool answers 500 rather than wait for ever.
+    # Opened at the first query, hence after granian has forked; a busy pool answers 503 rather than wait for ever.
     _database_options["pool"] = {"min_size": 1, "max_size": ENVIRONMENT.database_pool_size, "timeout": 10}
 
 DATABASES = {

@@ -85,6 +85,10 @@ Superuser = psycopg.Connection[tuple[Any, ...]]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-examples", action="store_true", help="write the examples of the API down as they are")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the servers, before the parallel workers are."""

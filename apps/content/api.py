@@ -57,7 +57,6 @@ class NodesView(Endpoint):
         status=201,
         also=endpoint.UNREAD,
         refuses=(
-            kinds.InvalidKind,
             services.LocaleNotEnabled,
             services.SlugTaken,
             services.ExternalIdTaken,

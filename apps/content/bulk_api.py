@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from apps.content import bulk, lists, queries, shown
 from apps.content.api import NODES
 from apps.jobs.api import BulkView
+from apps.jobs.bulk import AT_MOST
 from apps.jobs.exports import ExportView
 from apps.jobs.shown import BulkResults, Job
 from apps.kernel import streaming, validation
@@ -25,7 +26,7 @@ NodeOperation = Annotated[
 
 
 class NodesBulk(validation.Input):
-    operations: list[NodeOperation]
+    operations: Annotated[list[NodeOperation], Field(min_length=1, max_length=AT_MOST)]
 
 
 class NodesBulkView(BulkView):

@@ -22,6 +22,7 @@ from apps.tenants.endpoint import Endpoint
 
 JOBS = "jobs"
 PAGE = 500
+_Operation = Annotated[Any, Field(json_schema_extra={"x-bounds": "those of the operation it names"})]
 
 
 LISTING = Listing(
@@ -37,7 +38,7 @@ LISTING = Listing(
 class Bulk(validation.Input):
     """As it is sent. Each operation is read by itself, so that a wrong one fails alone."""
 
-    operations: Annotated[list[Any], Field(min_length=1, max_length=bulk.AT_MOST)]
+    operations: Annotated[list[_Operation], Field(min_length=1, max_length=bulk.AT_MOST)]
 
 
 class BulkView(Endpoint):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import structlog
 from django.db import OperationalError, connection
 from prometheus_client import Counter
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from apps.accounts.access import limiting
 from apps.kernel import errors, problems, validation, wording
@@ -38,13 +38,17 @@ class Overtaken(errors.Conflict):
     title = "Other changes were faster"
 
 
+LAST_VERSION = 10**9 - 1
+
+
 def _check_version(value: Any) -> Any:
-    if value != "*" and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 10**9):
+    if value != "*" and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LAST_VERSION):
         raise wording.refusal("invalid_version", 'send a version, such as 7 for the ETag "v7", or "*" for any')
     return value
 
 
-Version = Annotated[int | Literal["*"], BeforeValidator(_check_version)]
+_Number = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": LAST_VERSION})]
+Version = Annotated[_Number | Literal["*"], BeforeValidator(_check_version)]
 
 
 class Operation(validation.Input):

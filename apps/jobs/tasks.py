@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from django.conf import settings
 from django.utils import timezone
 
 from apps.jobs import services, working
@@ -12,13 +11,15 @@ from apps.kernel import nudges
 from apps.kernel.tasks import platform_task
 
 NUDGE = "jobs.advance"
+# Short: the same few worker processes deliver events, which wait behind it.
+SLICE_SECONDS = 2.0
 
 
 @platform_task(NUDGE)
 def advance() -> int:
     """Carry out operations of jobs until there are none or the time slice ends; returns how many."""
     nudges.taken(NUDGE)
-    deadline = time.monotonic() + float(settings.EVENTS_TIME_SLICE_SECONDS)
+    deadline = time.monotonic() + SLICE_SECONDS
     count = working.advance(deadline=deadline)
     if time.monotonic() >= deadline:
         nudge()

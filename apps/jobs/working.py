@@ -52,7 +52,7 @@ def advance(*, deadline: float | None = None) -> int:
 def _next(passed_over: set[uuid.UUID]) -> models.Job | None:
     """The one that waits longest. Jobs of tenants that are switched off wait for better days."""
     waiting = models.Job.objects.filter(finished_at=None, tenant__is_active=True).exclude(id__in=passed_over)
-    return waiting.order_by("worked_at").first()
+    return waiting.order_by("worked_at", "id").first()
 
 
 def _step(job: models.Job, deadline: float | None) -> int:
@@ -65,7 +65,8 @@ def _step(job: models.Job, deadline: float | None) -> int:
         with scope.use(known.scope), _as_asked(job), engine.request():
             if not _take_up(job.id, now=timezone.now()):
                 return 0
-            while count < STEP and not _is_over(deadline) and _carry_out_next(job.id, now=timezone.now()):
+            # One at least: who takes a job up and does nothing would look like one that was killed.
+            while count < STEP and not (count and _is_over(deadline)) and _carry_out_next(job.id, now=timezone.now()):
                 count += 1
     except Exception:
         log.exception("jobs.step_failed", job=ids.encode("job", job.id))

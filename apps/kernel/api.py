@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import orjson
@@ -35,6 +36,8 @@ def problem_response(error: errors.DomainError) -> HttpResponse:
 def exception_handler(error: Exception, view_context: dict[str, Any]) -> Response | None:
     """DRF's handler: anticipated errors become problem documents, all others go on to be logged as failures."""
     found = _anticipated(error)
+    if found is None and (found := problems.by_database_error(error)):
+        log.exception("database.unavailable", exc_info=error)
     if found is None:
         return None
     return Response(
@@ -81,4 +84,4 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """`handler500`: the error is in the log under the id of the request."""
-    return problem_response(problems.by_status(500))
+    return problem_response(problems.by_database_error(sys.exception()) or problems.by_status(500))

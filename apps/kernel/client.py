@@ -16,6 +16,8 @@ _KEPT = "rustok.client"
 class ClientMiddleware:
     """Everything inside sees the host and scheme the client used, and none of the headers that told of them."""
 
+    refuses = (forwarding.MalformedHost, forwarding.MalformedForwarding)
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 

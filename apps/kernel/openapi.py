@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
 from zlib import crc32
@@ -27,6 +28,7 @@ _COMMON_HEADERS = {
     "X-Correlation-Id": "The same id, which the events of the request carry.",
     **limit_headers.DESCRIPTIONS,
 }
+_ELSEWHERE = {"Location": "Where it is."}
 _OF_STATUS = {
     401: {"WWW-Authenticate": "How to come with credentials (RFC 6750)."},
     429: {limit_headers.RETRY_AFTER: limit_headers.RETRY_AFTER_DESCRIPTION},
@@ -92,12 +94,13 @@ class OperationSchema(AutoSchema):
 
     def _get_parameters(self) -> list[Schema]:
         shown: list[Schema] = super()._get_parameters()
-        sent = _example(self.declared.id).get("path", {})
+        example = _example(self.declared.id)
         for parameter in shown:
-            if parameter["in"] == "path":
-                parameter["description"] = _describe_place(parameter["name"])
-                if parameter["name"] in sent:
-                    parameter["example"] = sent[parameter["name"]]
+            name, place = parameter["name"], parameter["in"]
+            if place == "path":
+                parameter["description"] = _describe_place(name)
+            if name in (sent := example.get(place, {})):
+                parameter["example"] = sent[name]
         return shown
 
     def _get_request_body(self, direction: str = "request") -> Schema | None:
@@ -112,7 +115,8 @@ class OperationSchema(AutoSchema):
         declared, manners = self.declared, self.shown_view.manners(self.method)
         shown = {declared.status: self._success(declared, manners)}
         for status, description in {**declared.also, **manners.also}.items():
-            shown[status] = {"description": description, "headers": self._headers(manners.headers)}
+            told = manners.headers if status == HTTPStatus.NOT_MODIFIED else {**manners.headers, **_ELSEWHERE}
+            shown[status] = {"description": description, "headers": self._headers(told)}
         if declared.later is not None:
             headers = self._headers({**manners.headers, "Location": "The address of what is done afterwards."})
             content = {"application/json": {"schema": self._register(declared.later)}}

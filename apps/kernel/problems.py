@@ -10,6 +10,7 @@ from pkgutil import walk_packages
 from typing import Any
 
 from django.apps import apps
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
@@ -115,6 +116,22 @@ def by_status(status: int, detail: str = "") -> errors.DomainError:
         return InternalError(wording.say("Something went wrong on our side. Quote the request id when you report it."))
     kind, sentence = _BY_STATUS[status]
     return kind(detail or wording.say(sentence))
+
+
+# SQLSTATE classes of what passes: a lost connection, a conflict of transactions, too few resources, an object in use,
+# a statement that was given up or a server that is being restarted. Without one there was no connection to be had.
+_PASSING = {None, "08", "40", "53", "55", "57"}
+_DATABASE_SECONDS = 5
+
+
+def by_database_error(error: BaseException | None) -> errors.DomainError | None:
+    """Unavailable where the database could not do it this time, such as within the statement timeout; else None."""
+    if not isinstance(error, OperationalError):
+        return None
+    state = getattr(error.__cause__, "sqlstate", None)
+    if (state and state[:2]) not in _PASSING:
+        return None
+    return Unavailable(wording.say(_BY_STATUS[503][1]), retry_after=_DATABASE_SECONDS)
 
 
 # --- the document ----------------------------------------------------------------------------------------------

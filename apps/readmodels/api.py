@@ -17,7 +17,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
-from apps.kernel import errors, filters, operations, pagination, wording
+from apps.kernel import errors, filters, ids, operations, pagination, wording
 from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
 from apps.readmodels import models, queries, search, shown
@@ -148,7 +148,9 @@ class ProductView(StoreView):
     modules = ("commerce",)
     parameters = (_LOCALE,)
 
-    @operation("store_product", tag="store", answers=shown.StoreProduct, refuses=(queries.ProductNotFound,))
+    @operation(
+        "store_product", tag="store", answers=shown.StoreProduct, refuses=(queries.ProductNotFound, ids.InvalidId)
+    )
     def get(self, request: Request, handle: str) -> HttpResponse:
         """One published product by handle or id."""
         locale = read_locale(request)
@@ -191,7 +193,7 @@ class ContentView(StoreView):
         tag="store",
         answers=shown.StoreContent,
         also={301: "The slug is an old one; Location has the present address."},
-        refuses=(queries.ContentNotFound, queries.KindNotFound),
+        refuses=(queries.ContentNotFound, queries.KindNotFound, ids.InvalidId),
     )
     def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
         """One published node by slug or id; an old slug answers 301 with the present address."""

@@ -22,7 +22,7 @@ SEARCHABLE = ("product", "content")
 _WORDS = """%(kinds)s, websearch_to_tsquery(%(language)s::regconfig, %(text)s),
     websearch_to_tsquery(%(fallback_language)s::regconfig, %(text)s), %(locale)s, %(fallback)s, %(following)s::text[]"""
 PAGE = f"""
-SELECT kind, id, rank, document, category_ids, tag_ids
+SELECT kind, id, rank, document, category_ids, CASE kind WHEN 'content' THEN tag_ids END
 FROM readmodels_search({_WORDS}, %(is_backwards)s, %(rank)s::float8, %(id)s::uuid, %(limit)s)
 """  # noqa: S608 - a constant
 COUNT = f"SELECT readmodels_count_found({_WORDS})"
@@ -30,14 +30,14 @@ COUNT = f"SELECT readmodels_count_found({_WORDS})"
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A search result; `rank` orders them, higher is better."""
+    """A search result; `rank` orders them, higher is better. Only content has `tag_ids`."""
 
     kind: str
     id: uuid.UUID
     rank: float
     document: str
     category_ids: Sequence[uuid.UUID]
-    tag_ids: Sequence[uuid.UUID]
+    tag_ids: Sequence[uuid.UUID] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -369,16 +369,16 @@ def test_jobs_are_forgotten_a_week_after_their_end(tenant: tenants.Tenant, owner
 
 
 def test_a_worker_is_told_when_the_job_is_committed_and_goes_on_after_its_slice(
-    tenant: tenants.Tenant, owner: calling.Caller, monkeypatch: pytest.MonkeyPatch, settings: Any
+    tenant: tenants.Tenant, owner: calling.Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
     monkeypatch.setattr(nudges, "send", lambda task, name: sent.append(name))
     job = make_job(owner, new("One"))
-    settings.EVENTS_TIME_SLICE_SECONDS = 0
+    monkeypatch.setattr(tasks, "SLICE_SECONDS", 0)
 
     tasks.advance.apply()
     in_no_time = shown(owner, job)["status"]
-    settings.EVENTS_TIME_SLICE_SECONDS = 60
+    monkeypatch.setattr(tasks, "SLICE_SECONDS", 60)
     tasks.advance.apply()
 
     assert in_no_time == "queued"

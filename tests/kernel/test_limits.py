@@ -9,6 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -410,6 +411,41 @@ def test_a_valkey_that_is_killed_and_comes_back_is_gone_on_with(
     assert sum(verdict.is_admitted for verdict in away) == 10
     assert (back.store, back.is_admitted) == ("valkey", True)
     assert counted("is_degraded") == 0
+
+
+def test_connections_that_the_server_has_closed_cost_nobody_a_request(settings: LazySettings, tmp_path: Path) -> None:
+    settings.VALKEY_URL = f"unix://{tmp_path}/own.sock"
+    asked = charge(10)
+    with own_valkey(tmp_path), valkey() as own:
+        deciding.forget_process()
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lambda _: deciding.decide([asked]), range(4)))
+        for known in own.client_list():
+            if known["id"] != str(own.client_id()):
+                own.client_kill_filter(_id=known["id"])
+
+        verdict = deciding.decide([asked])
+
+    assert (verdict.store, verdict.standings[0].remaining) == ("valkey", 5)
+
+
+def test_an_answer_that_came_too_late_is_not_taken_for_that_of_the_next(
+    settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "DEADLINE_SECONDS", 1.0)
+    monkeypatch.setattr(shared, "OPEN_SECONDS", 0.0)
+    settings.VALKEY_URL = f"unix://{tmp_path}/own.sock"
+    first, second = charge(10), charge(100)
+    with own_valkey(tmp_path), valkey() as own:
+        deciding.forget_process()
+        deciding.decide([first])  # connected
+        own.client_pause(2_000)  # the next answer comes, and nobody waits for it any more
+        late = deciding.decide([first])
+        own.ping()  # the pause is over
+        verdict = deciding.decide([second])
+
+    assert late.store == "local"
+    assert (verdict.store, verdict.standings[0].remaining) == ("valkey", 99)
 
 
 class own_valkey:  # noqa: N801 - used as a function

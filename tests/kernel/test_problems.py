@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
+import psycopg_pool
 import pytest
 from django.core.exceptions import SuspiciousOperation
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse, HttpResponseNotAllowed
 from django.test import Client, override_settings
 from django.urls import path
@@ -44,7 +47,25 @@ def suspicious(request: Any) -> HttpResponse:
     raise SuspiciousOperation("a secret")
 
 
+def slow(request: Any) -> HttpResponse:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '50ms'")
+        cursor.execute("SELECT pg_sleep(30)")
+    return HttpResponse()
+
+
+class Slow(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+    public = "a test"
+
+    def get(self, request: Any) -> HttpResponse:
+        return slow(request)
+
+
 urlpatterns = [
+    path("schemas/slow", Slow.as_view()),
+    path("schemas/slow-page", slow),
     path("schemas/raise", raising(RuntimeError("a secret"))),
     path("schemas/throttled", raising(exceptions.Throttled(wait=2.2))),
     path("schemas/suspicious", suspicious),
@@ -101,6 +122,35 @@ def test_whatever_goes_wrong_is_a_problem_document(
         assert answer["Allow"]
     if code == "too_many_requests" and "throttled" in address:
         assert answer["Retry-After"] == "3"
+
+
+@pytest.mark.parametrize("address", ["/schemas/slow", "/schemas/slow-page"])
+def test_a_statement_that_takes_too_long_asks_to_come_again(
+    client: Client, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.get(address)
+
+    assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
+    assert (answer.json()["code"], answer["Retry-After"]) == ("unavailable", "5")
+    assert "statement timeout" not in answer.content.decode()
+    assert "statement timeout" in caplog.text  # whoever operates it learns which
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"),
+    [
+        (psycopg.errors.DeadlockDetected(), 503),
+        (psycopg.errors.AdminShutdown(), 503),
+        (psycopg.errors.TooManyConnections(), 503),
+        (psycopg_pool.PoolTimeout("no connection within 10 s"), 503),
+        (psycopg.errors.StatementTooComplex(), 500),
+    ],
+)
+def test_only_what_passes_is_worth_another_try(client: Client, cause: Exception, status: int) -> None:
+    error = OperationalError("a secret")
+    error.__cause__ = cause
+    with override_settings(ROOT_URLCONF=(path("schemas/database", raising(error)),)):
+        assert client.get("/schemas/database").status_code == status
 
 
 def test_a_body_in_another_format_or_none_at_all_is_named(client: Client) -> None:

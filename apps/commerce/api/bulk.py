@@ -15,6 +15,7 @@ from apps.commerce.api import lists, shown
 from apps.commerce.api.catalogue import PRODUCTS, VARIANTS
 from apps.commerce.api.stock import INVENTORY
 from apps.jobs.api import BulkView
+from apps.jobs.bulk import AT_MOST
 from apps.jobs.exports import ExportView
 from apps.jobs.shown import BulkResults, Job
 from apps.kernel import streaming, validation
@@ -31,8 +32,11 @@ ProductOperation = Annotated[
 ]
 
 
+StockOperation = Annotated[bulk.AdjustInventory | bulk.SetInventory, Field(discriminator="op")]
+
+
 class ProductsBulk(validation.Input):
-    operations: list[ProductOperation]
+    operations: Annotated[list[ProductOperation], Field(min_length=1, max_length=AT_MOST)]
 
 
 class ProductsBulkView(BulkView):
@@ -46,7 +50,7 @@ class ProductsBulkView(BulkView):
 
 
 class PricesBulk(validation.Input):
-    operations: list[bulk.SetPrices]
+    operations: Annotated[list[bulk.SetPrices], Field(min_length=1, max_length=AT_MOST)]
 
 
 class PricesBulkView(BulkView):
@@ -61,7 +65,7 @@ class PricesBulkView(BulkView):
 
 
 class InventoryBulk(validation.Input):
-    operations: list[Annotated[bulk.AdjustInventory | bulk.SetInventory, Field(discriminator="op")]]
+    operations: Annotated[list[StockOperation], Field(min_length=1, max_length=AT_MOST)]
 
 
 class InventoryBulkView(BulkView):

@@ -10,13 +10,18 @@ of a window longer by one step.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 import redis
 import structlog
 from django.conf import settings
 from redis.backoff import NoBackoff
+from redis.connection import ConnectionInterface
 from redis.retry import Retry
 
 from apps.kernel.breaker import Breaker
@@ -28,7 +33,6 @@ log = structlog.get_logger(__name__)
 # To connect and to answer: together they are the most that an absent Valkey costs a request.
 DEADLINE_SECONDS = 0.025
 OPEN_SECONDS = 1.0
-MOST_CONNECTIONS = 10_000
 _WINDOW = WINDOW_SECONDS * 1_000_000
 
 # ARGV: the moment in µs or '' for the server's clock, which is the same for all processes; the window in µs; then
@@ -83,6 +87,9 @@ return answer
 """
 
 
+_TAKE_SHA = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
+
+
 class Unavailable(Exception):
     """Valkey did not answer in time, or has not lately; the caller decides by itself."""
 
@@ -91,14 +98,13 @@ class Shared:
     """This process' way to the windows of all: a short deadline, no retry, and a breaker."""
 
     def __init__(self) -> None:
-        client = redis.Redis.from_url(
+        self._pool = redis.ConnectionPool.from_url(
             settings.VALKEY_URL,
             socket_timeout=DEADLINE_SECONDS,
             socket_connect_timeout=DEADLINE_SECONDS,
             retry=Retry(NoBackoff(), 0),
-            max_connections=MOST_CONNECTIONS,
         )
-        self._script = client.register_script(_TAKE)
+        self._idle: list[ConnectionInterface] = []
         self._breaker = Breaker(open_seconds=OPEN_SECONDS, tell=_tell)
 
     def take(self, charges: Sequence[Charge], *, now_microseconds: int | None = None) -> list[Standing]:
@@ -109,7 +115,7 @@ class Shared:
         for charge in charges:
             arguments += [charge.limit, charge.cost, charge.step_microseconds]
         try:
-            answer = self._script(keys=[charge.key for charge in charges], args=arguments)
+            answer = self._run([charge.key for charge in charges], arguments)
         except (redis.RedisError, OSError) as error:
             self._breaker.failed()
             raise Unavailable from error
@@ -119,10 +125,44 @@ class Shared:
             for index, charge in enumerate(charges)
         ]
 
+    def _run(self, keys: Sequence[str], arguments: Sequence[str | int]) -> list[Any]:
+        """The script's answer.
+
+        Every request passes here. The client's own way costs another system call, to see whether the connection is
+        still good, and as much processor time again; here an idle one is just tried, and a new one after it.
+        """
+        while self._idle:
+            with suppress(IndexError, redis.ConnectionError):  # another thread was faster, or the server was restarted
+                return self._run_on(self._idle.pop(), keys, arguments)
+        return self._run_on(self._pool.make_connection(), keys, arguments)
+
+    def _run_on(
+        self, connection: ConnectionInterface, keys: Sequence[str], arguments: Sequence[str | int]
+    ) -> list[Any]:
+        try:
+            try:
+                answer = _call(connection, "EVALSHA", _TAKE_SHA, len(keys), *keys, *arguments)
+            except redis.exceptions.NoScriptError:
+                answer = _call(connection, "EVAL", _TAKE, len(keys), *keys, *arguments)
+        except BaseException:
+            connection.disconnect()  # type: ignore[no-untyped-call] # its next answer would be that of this call
+            raise
+        self._idle.append(connection)
+        return answer
+
+
+def _call(connection: ConnectionInterface, *command: str | int) -> list[Any]:
+    connection.send_command(*command, check_health=False)  # type: ignore[no-untyped-call]
+    answer: list[Any] = connection.read_response()
+    return answer
+
 
 @lru_cache(maxsize=1)
 def windows() -> Shared:
     return Shared()
+
+
+os.register_at_fork(after_in_child=windows.cache_clear)  # two processes must not share a connection
 
 
 def _tell(is_open: bool) -> None:

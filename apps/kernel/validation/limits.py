@@ -75,7 +75,8 @@ def leaves(model: type[Input]) -> Iterator[Leaf]:
 
 
 def _within(way: Way, schema: Schema, definitions: Mapping[str, Schema]) -> Iterator[Leaf]:
-    options = [option for option in schema.get("anyOf", [schema]) if not _is_nothing(option)]
+    given = schema.get("anyOf") or schema.get("oneOf") or [schema]
+    options = [option for option in given if not _is_nothing(option)]
     if len(options) != 1 or "anyOf" in options[0]:
         for option in options:
             yield from _within(way, option, definitions)
@@ -104,7 +105,7 @@ def _is_nothing(schema: Schema) -> bool:
 def missing_bounds(leaf: Leaf) -> list[str]:
     """The words of JSON Schema that should be there to bound the value, and are not."""
     schema = leaf.schema
-    if "model" in schema or "enum" in schema or "const" in schema:
+    if schema.keys() & {"model", "enum", "const", "x-bounds"}:
         return []
     match schema.get("type"):
         case "boolean":
@@ -208,6 +209,8 @@ _SAID_BY_TYPE = {"date-time": "in the years 1900 to 2199", "uuid": "", "typed-id
 def _bounds(schema: Schema) -> str:
     if "enum" in schema or "const" in schema:
         return ", ".join(f"`{word}`" for word in schema.get("enum", [schema.get("const")]))
+    if "x-bounds" in schema:
+        return str(schema["x-bounds"])
     if schema.get("format") in _SAID_BY_TYPE:
         return _SAID_BY_TYPE[schema["format"]]
     units = {"Length": "characters", "Items": "entries", "Properties": "entries"}

@@ -50,9 +50,12 @@ def _wait(port: int) -> None:
 
 
 def _fuzz(url: str, options: argparse.Namespace, log: Path) -> int:
+    from django.conf import settings
+
     from tests.contracts.fuzzing import callers, fuzzer
     from tests.sweep import mirrored
 
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
     names = options.callers or callers.names()
     print(f"Fuzzing {url} for {options.minutes:g} minutes as {', '.join(names)}; seed {options.seed}.", flush=True)
     report, started = fuzzer.Report(), time.monotonic()
