@@ -5999,7 +5999,10 @@ export interface operations {
                 last_used_at__lt?: string;
                 /** @description last_used_at: this or less */
                 last_used_at__lte?: string;
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 name?: string;
                 /** @description name: any of these, separated by commas */
@@ -6030,6 +6033,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "addresses": [],
+                     *           "created_at": "2026-03-02T09:43:00Z",
+                     *           "created_by": "user_01kjpy1d00e008000000000001",
+                     *           "expires_at": "2026-05-31T09:43:00Z",
+                     *           "id": "key_01kjpy1d00e008000000000009",
+                     *           "last_used_at": null,
+                     *           "name": "Till at the market",
+                     *           "prefix": "rtk_whole-key-3",
+                     *           "revoked_at": null,
+                     *           "scopes": [
+                     *             "inventory:update",
+                     *             "products:read"
+                     *           ]
+                     *         },
+                     *         {
+                     *           "addresses": [],
+                     *           "created_at": "2026-03-02T09:42:00Z",
+                     *           "created_by": "user_01kjpy1d00e008000000000001",
+                     *           "expires_at": "2026-03-02T11:44:00Z",
+                     *           "id": "key_01kjpy1d00e008000000000008",
+                     *           "last_used_at": null,
+                     *           "name": "Till at the market",
+                     *           "prefix": "rtk_whole-key-1",
+                     *           "revoked_at": null,
+                     *           "scopes": [
+                     *             "inventory:update",
+                     *             "products:read"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ApiKeyPage"];
                 };
             };
@@ -6056,6 +6098,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Till at the market",
+                 *       "scopes": [
+                 *         "products:read",
+                 *         "inventory:update"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewApiKey"];
             };
         };
@@ -6066,6 +6117,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "addresses": [],
+                     *       "created_at": "2026-03-02T09:42:00Z",
+                     *       "created_by": "user_01kjpy1d00e008000000000001",
+                     *       "expires_at": "2026-05-31T09:42:00Z",
+                     *       "id": "key_01kjpy1d00e008000000000008",
+                     *       "key": "rtk_whole-key-2",
+                     *       "last_used_at": null,
+                     *       "name": "Till at the market",
+                     *       "prefix": "rtk_whole-key-1",
+                     *       "revoked_at": null,
+                     *       "scopes": [
+                     *         "inventory:update",
+                     *         "products:read"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["IssuedApiKey"];
                 };
             };
@@ -6088,7 +6157,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the key as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the key as the API answers it, or its UUID.
+                 * @example key_01kjpy1d00e008000000000009
+                 */
                 key_id: string;
             };
             cookie?: never;
@@ -6121,13 +6193,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the key as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the key as the API answers it, or its UUID.
+                 * @example key_01kjpy1d00e008000000000008
+                 */
                 key_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "overlap_hours": 2
+                 *     }
+                 */
                 "application/json": components["schemas"]["Rotation"];
             };
         };
@@ -6138,6 +6218,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "addresses": [],
+                     *       "created_at": "2026-03-02T09:43:00Z",
+                     *       "created_by": "user_01kjpy1d00e008000000000001",
+                     *       "expires_at": "2026-05-31T09:43:00Z",
+                     *       "id": "key_01kjpy1d00e008000000000009",
+                     *       "key": "rtk_whole-key-4",
+                     *       "last_used_at": null,
+                     *       "name": "Till at the market",
+                     *       "prefix": "rtk_whole-key-3",
+                     *       "revoked_at": null,
+                     *       "scopes": [
+                     *         "inventory:update",
+                     *         "products:read"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["IssuedApiKey"];
                 };
             };
@@ -6155,7 +6253,10 @@ export interface operations {
     audit_list: {
         parameters: {
             query?: {
-                /** @description Whole, or a beginning that ends with a dot, such as `commerce.`. */
+                /**
+                 * @description Whole, or a beginning that ends with a dot, such as `commerce.`.
+                 * @example commerce.
+                 */
                 action?: string;
                 /** @description `user:<uuid>`, `command:<name>`, `system` and the like. */
                 actor?: string;
@@ -6166,7 +6267,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("action" | "actor" | "authority" | "changes" | "client_address" | "correlation_id" | "hash" | "id" | "object_id" | "object_type" | "occurred_at")[];
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description The UUID, or the id as the other endpoints show it. */
                 object_id?: string;
@@ -6190,6 +6294,69 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "action": "commerce.collection.product_added",
+                     *           "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000022",
+                     *           "changes": {
+                     *             "position": [
+                     *               null,
+                     *               0
+                     *             ],
+                     *             "product_id": [
+                     *               null,
+                     *               "019cade0-b400-7000-8000-00000000000c"
+                     *             ]
+                     *           },
+                     *           "client_address": "203.0.113.7",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000023",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *           "id": "audit_01kjpy1d00e008000000000011",
+                     *           "object_id": "019cade0-b400-7000-8000-000000000017",
+                     *           "object_type": "commerce.collection",
+                     *           "occurred_at": "2026-03-02T10:58:00Z"
+                     *         },
+                     *         {
+                     *           "action": "commerce.collection.updated",
+                     *           "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000022",
+                     *           "changes": {
+                     *             "translations": [
+                     *               [
+                     *                 {
+                     *                   "description": "",
+                     *                   "handle": "for-the-fireplace",
+                     *                   "locale": "en",
+                     *                   "title": "For the fireplace"
+                     *                 }
+                     *               ],
+                     *               [
+                     *                 {
+                     *                   "description": "",
+                     *                   "handle": "for-the-fireplace",
+                     *                   "locale": "en",
+                     *                   "title": "Around the fire"
+                     *                 }
+                     *               ]
+                     *             ]
+                     *           },
+                     *           "client_address": "203.0.113.7",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000025",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
+                     *           "id": "audit_01kjpy1d00e008000000000014",
+                     *           "object_id": "019cade0-b400-7000-8000-000000000017",
+                     *           "object_type": "commerce.collection",
+                     *           "occurred_at": "2026-03-02T10:58:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditEntryPage"];
                 };
             };
@@ -6207,7 +6374,10 @@ export interface operations {
     audit_export_csv: {
         parameters: {
             query?: {
-                /** @description Whole, or a beginning that ends with a dot, such as `commerce.`. */
+                /**
+                 * @description Whole, or a beginning that ends with a dot, such as `commerce.`.
+                 * @example commerce.product.published
+                 */
                 action?: string;
                 /** @description `user:<uuid>`, `command:<name>`, `system` and the like. */
                 actor?: string;
@@ -6232,6 +6402,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
+                     *     audit_01kjpy1d00e008000000000016,2026-03-02T11:00:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000022,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000027,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     */
                     "text/csv": string;
                 };
             };
@@ -6249,7 +6423,10 @@ export interface operations {
     audit_export_ndjson: {
         parameters: {
             query?: {
-                /** @description Whole, or a beginning that ends with a dot, such as `commerce.`. */
+                /**
+                 * @description Whole, or a beginning that ends with a dot, such as `commerce.`.
+                 * @example commerce.product.published
+                 */
                 action?: string;
                 /** @description `user:<uuid>`, `command:<name>`, `system` and the like. */
                 actor?: string;
@@ -6274,6 +6451,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {"id":"audit_01kjpy1d00e008000000000016","occurred_at":"2026-03-02T11:00:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000022","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000027","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -6293,7 +6471,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the entry as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the entry as the API answers it, or its UUID.
+                 * @example audit_01kjpy1d00e008000000000011
+                 */
                 entry_id: string;
             };
             cookie?: never;
@@ -6306,6 +6487,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "commerce.collection.product_added",
+                     *       "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *       "authority": "token:019cade0-b400-7000-8000-000000000022",
+                     *       "changes": {
+                     *         "position": [
+                     *           null,
+                     *           0
+                     *         ],
+                     *         "product_id": [
+                     *           null,
+                     *           "019cade0-b400-7000-8000-00000000000c"
+                     *         ]
+                     *       },
+                     *       "client_address": "203.0.113.7",
+                     *       "correlation_id": "019cade0-b400-7000-8000-000000000023",
+                     *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "id": "audit_01kjpy1d00e008000000000011",
+                     *       "object_id": "019cade0-b400-7000-8000-000000000017",
+                     *       "object_type": "commerce.collection",
+                     *       "occurred_at": "2026-03-02T10:58:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditEntry"];
                 };
             };
@@ -6377,6 +6582,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "approved_by": null,
+                     *           "closed_at": null,
+                     *           "expires_at": "2026-03-02T11:27:00Z",
+                     *           "id": "glass_01kjpy1d00e008000000000010",
+                     *           "is_read_only": true,
+                     *           "opened_at": "2026-03-02T10:57:00Z",
+                     *           "reason": "The owner cannot log in",
+                     *           "state": "open",
+                     *           "ticket": "T-4711",
+                     *           "user": "support@example.com"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["EmergencyAccessPage"];
                 };
             };
@@ -6426,6 +6652,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "depth": 0,
+                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "is_active": true,
+                     *           "parent_id": null,
+                     *           "position": 1,
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "handle": "becher",
+                     *               "locale": "de",
+                     *               "name": "Becher"
+                     *             },
+                     *             {
+                     *               "description": "",
+                     *               "handle": "mugs",
+                     *               "locale": "en",
+                     *               "name": "Mugs and cups"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductCategoryPage"];
                 };
             };
@@ -6452,6 +6708,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "description": "Enamel on steel.",
+                 *           "locale": "en",
+                 *           "name": "Mugs"
+                 *         },
+                 *         {
+                 *           "locale": "de",
+                 *           "name": "Becher"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewProductCategory"];
             };
         };
@@ -6462,6 +6733,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "is_active": true,
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "becher",
+                     *           "locale": "de",
+                     *           "name": "Becher"
+                     *         },
+                     *         {
+                     *           "description": "Enamel on steel.",
+                     *           "handle": "mugs",
+                     *           "locale": "en",
+                     *           "name": "Mugs"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductCategory"];
                 };
             };
@@ -6484,7 +6778,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000b
+                 */
                 category_id: string;
             };
             cookie?: never;
@@ -6497,6 +6794,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "is_active": true,
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "becher",
+                     *           "locale": "de",
+                     *           "name": "Becher"
+                     *         },
+                     *         {
+                     *           "description": "Enamel on steel.",
+                     *           "handle": "mugs",
+                     *           "locale": "en",
+                     *           "name": "Mugs"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductCategory"];
                 };
             };
@@ -6528,7 +6848,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000b
+                 */
                 category_id: string;
             };
             cookie?: never;
@@ -6563,13 +6886,31 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000b
+                 */
                 category_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "position": 1,
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "name": "Mugs and cups"
+                 *         },
+                 *         {
+                 *           "locale": "de",
+                 *           "name": "Becher"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProductCategoryChanges"];
             };
         };
@@ -6580,6 +6921,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "is_active": true,
+                     *       "parent_id": null,
+                     *       "position": 1,
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "becher",
+                     *           "locale": "de",
+                     *           "name": "Becher"
+                     *         },
+                     *         {
+                     *           "description": "",
+                     *           "handle": "mugs",
+                     *           "locale": "en",
+                     *           "name": "Mugs and cups"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductCategory"];
                 };
             };
@@ -6642,6 +7006,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "id": "coll_01kjpy1d00e00800000000000q",
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "handle": "for-the-fireplace",
+                     *               "locale": "en",
+                     *               "title": "Around the fire"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["CollectionPage"];
                 };
             };
@@ -6668,6 +7052,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "title": "For the fireplace"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["CollectionInput"];
             };
         };
@@ -6678,6 +7072,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "products": [],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "for-the-fireplace",
+                     *           "locale": "en",
+                     *           "title": "For the fireplace"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeCollection"];
                 };
             };
@@ -6700,7 +7108,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
             };
             cookie?: never;
@@ -6713,6 +7124,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "products": [],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "for-the-fireplace",
+                     *           "locale": "en",
+                     *           "title": "For the fireplace"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeCollection"];
                 };
             };
@@ -6744,7 +7169,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
             };
             cookie?: never;
@@ -6779,13 +7207,26 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "title": "Around the fire"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["CollectionInput"];
             };
         };
@@ -6796,6 +7237,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "products": [],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "for-the-fireplace",
+                     *           "locale": "en",
+                     *           "title": "Around the fire"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeCollection"];
                 };
             };
@@ -6818,13 +7273,22 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "position": 0,
+                 *       "product_id": "prod_01kjpy1d00e00800000000000c"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CollectionPlace"];
             };
         };
@@ -6835,6 +7299,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "products": [
+                     *         {
+                     *           "position": 0,
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c"
+                     *         }
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "for-the-fireplace",
+                     *           "locale": "en",
+                     *           "title": "Around the fire"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeCollection"];
                 };
             };
@@ -6857,9 +7340,15 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -6922,6 +7411,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "depth": 0,
+                     *           "id": "cat_01kjpy1d00e00800000000000s",
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "taxonomy": "category",
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "locale": "en",
+                     *               "name": "From the workshop",
+                     *               "slug": "from-the-workshop"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContentCategoryPage"];
                 };
             };
@@ -6948,6 +7461,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "name": "From the workshop"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewCategory"];
             };
         };
@@ -6958,6 +7481,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "taxonomy": "category",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "From the workshop",
+                     *           "slug": "from-the-workshop"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContentCategory"];
                 };
             };
@@ -6980,7 +7520,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000s
+                 */
                 category_id: string;
             };
             cookie?: never;
@@ -6993,6 +7536,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "taxonomy": "category",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "From the workshop",
+                     *           "slug": "from-the-workshop"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContentCategory"];
                 };
             };
@@ -7024,7 +7584,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000s
+                 */
                 category_id: string;
             };
             cookie?: never;
@@ -7059,13 +7622,21 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000s
+                 */
                 category_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "position": 0
+                 *     }
+                 */
                 "application/json": components["schemas"]["CategoryChanges"];
             };
         };
@@ -7076,6 +7647,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "taxonomy": "category",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "From the workshop",
+                     *           "slug": "from-the-workshop"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContentCategory"];
                 };
             };
@@ -7128,6 +7716,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T10:40:00Z",
+                     *           "email": "dora@example.com",
+                     *           "id": "cust_01kjpy1d00e00800000000000x",
+                     *           "is_active": true,
+                     *           "name": "Dora Klein-Moreau"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["CustomerAccountPage"];
                 };
             };
@@ -7147,7 +7751,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the customer as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the customer as the API answers it, or its UUID.
+                 * @example cust_01kjpy1d00e00800000000000x
+                 */
                 customer_id: string;
             };
             cookie?: never;
@@ -7160,6 +7767,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "is_active": true,
+                     *       "name": "Dora Klein-Moreau"
+                     *     }
+                     */
                     "application/json": components["schemas"]["CustomerAccount"];
                 };
             };
@@ -7182,13 +7798,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the customer as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the customer as the API answers it, or its UUID.
+                 * @example cust_01kjpy1d00e00800000000000x
+                 */
                 customer_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "is_active": false
+                 *     }
+                 */
                 "application/json": components["schemas"]["CustomerChanges"];
             };
         };
@@ -7199,6 +7823,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "is_active": false,
+                     *       "name": "Dora Klein-Moreau"
+                     *     }
+                     */
                     "application/json": components["schemas"]["CustomerAccount"];
                 };
             };
@@ -7241,7 +7874,10 @@ export interface operations {
                 expires_at__lte?: string;
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("accepted_at" | "email" | "expires_at" | "id" | "requested_at" | "role" | "sent_at")[];
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description requested_at: more than this */
                 requested_at__gt?: string;
@@ -7271,6 +7907,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "accepted_at": null,
+                     *           "email": "cleo@example.com",
+                     *           "expires_at": null,
+                     *           "id": "inv_01kjpy1d00e008000000000006",
+                     *           "requested_at": "2026-03-02T09:32:00Z",
+                     *           "role": "editor",
+                     *           "sent_at": null
+                     *         },
+                     *         {
+                     *           "accepted_at": null,
+                     *           "email": "ben@example.com",
+                     *           "expires_at": "2026-03-05T09:33:00Z",
+                     *           "id": "inv_01kjpy1d00e008000000000005",
+                     *           "requested_at": "2026-03-02T09:31:00Z",
+                     *           "role": "packer",
+                     *           "sent_at": "2026-03-02T09:33:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["InvitationPage"];
                 };
             };
@@ -7297,6 +7960,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ben@example.com",
+                 *       "role": "packer"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewInvitation"];
             };
         };
@@ -7307,6 +7976,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted_at": null,
+                     *       "email": "ben@example.com",
+                     *       "expires_at": null,
+                     *       "id": "inv_01kjpy1d00e008000000000005",
+                     *       "requested_at": "2026-03-02T09:31:00Z",
+                     *       "role": "packer",
+                     *       "sent_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Invitation"];
                 };
             };
@@ -7329,7 +8009,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the invitation as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the invitation as the API answers it, or its UUID.
+                 * @example inv_01kjpy1d00e008000000000006
+                 */
                 invitation_id: string;
             };
             cookie?: never;
@@ -7558,6 +8241,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "break_glass": null,
+                     *       "permissions": [
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "inventory:update"
+                     *         },
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "products:read"
+                     *         }
+                     *       ],
+                     *       "roles": [
+                     *         "packer"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["OwnPermissions"];
                 };
             };
@@ -7595,7 +8296,10 @@ export interface operations {
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("created_at" | "email" | "is_active" | "name" | "roles" | "user_id")[];
                 is_active?: "false" | "true";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description created_at by default. */
                 sort?: "-created_at" | "created_at";
@@ -7615,6 +8319,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T09:38:00Z",
+                     *           "email": "ada@example.com",
+                     *           "is_active": true,
+                     *           "name": "Ada Lindqvist-Berg",
+                     *           "roles": [
+                     *             "owner"
+                     *           ],
+                     *           "user_id": "user_01kjpy1d00e008000000000001"
+                     *         },
+                     *         {
+                     *           "created_at": "2026-03-02T09:38:00Z",
+                     *           "email": "ben@example.com",
+                     *           "is_active": true,
+                     *           "name": "Ben Okafor",
+                     *           "roles": [
+                     *             "packer"
+                     *           ],
+                     *           "user_id": "user_01kjpy1d00e008000000000007"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["MemberPage"];
                 };
             };
@@ -7637,7 +8370,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the user as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the user as the API answers it, or its UUID.
+                 * @example user_01kjpy1d00e008000000000007
+                 */
                 user_id: string;
             };
             cookie?: never;
@@ -7670,13 +8406,24 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the user as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the user as the API answers it, or its UUID.
+                 * @example user_01kjpy1d00e008000000000007
+                 */
                 user_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "roles": [
+                 *         "packer",
+                 *         "editor"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["MemberRoles"];
             };
         };
@@ -7687,6 +8434,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T09:38:00Z",
+                     *       "email": "ben@example.com",
+                     *       "is_active": true,
+                     *       "name": "Ben Okafor",
+                     *       "roles": [
+                     *         "editor",
+                     *         "packer"
+                     *       ],
+                     *       "user_id": "user_01kjpy1d00e008000000000007"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Member"];
                 };
             };
@@ -7732,6 +8492,77 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "People, what they may do, and how they log in.",
+                     *           "enabled": true,
+                     *           "is_core": true,
+                     *           "name": "Accounts",
+                     *           "settings": {},
+                     *           "slug": "accounts",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "Products, variants, prices, categories and collections.",
+                     *           "enabled": true,
+                     *           "is_core": false,
+                     *           "name": "Commerce",
+                     *           "settings": {},
+                     *           "slug": "commerce",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "Pages, posts and other kinds of content, categories and tags.",
+                     *           "enabled": true,
+                     *           "is_core": false,
+                     *           "name": "Content",
+                     *           "settings": {},
+                     *           "slug": "content",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [
+                     *             "commerce"
+                     *           ],
+                     *           "description": "Stock per location, reservations, notices of low stock.",
+                     *           "enabled": true,
+                     *           "is_core": false,
+                     *           "name": "Inventory",
+                     *           "settings": {},
+                     *           "slug": "inventory",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "Full-text search over what is published.",
+                     *           "enabled": true,
+                     *           "is_core": false,
+                     *           "name": "Search",
+                     *           "settings": {},
+                     *           "slug": "search",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "The tenant's own data: domains, languages, modules.",
+                     *           "enabled": true,
+                     *           "is_core": true,
+                     *           "name": "Tenant",
+                     *           "settings": {},
+                     *           "slug": "tenants",
+                     *           "version": "1"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ModulePage"];
                 };
             };
@@ -7754,13 +8585,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example search
+                 */
                 slug: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "enabled": true
+                 *     }
+                 */
                 "application/json": components["schemas"]["ModuleChoice"];
             };
         };
@@ -7771,6 +8610,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depends_on": [],
+                     *       "description": "Full-text search over what is published.",
+                     *       "enabled": true,
+                     *       "is_core": false,
+                     *       "name": "Search",
+                     *       "settings": {},
+                     *       "slug": "search",
+                     *       "version": "1"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Module"];
                 };
             };
@@ -7814,6 +8665,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "description": "A longer editorial text.",
+                     *           "name": "article"
+                     *         },
+                     *         {
+                     *           "description": "A file, described; its URL is in the metadata.",
+                     *           "name": "attachment"
+                     *         },
+                     *         {
+                     *           "description": "A reader's words about the node it is placed below.",
+                     *           "name": "comment"
+                     *         },
+                     *         {
+                     *           "description": "Content of a type the platform does not know itself.",
+                     *           "name": "custom"
+                     *         },
+                     *         {
+                     *           "description": "A page of the site, placed in the page tree.",
+                     *           "name": "page"
+                     *         },
+                     *         {
+                     *           "description": "A dated entry of the blog.",
+                     *           "name": "post"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["KindPage"];
                 };
             };
@@ -7859,7 +8743,10 @@ export interface operations {
                 kind__in?: ("article" | "attachment" | "comment" | "custom" | "page" | "post")[];
                 /** @description kind: anything but this */
                 kind__ne?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description Only nodes translated into it, and only that translation. */
                 locale?: string;
@@ -7904,6 +8791,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author_name": "",
+                     *           "created_at": "2026-03-02T10:29:00Z",
+                     *           "depth": 1,
+                     *           "external_id": null,
+                     *           "id": "node_01kjpy1d00e00800000000000w",
+                     *           "kind": "page",
+                     *           "metadata": {},
+                     *           "parent_id": "node_01kjpy1d00e00800000000000v",
+                     *           "position": 0,
+                     *           "published_at": null,
+                     *           "status": "draft",
+                     *           "translations": [
+                     *             {
+                     *               "excerpt": "",
+                     *               "locale": "en",
+                     *               "slug": "how-to-find-us",
+                     *               "title": "How to find us"
+                     *             }
+                     *           ],
+                     *           "updated_at": "2026-03-02T10:30:00Z"
+                     *         },
+                     *         {
+                     *           "author_name": "",
+                     *           "created_at": "2026-03-02T10:28:00Z",
+                     *           "depth": 0,
+                     *           "external_id": null,
+                     *           "id": "node_01kjpy1d00e00800000000000v",
+                     *           "kind": "page",
+                     *           "metadata": {},
+                     *           "parent_id": null,
+                     *           "position": 1,
+                     *           "published_at": null,
+                     *           "status": "draft",
+                     *           "translations": [
+                     *             {
+                     *               "excerpt": "",
+                     *               "locale": "en",
+                     *               "slug": "about-us",
+                     *               "title": "About us"
+                     *             }
+                     *           ],
+                     *           "updated_at": "2026-03-02T10:28:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/nodes?limit=2&cursor=place-2",
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["NodePage"];
                 };
             };
@@ -7930,6 +8870,36 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "author_name": "Ada Lindqvist",
+                 *       "bodies": [
+                 *         {
+                 *           "body": "Let it cool down **before** you wash it.",
+                 *           "format": "markdown",
+                 *           "locale": "en"
+                 *         }
+                 *       ],
+                 *       "category_ids": [
+                 *         "cat_01kjpy1d00e00800000000000s"
+                 *       ],
+                 *       "kind": "post",
+                 *       "tag_ids": [
+                 *         "tag_01kjpy1d00e00800000000000r"
+                 *       ],
+                 *       "translations": [
+                 *         {
+                 *           "excerpt": "Warm water, and no steel wool.",
+                 *           "locale": "en",
+                 *           "title": "How to look after enamel"
+                 *         },
+                 *         {
+                 *           "locale": "de",
+                 *           "title": "Wie man Emaille pflegt"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewNode"];
             };
         };
@@ -7940,6 +8910,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada Lindqvist",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": null,
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "de",
+                     *           "slug": "wie-man-emaille-pflegt",
+                     *           "title": "Wie man Emaille pflegt"
+                     *         },
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:24:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8170,7 +9184,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8183,6 +9200,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada Lindqvist",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": null,
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "de",
+                     *           "slug": "wie-man-emaille-pflegt",
+                     *           "title": "Wie man Emaille pflegt"
+                     *         },
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:24:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8214,7 +9275,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000w
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8249,13 +9313,21 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "author_name": "Ada"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NodeChanges"];
             };
         };
@@ -8266,6 +9338,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": null,
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "de",
+                     *           "slug": "wie-man-emaille-pflegt",
+                     *           "title": "Wie man Emaille pflegt"
+                     *         },
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:26:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8295,7 +9411,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8308,6 +9427,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "redirects": [],
+                     *       "status": "archived",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T11:07:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8337,13 +9494,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000w
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "parent_id": "node_01kjpy1d00e00800000000000v"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Move"];
             };
         };
@@ -8354,6 +9519,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "",
+                     *       "bodies": [],
+                     *       "category_ids": [],
+                     *       "created_at": "2026-03-02T10:29:00Z",
+                     *       "depth": 1,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000w",
+                     *       "kind": "page",
+                     *       "metadata": {},
+                     *       "parent_id": "node_01kjpy1d00e00800000000000v",
+                     *       "position": 0,
+                     *       "published_at": null,
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "en",
+                     *           "slug": "how-to-find-us",
+                     *           "title": "How to find us"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8383,13 +9576,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "published_at": "2026-03-02T08:00:00Z"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Publication"];
             };
         };
@@ -8400,6 +9601,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "redirects": [],
+                     *       "status": "published",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "de",
+                     *           "slug": "wie-man-emaille-pflegt",
+                     *           "title": "Wie man Emaille pflegt"
+                     *         },
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:27:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8429,13 +9674,23 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000v
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "ids": [
+                 *         "node_01kjpy1d00e00800000000000w"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ChildOrder"];
             };
         };
@@ -8446,6 +9701,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "ids": [
+                     *         "node_01kjpy1d00e00800000000000w"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Children"];
                 };
             };
@@ -8482,7 +9744,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8495,6 +9760,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "action": "read",
+                     *           "email": "ada@example.com",
+                     *           "user_id": "user_01kjpy1d00e008000000000001"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["SharePage"];
                 };
             };
@@ -8517,13 +9796,22 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "action": "read",
+                 *       "email": "ada@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewShare"];
             };
         };
@@ -8534,6 +9822,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "read",
+                     *       "email": "ada@example.com",
+                     *       "user_id": "user_01kjpy1d00e008000000000001"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Share"];
                 };
             };
@@ -8556,9 +9851,15 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
-                /** @description Id of the user as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the user as the API answers it, or its UUID.
+                 * @example user_01kjpy1d00e008000000000001
+                 */
                 user_id: string;
             };
             cookie?: never;
@@ -8591,9 +9892,15 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The locale. */
+                /**
+                 * @description The locale.
+                 * @example de
+                 */
                 locale: string;
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8626,7 +9933,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8639,6 +9949,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T11:06:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8744,6 +10092,144 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "category_ids": [
+                     *             "cat_01kjpy1d00e00800000000000b"
+                     *           ],
+                     *           "created_at": "2026-03-02T09:52:00Z",
+                     *           "external_id": null,
+                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "images": [
+                     *             {
+                     *               "alt": "A blue mug on a stump",
+                     *               "id": "img_01kjpy1d00e00800000000000g",
+                     *               "url": "https://images.example.com/mug-blue.jpg"
+                     *             }
+                     *           ],
+                     *           "is_gift_card": false,
+                     *           "metadata": {},
+                     *           "options": [
+                     *             {
+                     *               "id": "opt_01kjpy1d00e00800000000000d",
+                     *               "names": {
+                     *                 "de": "Glasur",
+                     *                 "en": "Glaze"
+                     *               },
+                     *               "values": [
+                     *                 {
+                     *                   "id": "val_01kjpy1d00e00800000000000e",
+                     *                   "names": {
+                     *                     "de": "Blau",
+                     *                     "en": "Blue"
+                     *                   }
+                     *                 },
+                     *                 {
+                     *                   "id": "val_01kjpy1d00e00800000000000f",
+                     *                   "names": {
+                     *                     "de": "Grün",
+                     *                     "en": "Green"
+                     *                   }
+                     *                 }
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "product_type": "Mug",
+                     *           "published_at": "2026-03-02T10:00:00Z",
+                     *           "status": "published",
+                     *           "tags": [
+                     *             "camping",
+                     *             "gift"
+                     *           ],
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "handle": "emaillebecher",
+                     *               "locale": "de",
+                     *               "meta_description": "",
+                     *               "meta_title": "",
+                     *               "subtitle": "",
+                     *               "title": "Emaillebecher"
+                     *             },
+                     *             {
+                     *               "description": "Holds 350 ml and survives a fall.",
+                     *               "handle": "enamel-mug",
+                     *               "locale": "en",
+                     *               "meta_description": "",
+                     *               "meta_title": "",
+                     *               "subtitle": "",
+                     *               "title": "Enamel mug"
+                     *             }
+                     *           ],
+                     *           "updated_at": "2026-03-02T10:00:00Z",
+                     *           "variants": [
+                     *             {
+                     *               "barcode": "",
+                     *               "id": "var_01kjpy1d00e00800000000000h",
+                     *               "image": null,
+                     *               "inventory_policy": "deny",
+                     *               "manage_inventory": true,
+                     *               "metadata": {},
+                     *               "position": 0,
+                     *               "prices": [
+                     *                 {
+                     *                   "amount": "14.50",
+                     *                   "compare_at": null,
+                     *                   "currency": "EUR"
+                     *                 }
+                     *               ],
+                     *               "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *               "requires_shipping": true,
+                     *               "reserved": 0,
+                     *               "sku": "MUG-BLUE",
+                     *               "stocked": 40,
+                     *               "values": [
+                     *                 {
+                     *                   "de": "Blau",
+                     *                   "en": "Blue"
+                     *                 }
+                     *               ],
+                     *               "weight_grams": null
+                     *             },
+                     *             {
+                     *               "barcode": "",
+                     *               "id": "var_01kjpy1d00e00800000000000j",
+                     *               "image": null,
+                     *               "inventory_policy": "deny",
+                     *               "manage_inventory": true,
+                     *               "metadata": {},
+                     *               "position": 1,
+                     *               "prices": [
+                     *                 {
+                     *                   "amount": "13.00",
+                     *                   "compare_at": "14.50",
+                     *                   "currency": "EUR"
+                     *                 }
+                     *               ],
+                     *               "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *               "requires_shipping": true,
+                     *               "reserved": 0,
+                     *               "sku": "MUG-GREEN",
+                     *               "stocked": 0,
+                     *               "values": [
+                     *                 {
+                     *                   "de": "Grün",
+                     *                   "en": "Green"
+                     *                 }
+                     *               ],
+                     *               "weight_grams": 185
+                     *             }
+                     *           ],
+                     *           "vendor": "Kiln & Kettle"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductPage"];
                 };
             };
@@ -8770,6 +10256,76 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "category_ids": [
+                 *         "cat_01kjpy1d00e00800000000000b"
+                 *       ],
+                 *       "images": [
+                 *         {
+                 *           "alt": "A blue mug on a stump",
+                 *           "url": "https://images.example.com/mug-blue.jpg"
+                 *         }
+                 *       ],
+                 *       "options": [
+                 *         {
+                 *           "names": {
+                 *             "de": "Glasur",
+                 *             "en": "Glaze"
+                 *           },
+                 *           "values": [
+                 *             {
+                 *               "names": {
+                 *                 "de": "Blau",
+                 *                 "en": "Blue"
+                 *               }
+                 *             },
+                 *             {
+                 *               "names": {
+                 *                 "de": "Grün",
+                 *                 "en": "Green"
+                 *               }
+                 *             }
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "product_type": "Mug",
+                 *       "tags": [
+                 *         "camping"
+                 *       ],
+                 *       "translations": [
+                 *         {
+                 *           "description": "Holds 350 ml and survives a fall.",
+                 *           "locale": "en",
+                 *           "title": "Enamel mug"
+                 *         },
+                 *         {
+                 *           "locale": "de",
+                 *           "title": "Emaillebecher"
+                 *         }
+                 *       ],
+                 *       "variants": [
+                 *         {
+                 *           "prices": [
+                 *             {
+                 *               "amount": "14.50",
+                 *               "currency": "EUR"
+                 *             }
+                 *           ],
+                 *           "sku": "MUG-BLUE",
+                 *           "stock": [
+                 *             {
+                 *               "quantity": 40
+                 *             }
+                 *           ],
+                 *           "values": [
+                 *             "Blue"
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "vendor": "Kiln and Kettle"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewProduct"];
             };
         };
@@ -8780,6 +10336,108 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "draft",
+                     *       "tags": [
+                     *         "camping"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         },
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T09:52:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln and Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -8806,6 +10464,30 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "data": {
+                 *             "translations": [
+                 *               {
+                 *                 "locale": "en",
+                 *                 "title": "Coffee pot"
+                 *               }
+                 *             ],
+                 *             "variants": [
+                 *               {}
+                 *             ]
+                 *           },
+                 *           "op": "create"
+                 *         },
+                 *         {
+                 *           "id": "prod_01kjpy1d00e00800000000000c",
+                 *           "op": "publish"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProductsBulk"];
             };
         };
@@ -8816,6 +10498,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "prod_01kjpy1d00e00800000000000k",
+                     *           "index": 0,
+                     *           "status": 201
+                     *         },
+                     *         {
+                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "index": 1,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 2
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkResults"];
                 };
             };
@@ -9019,7 +10719,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9032,6 +10735,108 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "draft",
+                     *       "tags": [
+                     *         "camping"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T09:52:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln and Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9063,7 +10868,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000k
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9098,13 +10906,25 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "tags": [
+                 *         "camping",
+                 *         "gift"
+                 *       ],
+                 *       "vendor": "Kiln & Kettle"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProductChanges"];
             };
         };
@@ -9115,6 +10935,109 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "draft",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T09:54:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9137,7 +11060,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9150,6 +11076,109 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "archived",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T11:15:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9172,7 +11201,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9185,6 +11217,137 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": "2026-03-02T10:00:00Z",
+                     *       "status": "published",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:00:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         },
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 1,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "13.00",
+                     *               "compare_at": "14.50",
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-GREEN",
+                     *           "stocked": 0,
+                     *           "values": [
+                     *             {
+                     *               "de": "Grün",
+                     *               "en": "Green"
+                     *             }
+                     *           ],
+                     *           "weight_grams": 185
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9207,7 +11370,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9220,6 +11386,109 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "draft",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T11:14:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9251,7 +11520,10 @@ export interface operations {
                 inventory_policy__in?: ("continue" | "deny")[];
                 /** @description inventory_policy: anything but this */
                 inventory_policy__ne?: "continue" | "deny";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 manage_inventory?: "false" | "true";
                 sku?: string;
@@ -9262,7 +11534,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9275,6 +11550,71 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         },
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 1,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "13.00",
+                     *               "compare_at": "14.50",
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-GREEN",
+                     *           "stocked": 0,
+                     *           "values": [
+                     *             {
+                     *               "de": "Grün",
+                     *               "en": "Green"
+                     *             }
+                     *           ],
+                     *           "weight_grams": 185
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["VariantPage"];
                 };
             };
@@ -9297,13 +11637,30 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "prices": [
+                 *         {
+                 *           "amount": "14.50",
+                 *           "currency": "EUR"
+                 *         }
+                 *       ],
+                 *       "sku": "MUG-GREEN",
+                 *       "values": [
+                 *         "Green"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["VariantInput"];
             };
         };
@@ -9314,6 +11671,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "barcode": "",
+                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "image": null,
+                     *       "inventory_policy": "deny",
+                     *       "manage_inventory": true,
+                     *       "metadata": {},
+                     *       "position": 1,
+                     *       "prices": [
+                     *         {
+                     *           "amount": "14.50",
+                     *           "compare_at": null,
+                     *           "currency": "EUR"
+                     *         }
+                     *       ],
+                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "requires_shipping": true,
+                     *       "reserved": 0,
+                     *       "sku": "MUG-GREEN",
+                     *       "stocked": 0,
+                     *       "values": [
+                     *         {
+                     *           "de": "Grün",
+                     *           "en": "Green"
+                     *         }
+                     *       ],
+                     *       "weight_grams": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Variant"];
                 };
             };
@@ -9347,6 +11734,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "lifetime_seconds": 900,
+                 *       "quantity": 3,
+                 *       "reference": "order 1001",
+                 *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewReservation"];
             };
         };
@@ -9357,6 +11752,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-03-02T10:21:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000n",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "quantity": 3,
+                     *       "reference": "order 1001",
+                     *       "status": "active",
+                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Reservation"];
                 };
             };
@@ -9379,7 +11785,10 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
-                /** @description Id of the reservation as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the reservation as the API answers it, or its UUID.
+                 * @example res_01kjpy1d00e00800000000000n
+                 */
                 reservation_id: string;
             };
             cookie?: never;
@@ -9392,6 +11801,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-03-02T10:21:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000n",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "quantity": 3,
+                     *       "reference": "order 1001",
+                     *       "status": "committed",
+                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Reservation"];
                 };
             };
@@ -9414,7 +11834,10 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
-                /** @description Id of the reservation as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the reservation as the API answers it, or its UUID.
+                 * @example res_01kjpy1d00e00800000000000p
+                 */
                 reservation_id: string;
             };
             cookie?: never;
@@ -9427,6 +11850,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-03-02T10:23:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000p",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "quantity": 3,
+                     *       "reference": "order 1001",
+                     *       "status": "released",
+                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Reservation"];
                 };
             };
@@ -9451,7 +11885,10 @@ export interface operations {
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("description" | "grants" | "is_system" | "name" | "slug")[];
                 is_system?: "false" | "true";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 1
+                 */
                 limit?: number;
                 slug?: string;
                 /** @description slug: any of these, separated by commas */
@@ -9473,6 +11910,131 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "description": "Runs the tenant for its owner: everything but switching modules and reworking the audit log.",
+                     *           "grants": [
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "users:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "modules:read"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "modules:list"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "settings:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "products:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "categories:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "orders:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "customers:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "inventory:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "discounts:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "posts:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "pages:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "nodes:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "media:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "comments:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "analytics:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "webhooks:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "collections:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "content_categories:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "tags:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "menus:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "shares:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "roles:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "api_keys:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "audit:read"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "audit:list"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "audit:export"
+                     *             }
+                     *           ],
+                     *           "is_system": true,
+                     *           "name": "admin",
+                     *           "slug": "admin"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/roles?limit=1&cursor=place-1",
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["RolePage"];
                 };
             };
@@ -9499,6 +12061,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "description": "Packs what was ordered.",
+                 *       "grants": [
+                 *         {
+                 *           "permission": "products:read"
+                 *         },
+                 *         {
+                 *           "permission": "inventory:update"
+                 *         }
+                 *       ],
+                 *       "name": "Packer",
+                 *       "slug": "packer"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewRole"];
             };
         };
@@ -9509,6 +12086,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "description": "Packs what was ordered.",
+                     *       "grants": [
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "inventory:update"
+                     *         },
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "products:read"
+                     *         }
+                     *       ],
+                     *       "is_system": false,
+                     *       "name": "Packer",
+                     *       "slug": "packer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Role"];
                 };
             };
@@ -9528,7 +12123,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example packer
+                 */
                 slug: string;
             };
             cookie?: never;
@@ -9541,6 +12139,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "description": "Packs what was ordered.",
+                     *       "grants": [
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "inventory:update"
+                     *         },
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "products:read"
+                     *         }
+                     *       ],
+                     *       "is_system": false,
+                     *       "name": "Packer",
+                     *       "slug": "packer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Role"];
                 };
             };
@@ -9563,7 +12179,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example packer
+                 */
                 slug: string;
             };
             cookie?: never;
@@ -9596,13 +12215,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example packer
+                 */
                 slug: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Packer and counter of mugs"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RoleChanges"];
             };
         };
@@ -9613,6 +12240,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "description": "Packs what was ordered.",
+                     *       "grants": [
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "inventory:update"
+                     *         },
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "products:read"
+                     *         }
+                     *       ],
+                     *       "is_system": false,
+                     *       "name": "Packer and counter of mugs",
+                     *       "slug": "packer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Role"];
                 };
             };
@@ -9656,6 +12301,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "code": "workshop",
+                     *           "id": "loc_01kjpy1d00e00800000000000a",
+                     *           "name": "Workshop in Tannery Lane"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLocationPage"];
                 };
             };
@@ -9682,6 +12341,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "code": "workshop",
+                 *       "name": "Workshop in Tannery Lane"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewLocation"];
             };
         };
@@ -9692,6 +12357,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "workshop",
+                     *       "id": "loc_01kjpy1d00e00800000000000a",
+                     *       "name": "Workshop in Tannery Lane"
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLocation"];
                 };
             };
@@ -9736,6 +12408,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "locale": "de",
+                     *               "name": "Pflege",
+                     *               "slug": "pflege"
+                     *             },
+                     *             {
+                     *               "description": "",
+                     *               "locale": "en",
+                     *               "name": "Care",
+                     *               "slug": "care"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["TagPage"];
                 };
             };
@@ -9762,6 +12460,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "name": "Care"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewTag"];
             };
         };
@@ -9772,6 +12480,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "Care",
+                     *           "slug": "care"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tag"];
                 };
             };
@@ -9794,7 +12515,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the tag as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the tag as the API answers it, or its UUID.
+                 * @example tag_01kjpy1d00e00800000000000r
+                 */
                 tag_id: string;
             };
             cookie?: never;
@@ -9807,6 +12531,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "Care",
+                     *           "slug": "care"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tag"];
                 };
             };
@@ -9838,7 +12575,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the tag as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the tag as the API answers it, or its UUID.
+                 * @example tag_01kjpy1d00e00800000000000r
+                 */
                 tag_id: string;
             };
             cookie?: never;
@@ -9873,13 +12613,26 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the tag as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the tag as the API answers it, or its UUID.
+                 * @example tag_01kjpy1d00e00800000000000r
+                 */
                 tag_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "de",
+                 *           "name": "Pflege"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["TagChanges"];
             };
         };
@@ -9890,6 +12643,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "de",
+                     *           "name": "Pflege",
+                     *           "slug": "pflege"
+                     *         },
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "Care",
+                     *           "slug": "care"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tag"];
                 };
             };
@@ -9922,6 +12694,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "currency": "EUR",
+                     *       "default_locale": "en",
+                     *       "domains": [
+                     *         "shop.example.com"
+                     *       ],
+                     *       "is_active": true,
+                     *       "locales": [
+                     *         "de",
+                     *         "en"
+                     *       ],
+                     *       "name": "Kiln & Kettle",
+                     *       "settings": {},
+                     *       "slug": "kiln-and-kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
@@ -9957,6 +12746,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Kiln & Kettle Enamelware",
+                 *       "settings": {
+                 *         "notice_email": "shop@example.com"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["TenantChanges"];
             };
         };
@@ -9967,6 +12764,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "currency": "EUR",
+                     *       "default_locale": "en",
+                     *       "domains": [
+                     *         "shop.example.com"
+                     *       ],
+                     *       "is_active": true,
+                     *       "locales": [
+                     *         "de",
+                     *         "en"
+                     *       ],
+                     *       "name": "Kiln & Kettle Enamelware",
+                     *       "settings": {
+                     *         "notice_email": "shop@example.com"
+                     *       },
+                     *       "slug": "kiln-and-kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
@@ -9993,6 +12809,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "locale": "fr",
+                 *       "name": "Français"
+                 *     }
+                 */
                 "application/json": components["schemas"]["LocaleChoice"];
             };
         };
@@ -10003,6 +12825,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "currency": "EUR",
+                     *       "default_locale": "en",
+                     *       "domains": [
+                     *         "shop.example.com"
+                     *       ],
+                     *       "is_active": true,
+                     *       "locales": [
+                     *         "de",
+                     *         "en",
+                     *         "fr"
+                     *       ],
+                     *       "name": "Kiln & Kettle Enamelware",
+                     *       "settings": {
+                     *         "notice_email": "shop@example.com"
+                     *       },
+                     *       "slug": "kiln-and-kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
@@ -10025,7 +12867,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The locale. */
+                /**
+                 * @description The locale.
+                 * @example fr
+                 */
                 locale: string;
             };
             cookie?: never;
@@ -10148,7 +12993,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
@@ -10161,6 +13009,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "barcode": "",
+                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "image": null,
+                     *       "inventory_policy": "deny",
+                     *       "manage_inventory": true,
+                     *       "metadata": {},
+                     *       "position": 1,
+                     *       "prices": [
+                     *         {
+                     *           "amount": "14.50",
+                     *           "compare_at": null,
+                     *           "currency": "EUR"
+                     *         }
+                     *       ],
+                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "requires_shipping": true,
+                     *       "reserved": 0,
+                     *       "sku": "MUG-GREEN",
+                     *       "stocked": 0,
+                     *       "values": [
+                     *         {
+                     *           "de": "Grün",
+                     *           "en": "Green"
+                     *         }
+                     *       ],
+                     *       "weight_grams": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Variant"];
                 };
             };
@@ -10192,7 +13070,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
@@ -10227,13 +13108,21 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "weight_grams": 185
+                 *     }
+                 */
                 "application/json": components["schemas"]["VariantChanges"];
             };
         };
@@ -10244,6 +13133,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "barcode": "",
+                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "image": null,
+                     *       "inventory_policy": "deny",
+                     *       "manage_inventory": true,
+                     *       "metadata": {},
+                     *       "position": 1,
+                     *       "prices": [
+                     *         {
+                     *           "amount": "14.50",
+                     *           "compare_at": null,
+                     *           "currency": "EUR"
+                     *         }
+                     *       ],
+                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "requires_shipping": true,
+                     *       "reserved": 0,
+                     *       "sku": "MUG-GREEN",
+                     *       "stocked": 0,
+                     *       "values": [
+                     *         {
+                     *           "de": "Grün",
+                     *           "en": "Green"
+                     *         }
+                     *       ],
+                     *       "weight_grams": 185
+                     *     }
+                     */
                     "application/json": components["schemas"]["Variant"];
                 };
             };
@@ -10305,7 +13224,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
@@ -10318,6 +13240,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "allow_backorder": false,
+                     *           "available": 22,
+                     *           "incoming": 0,
+                     *           "location": "default",
+                     *           "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *           "low_stock_threshold": 5,
+                     *           "reserved": 0,
+                     *           "stocked": 22
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLevelPage"];
                 };
             };
@@ -10340,13 +13281,22 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "delta": -2,
+                 *       "reason": "Chipped"
+                 *     }
+                 */
                 "application/json": components["schemas"]["InventoryAdjustment"];
             };
         };
@@ -10357,6 +13307,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_backorder": false,
+                     *       "available": 22,
+                     *       "incoming": 0,
+                     *       "location": "default",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "low_stock_threshold": 5,
+                     *       "reserved": 0,
+                     *       "stocked": 22
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLevel"];
                 };
             };
@@ -10379,13 +13341,23 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "low_stock_threshold": 5,
+                 *       "quantity": 24,
+                 *       "reason": "Counted"
+                 *     }
+                 */
                 "application/json": components["schemas"]["InventoryCount"];
             };
         };
@@ -10396,6 +13368,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_backorder": false,
+                     *       "available": 24,
+                     *       "incoming": 0,
+                     *       "location": "default",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "low_stock_threshold": 5,
+                     *       "reserved": 0,
+                     *       "stocked": 24
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLevel"];
                 };
             };
@@ -10420,13 +13404,27 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "prices": [
+                 *         {
+                 *           "amount": "13.00",
+                 *           "compare_at": "14.50",
+                 *           "currency": "EUR"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["PriceList"];
             };
         };
@@ -10437,6 +13435,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "prices": [
+                     *         {
+                     *           "amount": "13.00",
+                     *           "compare_at": "14.50",
+                     *           "currency": "EUR"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Prices"];
                 };
             };
@@ -10466,6 +13475,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:09:00Z",
+                     *           "current": false,
+                     *           "expires_at": "2026-04-01T09:09:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000002",
+                     *           "last_used_at": "2026-03-02T09:09:00Z",
+                     *           "revoked_at": "2026-03-02T09:11:00Z",
+                     *           "revoked_because": "revoked",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         },
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:09:00Z",
+                     *           "current": true,
+                     *           "expires_at": "2026-04-01T09:09:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000003",
+                     *           "last_used_at": "2026-03-02T09:09:00Z",
+                     *           "revoked_at": null,
+                     *           "revoked_because": "",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         },
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:11:00Z",
+                     *           "current": false,
+                     *           "expires_at": "2026-04-01T09:11:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000004",
+                     *           "last_used_at": "2026-03-02T09:11:00Z",
+                     *           "revoked_at": null,
+                     *           "revoked_because": "",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["LoginHistory"];
                 };
             };
@@ -10489,6 +13537,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Ben Okafor",
+                 *       "password": "a kettle of seven words, nearly",
+                 *       "token": "rts_token-from-the-mail-3"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Acceptance"];
             };
         };
@@ -10499,6 +13554,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "role": "packer",
+                     *       "tenant": "kiln-and-kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Joined"];
                 };
             };
@@ -10555,6 +13616,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "email": "ada@example.com",
+                     *       "email_verified": false,
+                     *       "id": "user_01kjpy1d00e008000000000001",
+                     *       "is_superuser": false,
+                     *       "name": "Ada Lindqvist"
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -10578,6 +13648,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Ada Lindqvist-Berg"
+                 *     }
+                 */
                 "application/json": components["schemas"]["OwnChanges"];
             };
         };
@@ -10588,6 +13663,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "email": "ada@example.com",
+                     *       "email_verified": false,
+                     *       "id": "user_01kjpy1d00e008000000000001",
+                     *       "is_superuser": false,
+                     *       "name": "Ada Lindqvist-Berg"
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -10611,6 +13695,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "current_password": "eight more words about a coffee pot",
+                 *       "new_password": "a kettle of seven words, nearly"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PasswordChange"];
             };
         };
@@ -10621,6 +13711,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-6",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -10644,6 +13742,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "refresh_token": "rtr_refresh-token-2"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Refresh"];
             };
         };
@@ -10654,6 +13757,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-4",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -10677,6 +13788,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ada@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Address"];
             };
         };
@@ -10687,6 +13803,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "detail": "If the address is known, a mail is on its way."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Mailed"];
                 };
             };
@@ -10710,6 +13831,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "password": "eight more words about a coffee pot",
+                 *       "token": "rts_token-from-the-mail-2"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewPassword"];
             };
         };
@@ -10747,6 +13874,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:09:00Z",
+                     *           "current": false,
+                     *           "expires_at": "2026-04-01T09:09:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000002",
+                     *           "last_used_at": "2026-03-02T09:09:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         },
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:09:00Z",
+                     *           "current": true,
+                     *           "expires_at": "2026-04-01T09:09:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000003",
+                     *           "last_used_at": "2026-03-02T09:09:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Sessions"];
                 };
             };
@@ -10793,7 +13944,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the session as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the session as the API answers it, or its UUID.
+                 * @example sess_01kjpy1d00e008000000000002
+                 */
                 session_id: string;
             };
             cookie?: never;
@@ -10827,6 +13981,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ada@example.com",
+                 *       "password": "a kettle of seven words, nearly"
+                 *     }
+                 */
                 "application/json": components["schemas"]["StaffCredentials"];
             };
         };
@@ -10837,6 +13997,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-1",
+                     *       "token_type": "Bearer",
+                     *       "user": {
+                     *         "email": "ada@example.com",
+                     *         "email_verified": false,
+                     *         "id": "user_01kjpy1d00e008000000000001",
+                     *         "is_superuser": false,
+                     *         "name": "Ada Lindqvist"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["StaffLogin"];
                 };
             };
@@ -10866,6 +14041,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "enabled": true,
+                     *       "recovery_codes_left": 10
+                     *     }
+                     */
                     "application/json": components["schemas"]["SecondFactor"];
                 };
             };
@@ -10895,6 +14076,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "secret": "JBSWY3DPEHPK3PXP",
+                     *       "uri": "otpauth://totp/RusToK:ada%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=RusToK"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Enrolment"];
                 };
             };
@@ -10918,6 +14105,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "code": "492039"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Code"];
             };
         };
@@ -10928,6 +14120,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "recovery_codes": [
+                     *         "abcd-efgh-0000",
+                     *         "abcd-efgh-0001",
+                     *         "abcd-efgh-0002",
+                     *         "abcd-efgh-0003",
+                     *         "abcd-efgh-0004",
+                     *         "abcd-efgh-0005",
+                     *         "abcd-efgh-0006",
+                     *         "abcd-efgh-0007",
+                     *         "abcd-efgh-0008",
+                     *         "abcd-efgh-0009"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
@@ -10951,6 +14159,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "code": "abcd-efgh-0001",
+                 *       "password": "eight more words about a coffee pot"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Disabling"];
             };
         };
@@ -10982,6 +14196,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "token": "rts_token-from-the-mail-1"
+                 *     }
+                 */
                 "application/json": components["schemas"]["MailedSecret"];
             };
         };
@@ -11019,6 +14238,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "detail": "If the address is known, a mail is on its way."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Mailed"];
                 };
             };
@@ -11042,6 +14266,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "dora@example.com",
+                 *       "password": "a kettle of seven words, nearly"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Credentials"];
             };
         };
@@ -11052,6 +14282,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "customer": {
+                     *         "created_at": "2026-03-02T10:40:00Z",
+                     *         "email": "dora@example.com",
+                     *         "id": "cust_01kjpy1d00e00800000000000x",
+                     *         "name": "Dora Klein"
+                     *       },
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-9",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["CustomerLogin"];
                 };
             };
@@ -11108,6 +14352,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "name": "Dora Klein"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Customer"];
                 };
             };
@@ -11131,6 +14383,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Dora Klein-Moreau"
+                 *     }
+                 */
                 "application/json": components["schemas"]["OwnChanges"];
             };
         };
@@ -11141,6 +14398,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "name": "Dora Klein-Moreau"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Customer"];
                 };
             };
@@ -11164,6 +14429,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "current_password": "a kettle of seven words, nearly",
+                 *       "new_password": "eight more words about a coffee pot"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PasswordChange"];
             };
         };
@@ -11174,6 +14445,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-12",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -11197,6 +14476,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "refresh_token": "rtr_refresh-token-9"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Refresh"];
             };
         };
@@ -11207,6 +14491,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-10",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -11230,6 +14522,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "dora@example.com",
+                 *       "name": "Dora Klein",
+                 *       "password": "a kettle of seven words, nearly"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Registration"];
             };
         };
@@ -11240,6 +14539,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "detail": "A mail is on its way; it says how to go on."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Mailed"];
                 };
             };
@@ -11263,6 +14567,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "dora@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Address"];
             };
         };
@@ -11273,6 +14582,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "detail": "If the address is known, a mail is on its way."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Mailed"];
                 };
             };
@@ -11296,6 +14610,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "password": "a kettle of seven words, nearly",
+                 *       "token": "rts_token-from-the-mail-5"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewPassword"];
             };
         };
@@ -11333,6 +14653,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T10:46:00Z",
+                     *           "current": false,
+                     *           "expires_at": "2026-04-01T10:46:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000000y",
+                     *           "last_used_at": "2026-03-02T10:46:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         },
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T10:46:00Z",
+                     *           "current": true,
+                     *           "expires_at": "2026-04-01T10:46:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000000z",
+                     *           "last_used_at": "2026-03-02T10:46:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Sessions"];
                 };
             };
@@ -11379,7 +14723,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the session as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the session as the API answers it, or its UUID.
+                 * @example sess_01kjpy1d00e00800000000000y
+                 */
                 session_id: string;
             };
             cookie?: never;
@@ -11413,6 +14760,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "token": "rts_token-from-the-mail-4"
+                 *     }
+                 */
                 "application/json": components["schemas"]["MailedSecret"];
             };
         };
@@ -11423,6 +14775,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "name": "Dora Klein"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Customer"];
                 };
             };
@@ -11473,6 +14833,77 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "depth": 0,
+                     *           "description": "",
+                     *           "id": "coll_01kjpy1d00e00800000000000q",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "en"
+                     *           ],
+                     *           "name": "Around the fire",
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "slug": "for-the-fireplace",
+                     *           "taxonomy": "collection",
+                     *           "type": "commerce.collection"
+                     *         },
+                     *         {
+                     *           "depth": 0,
+                     *           "description": "",
+                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "de",
+                     *             "en"
+                     *           ],
+                     *           "name": "Care",
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "slug": "care",
+                     *           "taxonomy": "tag",
+                     *           "type": "content.tag"
+                     *         },
+                     *         {
+                     *           "depth": 0,
+                     *           "description": "",
+                     *           "id": "ccat_01kjpy1d00e00800000000000s",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "en"
+                     *           ],
+                     *           "name": "From the workshop",
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "slug": "from-the-workshop",
+                     *           "taxonomy": "category",
+                     *           "type": "content.category"
+                     *         },
+                     *         {
+                     *           "depth": 0,
+                     *           "description": "",
+                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "de",
+                     *             "en"
+                     *           ],
+                     *           "name": "Mugs and cups",
+                     *           "parent_id": null,
+                     *           "position": 1,
+                     *           "slug": "mugs",
+                     *           "taxonomy": "category",
+                     *           "type": "commerce.category"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreTermPage"];
                 };
             };
@@ -11528,7 +14959,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description The kind. */
+                /**
+                 * @description The kind.
+                 * @example post
+                 */
                 kind: string;
             };
             cookie?: never;
@@ -11541,6 +14975,55 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author": "Ada",
+                     *           "body": {
+                     *             "format": "markdown",
+                     *             "html": "<p>Let it cool down <strong>before</strong> you wash it.</p>\n"
+                     *           },
+                     *           "categories": [
+                     *             {
+                     *               "id": "ccat_01kjpy1d00e00800000000000s",
+                     *               "name": "From the workshop",
+                     *               "slug": "from-the-workshop",
+                     *               "taxonomy": "category"
+                     *             }
+                     *           ],
+                     *           "content_tags": [
+                     *             {
+                     *               "id": "tag_01kjpy1d00e00800000000000r",
+                     *               "name": "Care",
+                     *               "slug": "care",
+                     *               "taxonomy": "tag"
+                     *             }
+                     *           ],
+                     *           "depth": 0,
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "id": "node_01kjpy1d00e00800000000000t",
+                     *           "kind": "post",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "de",
+                     *             "en"
+                     *           ],
+                     *           "metadata": {},
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "published_at": "2026-03-02T08:00:00Z",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel",
+                     *           "updated_at": "2026-03-02T10:36:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreContentPage"];
                 };
             };
@@ -11573,9 +15056,15 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description The kind. */
+                /**
+                 * @description The kind.
+                 * @example post
+                 */
                 kind: string;
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example how-to-look-after-enamel
+                 */
                 slug: string;
             };
             cookie?: never;
@@ -11588,6 +15077,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author": "Ada",
+                     *       "body": {
+                     *         "format": "markdown",
+                     *         "html": "<p>Let it cool down <strong>before</strong> you wash it.</p>\n"
+                     *       },
+                     *       "categories": [
+                     *         {
+                     *           "id": "ccat_01kjpy1d00e00800000000000s",
+                     *           "name": "From the workshop",
+                     *           "slug": "from-the-workshop",
+                     *           "taxonomy": "category"
+                     *         }
+                     *       ],
+                     *       "content_tags": [
+                     *         {
+                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "name": "Care",
+                     *           "slug": "care",
+                     *           "taxonomy": "tag"
+                     *         }
+                     *       ],
+                     *       "depth": 0,
+                     *       "excerpt": "Warm water, and no steel wool.",
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "locale": "en",
+                     *       "locales": [
+                     *         "de",
+                     *         "en"
+                     *       ],
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "slug": "how-to-look-after-enamel",
+                     *       "title": "How to look after enamel",
+                     *       "updated_at": "2026-03-02T10:36:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreContent"];
                 };
             };
@@ -11665,6 +15196,123 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "categories": [
+                     *             {
+                     *               "id": "cat_01kjpy1d00e00800000000000b",
+                     *               "name": "Mugs and cups",
+                     *               "slug": "mugs",
+                     *               "taxonomy": "category"
+                     *             }
+                     *           ],
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "images": [
+                     *             {
+                     *               "alt": "A blue mug on a stump",
+                     *               "id": "img_01kjpy1d00e00800000000000g",
+                     *               "url": "https://images.example.com/mug-blue.jpg"
+                     *             }
+                     *           ],
+                     *           "in_stock": true,
+                     *           "is_gift_card": false,
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "de",
+                     *             "en"
+                     *           ],
+                     *           "metadata": {},
+                     *           "on_sale": true,
+                     *           "options": [
+                     *             {
+                     *               "name": "Glaze",
+                     *               "values": [
+                     *                 "Blue",
+                     *                 "Green"
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "price_ranges": [
+                     *             {
+                     *               "currency": "EUR",
+                     *               "maximum": "14.50",
+                     *               "minimum": "13.00"
+                     *             }
+                     *           ],
+                     *           "product_type": "Mug",
+                     *           "published_at": "2026-03-02T10:00:00Z",
+                     *           "seo": {
+                     *             "description": "",
+                     *             "title": "Enamel mug"
+                     *           },
+                     *           "subtitle": "",
+                     *           "tags": [
+                     *             "camping",
+                     *             "gift"
+                     *           ],
+                     *           "title": "Enamel mug",
+                     *           "updated_at": "2026-03-02T10:33:00Z",
+                     *           "variants": [
+                     *             {
+                     *               "barcode": "",
+                     *               "id": "var_01kjpy1d00e00800000000000h",
+                     *               "image_id": null,
+                     *               "in_stock": true,
+                     *               "metadata": {},
+                     *               "options": {
+                     *                 "Glaze": "Blue"
+                     *               },
+                     *               "prices": [
+                     *                 {
+                     *                   "amount": "14.50",
+                     *                   "amount_minor": 1450,
+                     *                   "compare_at": null,
+                     *                   "compare_at_minor": null,
+                     *                   "currency": "EUR"
+                     *                 }
+                     *               ],
+                     *               "requires_shipping": true,
+                     *               "sku": "MUG-BLUE",
+                     *               "title": "Blue",
+                     *               "weight_grams": null
+                     *             },
+                     *             {
+                     *               "barcode": "",
+                     *               "id": "var_01kjpy1d00e00800000000000j",
+                     *               "image_id": null,
+                     *               "in_stock": true,
+                     *               "metadata": {},
+                     *               "options": {
+                     *                 "Glaze": "Green"
+                     *               },
+                     *               "prices": [
+                     *                 {
+                     *                   "amount": "13.00",
+                     *                   "amount_minor": 1300,
+                     *                   "compare_at": "14.50",
+                     *                   "compare_at_minor": 1450,
+                     *                   "currency": "EUR"
+                     *                 }
+                     *               ],
+                     *               "requires_shipping": true,
+                     *               "sku": "MUG-GREEN",
+                     *               "title": "Green",
+                     *               "weight_grams": 185
+                     *             }
+                     *           ],
+                     *           "vendor": "Kiln & Kettle",
+                     *           "version": 12
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreProductPage"];
                 };
             };
@@ -11697,7 +15345,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description The handle. */
+                /**
+                 * @description The handle.
+                 * @example enamel-mug
+                 */
                 handle: string;
             };
             cookie?: never;
@@ -11710,6 +15361,116 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "categories": [
+                     *         {
+                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "name": "Mugs and cups",
+                     *           "slug": "mugs",
+                     *           "taxonomy": "category"
+                     *         }
+                     *       ],
+                     *       "description": "Holds 350 ml and survives a fall.",
+                     *       "handle": "enamel-mug",
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "in_stock": true,
+                     *       "is_gift_card": false,
+                     *       "locale": "en",
+                     *       "locales": [
+                     *         "de",
+                     *         "en"
+                     *       ],
+                     *       "metadata": {},
+                     *       "on_sale": true,
+                     *       "options": [
+                     *         {
+                     *           "name": "Glaze",
+                     *           "values": [
+                     *             "Blue",
+                     *             "Green"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "price_ranges": [
+                     *         {
+                     *           "currency": "EUR",
+                     *           "maximum": "14.50",
+                     *           "minimum": "13.00"
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": "2026-03-02T10:00:00Z",
+                     *       "seo": {
+                     *         "description": "",
+                     *         "title": "Enamel mug"
+                     *       },
+                     *       "subtitle": "",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "title": "Enamel mug",
+                     *       "updated_at": "2026-03-02T10:33:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image_id": null,
+                     *           "in_stock": true,
+                     *           "metadata": {},
+                     *           "options": {
+                     *             "Glaze": "Blue"
+                     *           },
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "amount_minor": 1450,
+                     *               "compare_at": null,
+                     *               "compare_at_minor": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "requires_shipping": true,
+                     *           "sku": "MUG-BLUE",
+                     *           "title": "Blue",
+                     *           "weight_grams": null
+                     *         },
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "image_id": null,
+                     *           "in_stock": true,
+                     *           "metadata": {},
+                     *           "options": {
+                     *             "Glaze": "Green"
+                     *           },
+                     *           "prices": [
+                     *             {
+                     *               "amount": "13.00",
+                     *               "amount_minor": 1300,
+                     *               "compare_at": "14.50",
+                     *               "compare_at_minor": 1450,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "requires_shipping": true,
+                     *           "sku": "MUG-GREEN",
+                     *           "title": "Green",
+                     *           "weight_grams": 185
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle",
+                     *       "version": 12
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreProduct"];
                 };
             };
@@ -11742,7 +15503,10 @@ export interface operations {
                 limit?: number;
                 /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
                 locale?: string;
-                /** @description Words, "a phrase", -without, or. */
+                /**
+                 * @description Words, "a phrase", -without, or.
+                 * @example mug
+                 */
                 q: string;
                 type?: "content" | "product";
             };
@@ -11761,6 +15525,127 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "document": {
+                     *             "categories": [
+                     *               {
+                     *                 "id": "cat_01kjpy1d00e00800000000000b",
+                     *                 "name": "Mugs and cups",
+                     *                 "slug": "mugs",
+                     *                 "taxonomy": "category"
+                     *               }
+                     *             ],
+                     *             "description": "Holds 350 ml and survives a fall.",
+                     *             "handle": "enamel-mug",
+                     *             "id": "prod_01kjpy1d00e00800000000000c",
+                     *             "images": [
+                     *               {
+                     *                 "alt": "A blue mug on a stump",
+                     *                 "id": "img_01kjpy1d00e00800000000000g",
+                     *                 "url": "https://images.example.com/mug-blue.jpg"
+                     *               }
+                     *             ],
+                     *             "in_stock": true,
+                     *             "is_gift_card": false,
+                     *             "locale": "en",
+                     *             "locales": [
+                     *               "de",
+                     *               "en"
+                     *             ],
+                     *             "metadata": {},
+                     *             "on_sale": true,
+                     *             "options": [
+                     *               {
+                     *                 "name": "Glaze",
+                     *                 "values": [
+                     *                   "Blue",
+                     *                   "Green"
+                     *                 ]
+                     *               }
+                     *             ],
+                     *             "price_ranges": [
+                     *               {
+                     *                 "currency": "EUR",
+                     *                 "maximum": "14.50",
+                     *                 "minimum": "13.00"
+                     *               }
+                     *             ],
+                     *             "product_type": "Mug",
+                     *             "published_at": "2026-03-02T10:00:00Z",
+                     *             "seo": {
+                     *               "description": "",
+                     *               "title": "Enamel mug"
+                     *             },
+                     *             "subtitle": "",
+                     *             "tags": [
+                     *               "camping",
+                     *               "gift"
+                     *             ],
+                     *             "title": "Enamel mug",
+                     *             "updated_at": "2026-03-02T10:33:00Z",
+                     *             "variants": [
+                     *               {
+                     *                 "barcode": "",
+                     *                 "id": "var_01kjpy1d00e00800000000000h",
+                     *                 "image_id": null,
+                     *                 "in_stock": true,
+                     *                 "metadata": {},
+                     *                 "options": {
+                     *                   "Glaze": "Blue"
+                     *                 },
+                     *                 "prices": [
+                     *                   {
+                     *                     "amount": "14.50",
+                     *                     "amount_minor": 1450,
+                     *                     "compare_at": null,
+                     *                     "compare_at_minor": null,
+                     *                     "currency": "EUR"
+                     *                   }
+                     *                 ],
+                     *                 "requires_shipping": true,
+                     *                 "sku": "MUG-BLUE",
+                     *                 "title": "Blue",
+                     *                 "weight_grams": null
+                     *               },
+                     *               {
+                     *                 "barcode": "",
+                     *                 "id": "var_01kjpy1d00e00800000000000j",
+                     *                 "image_id": null,
+                     *                 "in_stock": true,
+                     *                 "metadata": {},
+                     *                 "options": {
+                     *                   "Glaze": "Green"
+                     *                 },
+                     *                 "prices": [
+                     *                   {
+                     *                     "amount": "13.00",
+                     *                     "amount_minor": 1300,
+                     *                     "compare_at": "14.50",
+                     *                     "compare_at_minor": 1450,
+                     *                     "currency": "EUR"
+                     *                   }
+                     *                 ],
+                     *                 "requires_shipping": true,
+                     *                 "sku": "MUG-GREEN",
+                     *                 "title": "Green",
+                     *                 "weight_grams": 185
+                     *               }
+                     *             ],
+                     *             "vendor": "Kiln & Kettle",
+                     *             "version": 12
+                     *           },
+                     *           "rank": 2.200000047683716,
+                     *           "type": "product"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["SearchHitPage"];
                 };
             };
