@@ -285,6 +285,8 @@ def _take(event: Any, caller: Caller, report: Report) -> None:
             report.findings[Finding(caller.name, event.label, "error", event.info.title, event.info.message)] += 1
         case events.FatalError():
             raise event.exception
+        case events.Interrupted():
+            raise KeyboardInterrupt
         case events.ScenarioFinished() if event.is_test_scenario:
             _take_scenario(event.recorder, event.phase.value, caller, report)
 
