@@ -6299,58 +6299,64 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "action": "commerce.collection.product_added",
+                     *           "action": "commerce.inventory.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000022",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000025",
                      *           "changes": {
-                     *             "position": [
+                     *             "location_id": [
+                     *               null,
+                     *               "019cade0-b400-7000-8000-000000000014"
+                     *             ],
+                     *             "quantity": [
+                     *               19,
+                     *               20
+                     *             ],
+                     *             "reason": [
+                     *               null,
+                     *               "Counted again"
+                     *             ],
+                     *             "reserved": [
                      *               null,
                      *               0
                      *             ],
-                     *             "product_id": [
+                     *             "variant_id": [
                      *               null,
-                     *               "019cade0-b400-7000-8000-00000000000c"
+                     *               "019cade0-b400-7000-8000-000000000012"
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000023",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000026",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *           "id": "audit_01kjpy1d00e008000000000011",
-                     *           "object_id": "019cade0-b400-7000-8000-000000000017",
-                     *           "object_type": "commerce.collection",
-                     *           "occurred_at": "2026-03-02T10:58:00Z"
+                     *           "id": "audit_01kjpy1d00e008000000000014",
+                     *           "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *           "object_type": "commerce.product",
+                     *           "occurred_at": "2026-03-02T11:12:00Z"
                      *         },
                      *         {
-                     *           "action": "commerce.collection.updated",
+                     *           "action": "commerce.price.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000022",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000025",
                      *           "changes": {
-                     *             "translations": [
-                     *               [
-                     *                 {
-                     *                   "description": "",
-                     *                   "handle": "for-the-fireplace",
-                     *                   "locale": "en",
-                     *                   "title": "For the fireplace"
-                     *                 }
-                     *               ],
-                     *               [
-                     *                 {
-                     *                   "description": "",
-                     *                   "handle": "for-the-fireplace",
-                     *                   "locale": "en",
-                     *                   "title": "Around the fire"
-                     *                 }
-                     *               ]
+                     *             "amount": [
+                     *               1300,
+                     *               1250
+                     *             ],
+                     *             "currency": [
+                     *               null,
+                     *               "EUR"
+                     *             ],
+                     *             "variant_id": [
+                     *               null,
+                     *               "019cade0-b400-7000-8000-000000000012"
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000025",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000028",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
-                     *           "id": "audit_01kjpy1d00e008000000000014",
-                     *           "object_id": "019cade0-b400-7000-8000-000000000017",
-                     *           "object_type": "commerce.collection",
-                     *           "occurred_at": "2026-03-02T10:58:00Z"
+                     *           "id": "audit_01kjpy1d00e008000000000017",
+                     *           "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *           "object_type": "commerce.product",
+                     *           "occurred_at": "2026-03-02T11:12:00Z"
                      *         }
                      *       ],
                      *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-3",
@@ -6404,7 +6410,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
-                     *     audit_01kjpy1d00e008000000000016,2026-03-02T11:00:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000022,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000027,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     *     audit_01kjpy1d00e008000000000019,2026-03-02T11:14:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000025,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-00000000002a,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
                      */
                     "text/csv": string;
                 };
@@ -6451,7 +6457,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"audit_01kjpy1d00e008000000000016","occurred_at":"2026-03-02T11:00:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000022","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000027","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
+                    /** @example {"id":"audit_01kjpy1d00e008000000000019","occurred_at":"2026-03-02T11:14:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000025","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-00000000002a","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -6473,7 +6479,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the entry as the API answers it, or its UUID.
-                 * @example audit_01kjpy1d00e008000000000011
+                 * @example audit_01kjpy1d00e008000000000014
                  */
                 entry_id: string;
             };
@@ -6489,26 +6495,38 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "action": "commerce.collection.product_added",
+                     *       "action": "commerce.inventory.updated",
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "authority": "token:019cade0-b400-7000-8000-000000000022",
+                     *       "authority": "token:019cade0-b400-7000-8000-000000000025",
                      *       "changes": {
-                     *         "position": [
+                     *         "location_id": [
+                     *           null,
+                     *           "019cade0-b400-7000-8000-000000000014"
+                     *         ],
+                     *         "quantity": [
+                     *           19,
+                     *           20
+                     *         ],
+                     *         "reason": [
+                     *           null,
+                     *           "Counted again"
+                     *         ],
+                     *         "reserved": [
                      *           null,
                      *           0
                      *         ],
-                     *         "product_id": [
+                     *         "variant_id": [
                      *           null,
-                     *           "019cade0-b400-7000-8000-00000000000c"
+                     *           "019cade0-b400-7000-8000-000000000012"
                      *         ]
                      *       },
                      *       "client_address": "203.0.113.7",
-                     *       "correlation_id": "019cade0-b400-7000-8000-000000000023",
+                     *       "correlation_id": "019cade0-b400-7000-8000-000000000026",
                      *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *       "id": "audit_01kjpy1d00e008000000000011",
-                     *       "object_id": "019cade0-b400-7000-8000-000000000017",
-                     *       "object_type": "commerce.collection",
-                     *       "occurred_at": "2026-03-02T10:58:00Z"
+                     *       "id": "audit_01kjpy1d00e008000000000014",
+                     *       "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *       "object_type": "commerce.product",
+                     *       "occurred_at": "2026-03-02T11:12:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEntry"];
@@ -6589,10 +6607,10 @@ export interface operations {
                      *         {
                      *           "approved_by": null,
                      *           "closed_at": null,
-                     *           "expires_at": "2026-03-02T11:27:00Z",
-                     *           "id": "glass_01kjpy1d00e008000000000010",
+                     *           "expires_at": "2026-03-02T11:41:00Z",
+                     *           "id": "glass_01kjpy1d00e008000000000013",
                      *           "is_read_only": true,
-                     *           "opened_at": "2026-03-02T10:57:00Z",
+                     *           "opened_at": "2026-03-02T11:11:00Z",
                      *           "reason": "The owner cannot log in",
                      *           "state": "open",
                      *           "ticket": "T-4711",
@@ -7721,9 +7739,9 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T10:40:00Z",
+                     *           "created_at": "2026-03-02T10:54:00Z",
                      *           "email": "dora@example.com",
-                     *           "id": "cust_01kjpy1d00e00800000000000x",
+                     *           "id": "cust_01kjpy1d00e008000000000010",
                      *           "is_active": true,
                      *           "name": "Dora Klein-Moreau"
                      *         }
@@ -7753,7 +7771,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e00800000000000x
+                 * @example cust_01kjpy1d00e008000000000010
                  */
                 customer_id: string;
             };
@@ -7769,9 +7787,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "created_at": "2026-03-02T10:54:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
                      *       "is_active": true,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -7800,7 +7818,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e00800000000000x
+                 * @example cust_01kjpy1d00e008000000000010
                  */
                 customer_id: string;
             };
@@ -7825,9 +7843,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "created_at": "2026-03-02T10:54:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
                      *       "is_active": false,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -8059,7 +8077,10 @@ export interface operations {
                 kind__in?: ("inventory" | "nodes" | "prices" | "products")[];
                 /** @description kind: anything but this */
                 kind__ne?: "inventory" | "nodes" | "prices" | "products";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description -created_at by default. */
                 sort?: "-created_at" | "created_at";
@@ -8081,6 +8102,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *           "created_at": "2026-03-02T10:40:00Z",
+                     *           "done": 0,
+                     *           "expires_at": "2026-03-09T10:41:00Z",
+                     *           "failed": 0,
+                     *           "finished_at": "2026-03-02T10:41:00Z",
+                     *           "id": "job_01kjpy1d00e00800000000000z",
+                     *           "kind": "products",
+                     *           "per_second": null,
+                     *           "reason": "",
+                     *           "seconds_left": null,
+                     *           "started_at": null,
+                     *           "status": "cancelled",
+                     *           "total": 101
+                     *         },
+                     *         {
+                     *           "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *           "created_at": "2026-03-02T10:36:00Z",
+                     *           "done": 101,
+                     *           "expires_at": "2026-03-09T10:37:00Z",
+                     *           "failed": 1,
+                     *           "finished_at": "2026-03-02T10:37:00Z",
+                     *           "id": "job_01kjpy1d00e00800000000000x",
+                     *           "kind": "products",
+                     *           "per_second": 40,
+                     *           "reason": "",
+                     *           "seconds_left": null,
+                     *           "started_at": "2026-03-02T10:37:00Z",
+                     *           "status": "failed",
+                     *           "total": 101
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobPage"];
                 };
             };
@@ -8100,7 +8162,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the job as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the job as the API answers it, or its UUID.
+                 * @example job_01kjpy1d00e00800000000000x
+                 */
                 job_id: string;
             };
             cookie?: never;
@@ -8113,6 +8178,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *       "created_at": "2026-03-02T10:36:00Z",
+                     *       "done": 101,
+                     *       "expires_at": "2026-03-09T10:37:00Z",
+                     *       "failed": 1,
+                     *       "finished_at": "2026-03-02T10:37:00Z",
+                     *       "id": "job_01kjpy1d00e00800000000000x",
+                     *       "kind": "products",
+                     *       "per_second": 40,
+                     *       "reason": "",
+                     *       "seconds_left": null,
+                     *       "started_at": "2026-03-02T10:37:00Z",
+                     *       "status": "failed",
+                     *       "total": 101
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -8135,7 +8218,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the job as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the job as the API answers it, or its UUID.
+                 * @example job_01kjpy1d00e00800000000000z
+                 */
                 job_id: string;
             };
             cookie?: never;
@@ -8148,6 +8234,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "done": 0,
+                     *       "expires_at": "2026-03-09T10:41:00Z",
+                     *       "failed": 0,
+                     *       "finished_at": "2026-03-02T10:41:00Z",
+                     *       "id": "job_01kjpy1d00e00800000000000z",
+                     *       "kind": "products",
+                     *       "per_second": null,
+                     *       "reason": "",
+                     *       "seconds_left": null,
+                     *       "started_at": null,
+                     *       "status": "cancelled",
+                     *       "total": 101
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -8167,7 +8271,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the job as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the job as the API answers it, or its UUID.
+                 * @example job_01kjpy1d00e00800000000000x
+                 */
                 job_id: string;
             };
             cookie?: never;
@@ -8180,6 +8287,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e00800000000000x","request_id":"019cade0-b400-7000-8000-00000000001e"}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -8199,7 +8307,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the job as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the job as the API answers it, or its UUID.
+                 * @example job_01kjpy1d00e00800000000000x
+                 */
                 job_id: string;
             };
             cookie?: never;
@@ -8212,6 +8323,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e00800000000000x","request_id":"019cade0-b400-7000-8000-00000000001e"}}
+                     *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
+                     *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
+                     */
                     "application/x-ndjson": string;
                 };
             };
@@ -8987,6 +9103,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "id": "node_01kjpy1d00e00800000000000v",
+                 *           "op": "publish"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NodesBulk"];
             };
         };
@@ -8997,6 +9123,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "node_01kjpy1d00e00800000000000v",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkResults"];
                 };
             };
@@ -9037,7 +9176,10 @@ export interface operations {
                 external_id?: string;
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
-                /** @description Such as page or post. */
+                /**
+                 * @description Such as page or post.
+                 * @example page
+                 */
                 kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
                 /** @description kind: any of these, separated by commas */
                 kind__in?: ("article" | "attachment" | "comment" | "custom" | "page" | "post")[];
@@ -9084,6 +9226,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,external_id,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
+                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,2026-03-02T10:45:00Z,2026-03-02T10:28:00Z,2026-03-02T10:45:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000w,page,draft,node_01kjpy1d00e00800000000000v,0,1,,{},,,2026-03-02T10:29:00Z,2026-03-02T10:30:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
+                     */
                     "text/csv": string;
                 };
             };
@@ -9115,7 +9262,10 @@ export interface operations {
                 external_id?: string;
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
-                /** @description Such as page or post. */
+                /**
+                 * @description Such as page or post.
+                 * @example page
+                 */
                 kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
                 /** @description kind: any of these, separated by commas */
                 kind__in?: ("article" | "attachment" | "comment" | "custom" | "page" | "post")[];
@@ -9162,6 +9312,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"published_at":"2026-03-02T10:45:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:45:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     *     {"id":"node_01kjpy1d00e00800000000000w","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000v","position":0,"depth":1,"author_name":"","metadata":{},"external_id":null,"published_at":null,"created_at":"2026-03-02T10:29:00Z","updated_at":"2026-03-02T10:30:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     */
                     "application/x-ndjson": string;
                 };
             };
@@ -9462,7 +9616,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:07:00Z"
+                     *       "updated_at": "2026-03-02T11:21:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -9984,7 +10138,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:06:00Z"
+                     *       "updated_at": "2026-03-02T11:20:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10579,6 +10733,7 @@ export interface operations {
                 sku?: string;
                 /** @description sku: any of these, separated by commas */
                 sku__in?: string[];
+                /** @example published */
                 status?: "archived" | "draft" | "published";
                 /** @description status: any of these, separated by commas */
                 status__in?: ("archived" | "draft" | "published")[];
@@ -10611,6 +10766,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example id,status,vendor,product_type,tags,is_gift_card,metadata,external_id,category_ids,published_at,created_at,updated_at,translations,options,images,variants
+                     *     prod_01kjpy1d00e00800000000000c,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},,"[""cat_01kjpy1d00e00800000000000b""]",2026-03-02T10:00:00Z,2026-03-02T09:52:00Z,2026-03-02T10:00:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000d"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000e"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000f"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000g"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump""}]","[{""id"":""var_01kjpy1d00e00800000000000h"",""product_id"":""prod_01kjpy1d00e00800000000000c"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000j"",""product_id"":""prod_01kjpy1d00e00800000000000c"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
+                     */
                     "text/csv": string;
                 };
             };
@@ -10665,6 +10824,7 @@ export interface operations {
                 sku?: string;
                 /** @description sku: any of these, separated by commas */
                 sku__in?: string[];
+                /** @example published */
                 status?: "archived" | "draft" | "published";
                 /** @description status: any of these, separated by commas */
                 status__in?: ("archived" | "draft" | "published")[];
@@ -10697,6 +10857,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {"id":"prod_01kjpy1d00e00800000000000c","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000b"],"published_at":"2026-03-02T10:00:00Z","created_at":"2026-03-02T09:52:00Z","updated_at":"2026-03-02T10:00:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000d","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000e","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000f","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000g","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump"}],"variants":[{"id":"var_01kjpy1d00e00800000000000h","product_id":"prod_01kjpy1d00e00800000000000c","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000j","product_id":"prod_01kjpy1d00e00800000000000c","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
                     "application/x-ndjson": string;
                 };
             };
@@ -11145,7 +11306,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:15:00Z",
+                     *       "updated_at": "2026-03-02T11:29:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -11455,7 +11616,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:14:00Z",
+                     *       "updated_at": "2026-03-02T11:28:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -12907,6 +13068,20 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "data": {
+                 *             "quantity": 20,
+                 *             "reason": "Counted again"
+                 *           },
+                 *           "id": "var_01kjpy1d00e00800000000000j",
+                 *           "op": "set"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["InventoryBulk"];
             };
         };
@@ -12917,6 +13092,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkResults"];
                 };
             };
@@ -12952,6 +13140,26 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "data": {
+                 *             "prices": [
+                 *               {
+                 *                 "amount": "12.50",
+                 *                 "compare_at": "14.50",
+                 *                 "currency": "EUR"
+                 *               }
+                 *             ]
+                 *           },
+                 *           "id": "var_01kjpy1d00e00800000000000j",
+                 *           "if_match": "*",
+                 *           "op": "set"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["PricesBulk"];
             };
         };
@@ -12962,6 +13170,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkResults"];
                 };
             };
@@ -14286,9 +14507,9 @@ export interface operations {
                      * @example {
                      *       "access_token": "access-token",
                      *       "customer": {
-                     *         "created_at": "2026-03-02T10:40:00Z",
+                     *         "created_at": "2026-03-02T10:54:00Z",
                      *         "email": "dora@example.com",
-                     *         "id": "cust_01kjpy1d00e00800000000000x",
+                     *         "id": "cust_01kjpy1d00e008000000000010",
                      *         "name": "Dora Klein"
                      *       },
                      *       "expires_in": 600,
@@ -14354,9 +14575,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "created_at": "2026-03-02T10:54:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -14400,9 +14621,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "created_at": "2026-03-02T10:54:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
                      *       "name": "Dora Klein-Moreau"
                      *     }
                      */
@@ -14658,20 +14879,20 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T10:46:00Z",
+                     *           "created_at": "2026-03-02T11:00:00Z",
                      *           "current": false,
-                     *           "expires_at": "2026-04-01T10:46:00Z",
-                     *           "id": "sess_01kjpy1d00e00800000000000y",
-                     *           "last_used_at": "2026-03-02T10:46:00Z",
+                     *           "expires_at": "2026-04-01T11:00:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000011",
+                     *           "last_used_at": "2026-03-02T11:00:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         },
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T10:46:00Z",
+                     *           "created_at": "2026-03-02T11:00:00Z",
                      *           "current": true,
-                     *           "expires_at": "2026-04-01T10:46:00Z",
-                     *           "id": "sess_01kjpy1d00e00800000000000z",
-                     *           "last_used_at": "2026-03-02T10:46:00Z",
+                     *           "expires_at": "2026-04-01T11:00:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000012",
+                     *           "last_used_at": "2026-03-02T11:00:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         }
                      *       ]
@@ -14725,7 +14946,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the session as the API answers it, or its UUID.
-                 * @example sess_01kjpy1d00e00800000000000y
+                 * @example sess_01kjpy1d00e008000000000011
                  */
                 session_id: string;
             };
@@ -14777,9 +14998,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "created_at": "2026-03-02T10:54:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e00800000000000x",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -15016,7 +15237,7 @@ export interface operations {
                      *           "published_at": "2026-03-02T08:00:00Z",
                      *           "slug": "how-to-look-after-enamel",
                      *           "title": "How to look after enamel",
-                     *           "updated_at": "2026-03-02T10:36:00Z",
+                     *           "updated_at": "2026-03-02T10:50:00Z",
                      *           "version": 3
                      *         }
                      *       ],
@@ -15115,7 +15336,7 @@ export interface operations {
                      *       "published_at": "2026-03-02T08:00:00Z",
                      *       "slug": "how-to-look-after-enamel",
                      *       "title": "How to look after enamel",
-                     *       "updated_at": "2026-03-02T10:36:00Z",
+                     *       "updated_at": "2026-03-02T10:50:00Z",
                      *       "version": 3
                      *     }
                      */
@@ -15241,7 +15462,7 @@ export interface operations {
                      *             {
                      *               "currency": "EUR",
                      *               "maximum": "14.50",
-                     *               "minimum": "13.00"
+                     *               "minimum": "12.50"
                      *             }
                      *           ],
                      *           "product_type": "Mug",
@@ -15256,7 +15477,7 @@ export interface operations {
                      *             "gift"
                      *           ],
                      *           "title": "Enamel mug",
-                     *           "updated_at": "2026-03-02T10:33:00Z",
+                     *           "updated_at": "2026-03-02T10:47:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
@@ -15292,8 +15513,8 @@ export interface operations {
                      *               },
                      *               "prices": [
                      *                 {
-                     *                   "amount": "13.00",
-                     *                   "amount_minor": 1300,
+                     *                   "amount": "12.50",
+                     *                   "amount_minor": 1250,
                      *                   "compare_at": "14.50",
                      *                   "compare_at_minor": 1450,
                      *                   "currency": "EUR"
@@ -15306,7 +15527,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "vendor": "Kiln & Kettle",
-                     *           "version": 12
+                     *           "version": 14
                      *         }
                      *       ],
                      *       "next": null,
@@ -15403,7 +15624,7 @@ export interface operations {
                      *         {
                      *           "currency": "EUR",
                      *           "maximum": "14.50",
-                     *           "minimum": "13.00"
+                     *           "minimum": "12.50"
                      *         }
                      *       ],
                      *       "product_type": "Mug",
@@ -15418,7 +15639,7 @@ export interface operations {
                      *         "gift"
                      *       ],
                      *       "title": "Enamel mug",
-                     *       "updated_at": "2026-03-02T10:33:00Z",
+                     *       "updated_at": "2026-03-02T10:47:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -15454,8 +15675,8 @@ export interface operations {
                      *           },
                      *           "prices": [
                      *             {
-                     *               "amount": "13.00",
-                     *               "amount_minor": 1300,
+                     *               "amount": "12.50",
+                     *               "amount_minor": 1250,
                      *               "compare_at": "14.50",
                      *               "compare_at_minor": 1450,
                      *               "currency": "EUR"
@@ -15468,7 +15689,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "vendor": "Kiln & Kettle",
-                     *       "version": 12
+                     *       "version": 14
                      *     }
                      */
                     "application/json": components["schemas"]["StoreProduct"];
@@ -15571,7 +15792,7 @@ export interface operations {
                      *               {
                      *                 "currency": "EUR",
                      *                 "maximum": "14.50",
-                     *                 "minimum": "13.00"
+                     *                 "minimum": "12.50"
                      *               }
                      *             ],
                      *             "product_type": "Mug",
@@ -15586,7 +15807,7 @@ export interface operations {
                      *               "gift"
                      *             ],
                      *             "title": "Enamel mug",
-                     *             "updated_at": "2026-03-02T10:33:00Z",
+                     *             "updated_at": "2026-03-02T10:47:00Z",
                      *             "variants": [
                      *               {
                      *                 "barcode": "",
@@ -15622,8 +15843,8 @@ export interface operations {
                      *                 },
                      *                 "prices": [
                      *                   {
-                     *                     "amount": "13.00",
-                     *                     "amount_minor": 1300,
+                     *                     "amount": "12.50",
+                     *                     "amount_minor": 1250,
                      *                     "compare_at": "14.50",
                      *                     "compare_at_minor": 1450,
                      *                     "currency": "EUR"
@@ -15636,7 +15857,7 @@ export interface operations {
                      *               }
                      *             ],
                      *             "vendor": "Kiln & Kettle",
-                     *             "version": 12
+                     *             "version": 14
                      *           },
                      *           "rank": 2.200000047683716,
                      *           "type": "product"
