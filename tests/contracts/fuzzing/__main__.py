@@ -73,6 +73,8 @@ def _fuzz(url: str, options: argparse.Namespace, log: Path) -> int:
         print(
             f"{time.monotonic() - started:6.0f} s  {name:<16} {found.requests:>6,} requests, "
             f"{len(found.succeeded()):>3} operations with success, {len(found.findings)} findings",
+            *found.told(),
+            sep="\n\n",
             flush=True,
         )
     return _tell(report, log)
@@ -82,8 +84,6 @@ def _tell(report: object, log: Path) -> int:
     from tests.contracts.fuzzing.fuzzer import Report
 
     assert isinstance(report, Report)
-    for finding in report.told():
-        print(f"\n{finding}")
     statuses = Counter[int]()
     for (_, status), count in report.answers.items():
         statuses[status] += count
