@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.utils import timezone
+from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -54,6 +55,8 @@ class TenantPermission(InTenant):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         super().has_permission(request, view)
+        if request.method not in view.allowed_methods:
+            raise exceptions.MethodNotAllowed(request.method or "")  # nobody may, whatever they hold
         permission, acting = declaring.permission_of(view, request.method or ""), engine.acting()
         if permission is None or acting is None:
             return False

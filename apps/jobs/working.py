@@ -52,7 +52,7 @@ def advance(*, deadline: float | None = None) -> int:
 def _next(passed_over: set[uuid.UUID]) -> models.Job | None:
     """The one that waits longest. Jobs of tenants that are switched off wait for better days."""
     waiting = models.Job.objects.filter(finished_at=None, tenant__is_active=True).exclude(id__in=passed_over)
-    return waiting.order_by("worked_at").first()
+    return waiting.order_by("worked_at", "id").first()
 
 
 def _step(job: models.Job, deadline: float | None) -> int:

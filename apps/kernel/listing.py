@@ -226,6 +226,8 @@ class View(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Raises ValidationFailed, once the caller is known and may call it."""
         super().initial(request, *args, **kwargs)
+        if request.method not in self.allowed_methods:
+            return  # what is refused then is the method
         listed = self.listing.parameter_names() if self.listing and request.method in {"GET", "HEAD"} else set()
         check_parameters(request, listed | {parameter.name for parameter in self.parameters})
 

@@ -16,6 +16,7 @@ from apps.accounts import tasks as accounts
 from apps.accounts.access import break_glass
 from apps.audit import sealing
 from apps.consumers import tasks as consumers
+from apps.jobs import bulk, working
 from apps.kernel import isolation
 from apps.tenants import models as tenants
 from tests import factories
@@ -40,6 +41,7 @@ def play(teller: Teller) -> None:
     goods = _fill_shelves(owner)
     _sell(owner, goods)
     pages = _write(owner)
+    _do_much_at_once(owner, goods, pages)
     _let_read_models_follow()
     _look_around(visitor)
     _shop_with_account(visitor, owner)
@@ -245,6 +247,30 @@ def _post(category: str, tag: str) -> dict[str, Any]:
         "tag_ids": [tag],
         "author_name": "Ada Lindqvist",
     }
+
+
+def _do_much_at_once(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> None:
+    """Bulk requests, the jobs that large ones become, and exports."""
+    prices = {"prices": [{"currency": "EUR", "amount": "12.50", "compare_at": "14.50"}]}
+    variant, product = goods["variant"], goods["product"]
+    owner("variant_set_prices_bulk", {"operations": [{"op": "set", "id": variant, "if_match": "*", "data": prices}]})
+    counted = {"quantity": 20, "reason": "Counted again"}
+    owner("inventory_bulk", {"operations": [{"op": "set", "id": variant, "data": counted}]})
+    owner("node_bulk", {"operations": [{"op": "publish", "id": pages["parent"]}]})
+    wanted = [goods["collection"].replace("coll_", "prod_"), *[product] * bulk.AT_ONCE]
+    many = {"operations": [{"op": "publish", "id": each} for each in wanted]}
+    job = owner("product_bulk", many)["id"]
+    with isolation.all_tenants(reason="test"):
+        working.advance()
+    owner("job_get", job_id=job)
+    owner("job_results", job_id=job)
+    owner("job_errors", job_id=job)
+    owner("job_cancel", job_id=owner("product_bulk", many)["id"])
+    owner("job_list", query={"limit": 2})
+    owner("product_export_csv", query={"status": "published"})
+    owner("product_export_ndjson", query={"status": "published"})
+    owner("node_export_csv", query={"kind": "page"})
+    owner("node_export_ndjson", query={"kind": "page"})
 
 
 def _let_read_models_follow() -> None:

@@ -31,7 +31,7 @@ class Undocumented(AssertionError):
 @cache
 def document() -> Document:
     """The OpenAPI document of the program."""
-    found: Document = SchemaGenerator().get_schema(request=None, public=True)
+    found: Document = SchemaGenerator(urlconf="rustok.urls").get_schema(request=None, public=True)
     return found
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from apps.jobs import models
+from apps.kernel import ids
 from apps.tenants import models as tenants
 from tests import factories
 from tests.accounts import calling
@@ -46,9 +47,11 @@ def test_progress_and_failures_are_seen_and_nothing_can_be_written(tenant: tenan
 
 
 def test_what_is_left_is_told_from_the_rate_so_far() -> None:
-    job = models.Job(total=10, done=4, started_at=making.NOW, worked_at=making.NOW.replace(second=8))
-    fresh = models.Job(total=10, done=0, worked_at=making.NOW)
-    ended = models.Job(total=10, done=10, started_at=making.NOW, worked_at=making.NOW.replace(second=5))
+    def made(done: int, seconds: int | None) -> models.Job:
+        at = None if seconds is None else making.NOW.replace(second=seconds)
+        return models.Job(tenant_id=ids.new_id(), total=10, done=done, started_at=at and making.NOW, worked_at=at)
+
+    job, fresh, ended = made(4, 8), made(0, None), made(10, 5)
     ended.finished_at = ended.worked_at
 
     assert (job.per_second, job.seconds_left) == (0.5, 12)

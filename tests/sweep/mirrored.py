@@ -6,9 +6,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from apps.accounts import models as accounts
+from apps.accounts import tokens
 from apps.audit import models as audit
 from apps.commerce.bulk import PRODUCTS
 from apps.consumers import models as consumers
@@ -51,7 +53,9 @@ def make_side(letters: str) -> Side:
             names: Names = {"tenant": tenant.slug, "tenant_id": str(tenant.id), **_fill_shop(words)}
             names |= _fill_site(words)
             staff = people.fill_people(words, names)
-            secrets, bearers = people.fill_secrets(staff, words, names)
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(tokens, "LIFETIME", people.LASTING)
+                secrets, bearers = people.fill_secrets(staff, words, names)
             names |= _names_in_the_audit_log() | {"text": words(), "job": _fill_jobs(staff, words)}
         tasks.drain()
         with factories.at_work(tenant):

@@ -50,7 +50,12 @@ RoleName = Annotated[str, validation.Line(64, minimum=1)]
 class GrantInput(validation.Input):
     """A permission such as `nodes:update`, and what limits it: `own`, `published`, `kind`, `category`, `locale`."""
 
-    permission: Annotated[str, validation.Line(64, minimum=1), validation.LooksLike(enum=sorted(catalogue.PERMISSIONS))]
+    # Held against the catalogue where the grant is parsed, which names the nearest.
+    permission: Annotated[
+        str,
+        validation.Line(64, minimum=1),
+        validation.LooksLike(enum=sorted(catalogue.PERMISSIONS), **{"x-bounds": "a permission of the catalogue"}),
+    ]
     constraint: validation.Metadata = {}
 
 

@@ -94,8 +94,14 @@ def _within(way: Way, schema: Schema, definitions: Mapping[str, Schema]) -> Iter
     yield Leaf(way, found)
     if found.get("type") == "array":
         yield from _within((*way, EACH), found.get("items", {}), definitions)
-    elif isinstance(found.get("additionalProperties"), dict):
-        yield from _within((*way, ANY_KEY), found["additionalProperties"], definitions)
+    elif (each := _of_any_key(found)) is not None:
+        yield from _within((*way, ANY_KEY), each, definitions)
+
+
+def _of_any_key(schema: Schema) -> Schema | None:
+    """What the values of a mapping are, whatever its keys have to look like; None for what has members of its own."""
+    found = next(iter(schema.get("patternProperties", {}).values()), schema.get("additionalProperties"))
+    return found if isinstance(found, dict) else None
 
 
 def _is_nothing(schema: Schema) -> bool:
@@ -117,7 +123,7 @@ def missing_bounds(leaf: Leaf) -> list[str]:
         case "array":
             wanted = ["maxItems", "items"]
         case "object":
-            wanted = ["maxProperties"] if isinstance(schema.get("additionalProperties"), dict) else ["x-maximum-bytes"]
+            wanted = ["maxProperties"] if _of_any_key(schema) is not None else ["x-maximum-bytes"]
         case _:
             wanted = ["type"]
     return [word for word in wanted if word not in schema]
@@ -144,7 +150,7 @@ def beyond(leaf: Leaf) -> Iterator[Any]:
         yield {}
     if "x-maximum-bytes" in schema and len(leaf.way) == 1:
         yield {"a": "x" * schema["x-maximum-bytes"]}
-    if "enum" in schema or "const" in schema:
+    if ("enum" in schema or "const" in schema) and "x-bounds" not in schema:
         yield "no such word"
 
 

@@ -5999,7 +5999,10 @@ export interface operations {
                 last_used_at__lt?: string;
                 /** @description last_used_at: this or less */
                 last_used_at__lte?: string;
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 name?: string;
                 /** @description name: any of these, separated by commas */
@@ -6030,6 +6033,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "addresses": [],
+                     *           "created_at": "2026-03-02T09:43:00Z",
+                     *           "created_by": "user_01kjpy1d00e008000000000001",
+                     *           "expires_at": "2026-05-31T09:43:00Z",
+                     *           "id": "key_01kjpy1d00e008000000000009",
+                     *           "last_used_at": null,
+                     *           "name": "Till at the market",
+                     *           "prefix": "rtk_whole-key-3",
+                     *           "revoked_at": null,
+                     *           "scopes": [
+                     *             "inventory:update",
+                     *             "products:read"
+                     *           ]
+                     *         },
+                     *         {
+                     *           "addresses": [],
+                     *           "created_at": "2026-03-02T09:42:00Z",
+                     *           "created_by": "user_01kjpy1d00e008000000000001",
+                     *           "expires_at": "2026-03-02T11:44:00Z",
+                     *           "id": "key_01kjpy1d00e008000000000008",
+                     *           "last_used_at": null,
+                     *           "name": "Till at the market",
+                     *           "prefix": "rtk_whole-key-1",
+                     *           "revoked_at": null,
+                     *           "scopes": [
+                     *             "inventory:update",
+                     *             "products:read"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ApiKeyPage"];
                 };
             };
@@ -6056,6 +6098,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Till at the market",
+                 *       "scopes": [
+                 *         "products:read",
+                 *         "inventory:update"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewApiKey"];
             };
         };
@@ -6066,6 +6117,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "addresses": [],
+                     *       "created_at": "2026-03-02T09:42:00Z",
+                     *       "created_by": "user_01kjpy1d00e008000000000001",
+                     *       "expires_at": "2026-05-31T09:42:00Z",
+                     *       "id": "key_01kjpy1d00e008000000000008",
+                     *       "key": "rtk_whole-key-2",
+                     *       "last_used_at": null,
+                     *       "name": "Till at the market",
+                     *       "prefix": "rtk_whole-key-1",
+                     *       "revoked_at": null,
+                     *       "scopes": [
+                     *         "inventory:update",
+                     *         "products:read"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["IssuedApiKey"];
                 };
             };
@@ -6088,7 +6157,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the key as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the key as the API answers it, or its UUID.
+                 * @example key_01kjpy1d00e008000000000009
+                 */
                 key_id: string;
             };
             cookie?: never;
@@ -6121,13 +6193,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the key as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the key as the API answers it, or its UUID.
+                 * @example key_01kjpy1d00e008000000000008
+                 */
                 key_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "overlap_hours": 2
+                 *     }
+                 */
                 "application/json": components["schemas"]["Rotation"];
             };
         };
@@ -6138,6 +6218,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "addresses": [],
+                     *       "created_at": "2026-03-02T09:43:00Z",
+                     *       "created_by": "user_01kjpy1d00e008000000000001",
+                     *       "expires_at": "2026-05-31T09:43:00Z",
+                     *       "id": "key_01kjpy1d00e008000000000009",
+                     *       "key": "rtk_whole-key-4",
+                     *       "last_used_at": null,
+                     *       "name": "Till at the market",
+                     *       "prefix": "rtk_whole-key-3",
+                     *       "revoked_at": null,
+                     *       "scopes": [
+                     *         "inventory:update",
+                     *         "products:read"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["IssuedApiKey"];
                 };
             };
@@ -6155,7 +6253,10 @@ export interface operations {
     audit_list: {
         parameters: {
             query?: {
-                /** @description Whole, or a beginning that ends with a dot, such as `commerce.`. */
+                /**
+                 * @description Whole, or a beginning that ends with a dot, such as `commerce.`.
+                 * @example commerce.
+                 */
                 action?: string;
                 /** @description `user:<uuid>`, `command:<name>`, `system` and the like. */
                 actor?: string;
@@ -6166,7 +6267,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("action" | "actor" | "authority" | "changes" | "client_address" | "correlation_id" | "hash" | "id" | "object_id" | "object_type" | "occurred_at")[];
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description The UUID, or the id as the other endpoints show it. */
                 object_id?: string;
@@ -6190,6 +6294,75 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "action": "commerce.inventory.updated",
+                     *           "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000025",
+                     *           "changes": {
+                     *             "location_id": [
+                     *               null,
+                     *               "019cade0-b400-7000-8000-000000000014"
+                     *             ],
+                     *             "quantity": [
+                     *               19,
+                     *               20
+                     *             ],
+                     *             "reason": [
+                     *               null,
+                     *               "Counted again"
+                     *             ],
+                     *             "reserved": [
+                     *               null,
+                     *               0
+                     *             ],
+                     *             "variant_id": [
+                     *               null,
+                     *               "019cade0-b400-7000-8000-000000000012"
+                     *             ]
+                     *           },
+                     *           "client_address": "203.0.113.7",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000026",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *           "id": "audit_01kjpy1d00e008000000000014",
+                     *           "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *           "object_type": "commerce.product",
+                     *           "occurred_at": "2026-03-02T11:12:00Z"
+                     *         },
+                     *         {
+                     *           "action": "commerce.price.updated",
+                     *           "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000025",
+                     *           "changes": {
+                     *             "amount": [
+                     *               1300,
+                     *               1250
+                     *             ],
+                     *             "currency": [
+                     *               null,
+                     *               "EUR"
+                     *             ],
+                     *             "variant_id": [
+                     *               null,
+                     *               "019cade0-b400-7000-8000-000000000012"
+                     *             ]
+                     *           },
+                     *           "client_address": "203.0.113.7",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000028",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
+                     *           "id": "audit_01kjpy1d00e008000000000017",
+                     *           "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *           "object_type": "commerce.product",
+                     *           "occurred_at": "2026-03-02T11:12:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditEntryPage"];
                 };
             };
@@ -6207,7 +6380,10 @@ export interface operations {
     audit_export_csv: {
         parameters: {
             query?: {
-                /** @description Whole, or a beginning that ends with a dot, such as `commerce.`. */
+                /**
+                 * @description Whole, or a beginning that ends with a dot, such as `commerce.`.
+                 * @example commerce.product.published
+                 */
                 action?: string;
                 /** @description `user:<uuid>`, `command:<name>`, `system` and the like. */
                 actor?: string;
@@ -6232,6 +6408,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
+                     *     audit_01kjpy1d00e008000000000019,2026-03-02T11:14:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000025,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-00000000002a,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     */
                     "text/csv": string;
                 };
             };
@@ -6249,7 +6429,10 @@ export interface operations {
     audit_export_ndjson: {
         parameters: {
             query?: {
-                /** @description Whole, or a beginning that ends with a dot, such as `commerce.`. */
+                /**
+                 * @description Whole, or a beginning that ends with a dot, such as `commerce.`.
+                 * @example commerce.product.published
+                 */
                 action?: string;
                 /** @description `user:<uuid>`, `command:<name>`, `system` and the like. */
                 actor?: string;
@@ -6274,6 +6457,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {"id":"audit_01kjpy1d00e008000000000019","occurred_at":"2026-03-02T11:14:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000025","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-00000000002a","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -6293,7 +6477,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the entry as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the entry as the API answers it, or its UUID.
+                 * @example audit_01kjpy1d00e008000000000014
+                 */
                 entry_id: string;
             };
             cookie?: never;
@@ -6306,6 +6493,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "commerce.inventory.updated",
+                     *       "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *       "authority": "token:019cade0-b400-7000-8000-000000000025",
+                     *       "changes": {
+                     *         "location_id": [
+                     *           null,
+                     *           "019cade0-b400-7000-8000-000000000014"
+                     *         ],
+                     *         "quantity": [
+                     *           19,
+                     *           20
+                     *         ],
+                     *         "reason": [
+                     *           null,
+                     *           "Counted again"
+                     *         ],
+                     *         "reserved": [
+                     *           null,
+                     *           0
+                     *         ],
+                     *         "variant_id": [
+                     *           null,
+                     *           "019cade0-b400-7000-8000-000000000012"
+                     *         ]
+                     *       },
+                     *       "client_address": "203.0.113.7",
+                     *       "correlation_id": "019cade0-b400-7000-8000-000000000026",
+                     *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "id": "audit_01kjpy1d00e008000000000014",
+                     *       "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *       "object_type": "commerce.product",
+                     *       "occurred_at": "2026-03-02T11:12:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["AuditEntry"];
                 };
             };
@@ -6377,6 +6600,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "approved_by": null,
+                     *           "closed_at": null,
+                     *           "expires_at": "2026-03-02T11:41:00Z",
+                     *           "id": "glass_01kjpy1d00e008000000000013",
+                     *           "is_read_only": true,
+                     *           "opened_at": "2026-03-02T11:11:00Z",
+                     *           "reason": "The owner cannot log in",
+                     *           "state": "open",
+                     *           "ticket": "T-4711",
+                     *           "user": "support@example.com"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["EmergencyAccessPage"];
                 };
             };
@@ -6426,6 +6670,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "depth": 0,
+                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "is_active": true,
+                     *           "parent_id": null,
+                     *           "position": 1,
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "handle": "becher",
+                     *               "locale": "de",
+                     *               "name": "Becher"
+                     *             },
+                     *             {
+                     *               "description": "",
+                     *               "handle": "mugs",
+                     *               "locale": "en",
+                     *               "name": "Mugs and cups"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductCategoryPage"];
                 };
             };
@@ -6452,6 +6726,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "description": "Enamel on steel.",
+                 *           "locale": "en",
+                 *           "name": "Mugs"
+                 *         },
+                 *         {
+                 *           "locale": "de",
+                 *           "name": "Becher"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewProductCategory"];
             };
         };
@@ -6462,6 +6751,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "is_active": true,
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "becher",
+                     *           "locale": "de",
+                     *           "name": "Becher"
+                     *         },
+                     *         {
+                     *           "description": "Enamel on steel.",
+                     *           "handle": "mugs",
+                     *           "locale": "en",
+                     *           "name": "Mugs"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductCategory"];
                 };
             };
@@ -6484,7 +6796,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000b
+                 */
                 category_id: string;
             };
             cookie?: never;
@@ -6497,6 +6812,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "is_active": true,
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "becher",
+                     *           "locale": "de",
+                     *           "name": "Becher"
+                     *         },
+                     *         {
+                     *           "description": "Enamel on steel.",
+                     *           "handle": "mugs",
+                     *           "locale": "en",
+                     *           "name": "Mugs"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductCategory"];
                 };
             };
@@ -6528,7 +6866,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000b
+                 */
                 category_id: string;
             };
             cookie?: never;
@@ -6563,13 +6904,31 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000b
+                 */
                 category_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "position": 1,
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "name": "Mugs and cups"
+                 *         },
+                 *         {
+                 *           "locale": "de",
+                 *           "name": "Becher"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProductCategoryChanges"];
             };
         };
@@ -6580,6 +6939,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "is_active": true,
+                     *       "parent_id": null,
+                     *       "position": 1,
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "becher",
+                     *           "locale": "de",
+                     *           "name": "Becher"
+                     *         },
+                     *         {
+                     *           "description": "",
+                     *           "handle": "mugs",
+                     *           "locale": "en",
+                     *           "name": "Mugs and cups"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductCategory"];
                 };
             };
@@ -6642,6 +7024,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "id": "coll_01kjpy1d00e00800000000000q",
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "handle": "for-the-fireplace",
+                     *               "locale": "en",
+                     *               "title": "Around the fire"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["CollectionPage"];
                 };
             };
@@ -6668,6 +7070,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "title": "For the fireplace"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["CollectionInput"];
             };
         };
@@ -6678,6 +7090,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "products": [],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "for-the-fireplace",
+                     *           "locale": "en",
+                     *           "title": "For the fireplace"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeCollection"];
                 };
             };
@@ -6700,7 +7126,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
             };
             cookie?: never;
@@ -6713,6 +7142,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "products": [],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "for-the-fireplace",
+                     *           "locale": "en",
+                     *           "title": "For the fireplace"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeCollection"];
                 };
             };
@@ -6744,7 +7187,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
             };
             cookie?: never;
@@ -6779,13 +7225,26 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "title": "Around the fire"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["CollectionInput"];
             };
         };
@@ -6796,6 +7255,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "products": [],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "for-the-fireplace",
+                     *           "locale": "en",
+                     *           "title": "Around the fire"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeCollection"];
                 };
             };
@@ -6818,13 +7291,22 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "position": 0,
+                 *       "product_id": "prod_01kjpy1d00e00800000000000c"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CollectionPlace"];
             };
         };
@@ -6835,6 +7317,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "products": [
+                     *         {
+                     *           "position": 0,
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c"
+                     *         }
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "for-the-fireplace",
+                     *           "locale": "en",
+                     *           "title": "Around the fire"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeCollection"];
                 };
             };
@@ -6857,9 +7358,15 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the collection as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the collection as the API answers it, or its UUID.
+                 * @example coll_01kjpy1d00e00800000000000q
+                 */
                 collection_id: string;
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -6922,6 +7429,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "depth": 0,
+                     *           "id": "cat_01kjpy1d00e00800000000000s",
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "taxonomy": "category",
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "locale": "en",
+                     *               "name": "From the workshop",
+                     *               "slug": "from-the-workshop"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContentCategoryPage"];
                 };
             };
@@ -6948,6 +7479,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "name": "From the workshop"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewCategory"];
             };
         };
@@ -6958,6 +7499,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "taxonomy": "category",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "From the workshop",
+                     *           "slug": "from-the-workshop"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContentCategory"];
                 };
             };
@@ -6980,7 +7538,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000s
+                 */
                 category_id: string;
             };
             cookie?: never;
@@ -6993,6 +7554,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "taxonomy": "category",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "From the workshop",
+                     *           "slug": "from-the-workshop"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContentCategory"];
                 };
             };
@@ -7024,7 +7602,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000s
+                 */
                 category_id: string;
             };
             cookie?: never;
@@ -7059,13 +7640,21 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the category as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the category as the API answers it, or its UUID.
+                 * @example cat_01kjpy1d00e00800000000000s
+                 */
                 category_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "position": 0
+                 *     }
+                 */
                 "application/json": components["schemas"]["CategoryChanges"];
             };
         };
@@ -7076,6 +7665,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depth": 0,
+                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "taxonomy": "category",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "From the workshop",
+                     *           "slug": "from-the-workshop"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["ContentCategory"];
                 };
             };
@@ -7128,6 +7734,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T10:54:00Z",
+                     *           "email": "dora@example.com",
+                     *           "id": "cust_01kjpy1d00e008000000000010",
+                     *           "is_active": true,
+                     *           "name": "Dora Klein-Moreau"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["CustomerAccountPage"];
                 };
             };
@@ -7147,7 +7769,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the customer as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the customer as the API answers it, or its UUID.
+                 * @example cust_01kjpy1d00e008000000000010
+                 */
                 customer_id: string;
             };
             cookie?: never;
@@ -7160,6 +7785,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "is_active": true,
+                     *       "name": "Dora Klein-Moreau"
+                     *     }
+                     */
                     "application/json": components["schemas"]["CustomerAccount"];
                 };
             };
@@ -7182,13 +7816,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the customer as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the customer as the API answers it, or its UUID.
+                 * @example cust_01kjpy1d00e008000000000010
+                 */
                 customer_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "is_active": false
+                 *     }
+                 */
                 "application/json": components["schemas"]["CustomerChanges"];
             };
         };
@@ -7199,6 +7841,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "is_active": false,
+                     *       "name": "Dora Klein-Moreau"
+                     *     }
+                     */
                     "application/json": components["schemas"]["CustomerAccount"];
                 };
             };
@@ -7241,7 +7892,10 @@ export interface operations {
                 expires_at__lte?: string;
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("accepted_at" | "email" | "expires_at" | "id" | "requested_at" | "role" | "sent_at")[];
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description requested_at: more than this */
                 requested_at__gt?: string;
@@ -7271,6 +7925,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "accepted_at": null,
+                     *           "email": "cleo@example.com",
+                     *           "expires_at": null,
+                     *           "id": "inv_01kjpy1d00e008000000000006",
+                     *           "requested_at": "2026-03-02T09:32:00Z",
+                     *           "role": "editor",
+                     *           "sent_at": null
+                     *         },
+                     *         {
+                     *           "accepted_at": null,
+                     *           "email": "ben@example.com",
+                     *           "expires_at": "2026-03-05T09:33:00Z",
+                     *           "id": "inv_01kjpy1d00e008000000000005",
+                     *           "requested_at": "2026-03-02T09:31:00Z",
+                     *           "role": "packer",
+                     *           "sent_at": "2026-03-02T09:33:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["InvitationPage"];
                 };
             };
@@ -7297,6 +7978,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ben@example.com",
+                 *       "role": "packer"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewInvitation"];
             };
         };
@@ -7307,6 +7994,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted_at": null,
+                     *       "email": "ben@example.com",
+                     *       "expires_at": null,
+                     *       "id": "inv_01kjpy1d00e008000000000005",
+                     *       "requested_at": "2026-03-02T09:31:00Z",
+                     *       "role": "packer",
+                     *       "sent_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Invitation"];
                 };
             };
@@ -7329,7 +8027,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the invitation as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the invitation as the API answers it, or its UUID.
+                 * @example inv_01kjpy1d00e008000000000006
+                 */
                 invitation_id: string;
             };
             cookie?: never;
@@ -7376,7 +8077,10 @@ export interface operations {
                 kind__in?: ("inventory" | "nodes" | "prices" | "products")[];
                 /** @description kind: anything but this */
                 kind__ne?: "inventory" | "nodes" | "prices" | "products";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description -created_at by default. */
                 sort?: "-created_at" | "created_at";
@@ -7398,6 +8102,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *           "created_at": "2026-03-02T10:40:00Z",
+                     *           "done": 0,
+                     *           "expires_at": "2026-03-09T10:41:00Z",
+                     *           "failed": 0,
+                     *           "finished_at": "2026-03-02T10:41:00Z",
+                     *           "id": "job_01kjpy1d00e00800000000000z",
+                     *           "kind": "products",
+                     *           "per_second": null,
+                     *           "reason": "",
+                     *           "seconds_left": null,
+                     *           "started_at": null,
+                     *           "status": "cancelled",
+                     *           "total": 101
+                     *         },
+                     *         {
+                     *           "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *           "created_at": "2026-03-02T10:36:00Z",
+                     *           "done": 101,
+                     *           "expires_at": "2026-03-09T10:37:00Z",
+                     *           "failed": 1,
+                     *           "finished_at": "2026-03-02T10:37:00Z",
+                     *           "id": "job_01kjpy1d00e00800000000000x",
+                     *           "kind": "products",
+                     *           "per_second": 40,
+                     *           "reason": "",
+                     *           "seconds_left": null,
+                     *           "started_at": "2026-03-02T10:37:00Z",
+                     *           "status": "failed",
+                     *           "total": 101
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["JobPage"];
                 };
             };
@@ -7417,7 +8162,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the job as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the job as the API answers it, or its UUID.
+                 * @example job_01kjpy1d00e00800000000000x
+                 */
                 job_id: string;
             };
             cookie?: never;
@@ -7430,6 +8178,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *       "created_at": "2026-03-02T10:36:00Z",
+                     *       "done": 101,
+                     *       "expires_at": "2026-03-09T10:37:00Z",
+                     *       "failed": 1,
+                     *       "finished_at": "2026-03-02T10:37:00Z",
+                     *       "id": "job_01kjpy1d00e00800000000000x",
+                     *       "kind": "products",
+                     *       "per_second": 40,
+                     *       "reason": "",
+                     *       "seconds_left": null,
+                     *       "started_at": "2026-03-02T10:37:00Z",
+                     *       "status": "failed",
+                     *       "total": 101
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -7452,7 +8218,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the job as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the job as the API answers it, or its UUID.
+                 * @example job_01kjpy1d00e00800000000000z
+                 */
                 job_id: string;
             };
             cookie?: never;
@@ -7465,6 +8234,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "actor": "user:019cade0-b400-7000-8000-000000000001",
+                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "done": 0,
+                     *       "expires_at": "2026-03-09T10:41:00Z",
+                     *       "failed": 0,
+                     *       "finished_at": "2026-03-02T10:41:00Z",
+                     *       "id": "job_01kjpy1d00e00800000000000z",
+                     *       "kind": "products",
+                     *       "per_second": null,
+                     *       "reason": "",
+                     *       "seconds_left": null,
+                     *       "started_at": null,
+                     *       "status": "cancelled",
+                     *       "total": 101
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -7484,7 +8271,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the job as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the job as the API answers it, or its UUID.
+                 * @example job_01kjpy1d00e00800000000000x
+                 */
                 job_id: string;
             };
             cookie?: never;
@@ -7497,6 +8287,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e00800000000000x","request_id":"019cade0-b400-7000-8000-00000000001e"}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -7516,7 +8307,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the job as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the job as the API answers it, or its UUID.
+                 * @example job_01kjpy1d00e00800000000000x
+                 */
                 job_id: string;
             };
             cookie?: never;
@@ -7529,6 +8323,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e00800000000000x","request_id":"019cade0-b400-7000-8000-00000000001e"}}
+                     *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
+                     *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
+                     */
                     "application/x-ndjson": string;
                 };
             };
@@ -7558,6 +8357,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "break_glass": null,
+                     *       "permissions": [
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "inventory:update"
+                     *         },
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "products:read"
+                     *         }
+                     *       ],
+                     *       "roles": [
+                     *         "packer"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["OwnPermissions"];
                 };
             };
@@ -7595,7 +8412,10 @@ export interface operations {
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("created_at" | "email" | "is_active" | "name" | "roles" | "user_id")[];
                 is_active?: "false" | "true";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description created_at by default. */
                 sort?: "-created_at" | "created_at";
@@ -7615,6 +8435,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T09:38:00Z",
+                     *           "email": "ada@example.com",
+                     *           "is_active": true,
+                     *           "name": "Ada Lindqvist-Berg",
+                     *           "roles": [
+                     *             "owner"
+                     *           ],
+                     *           "user_id": "user_01kjpy1d00e008000000000001"
+                     *         },
+                     *         {
+                     *           "created_at": "2026-03-02T09:38:00Z",
+                     *           "email": "ben@example.com",
+                     *           "is_active": true,
+                     *           "name": "Ben Okafor",
+                     *           "roles": [
+                     *             "packer"
+                     *           ],
+                     *           "user_id": "user_01kjpy1d00e008000000000007"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["MemberPage"];
                 };
             };
@@ -7637,7 +8486,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the user as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the user as the API answers it, or its UUID.
+                 * @example user_01kjpy1d00e008000000000007
+                 */
                 user_id: string;
             };
             cookie?: never;
@@ -7670,13 +8522,24 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the user as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the user as the API answers it, or its UUID.
+                 * @example user_01kjpy1d00e008000000000007
+                 */
                 user_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "roles": [
+                 *         "packer",
+                 *         "editor"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["MemberRoles"];
             };
         };
@@ -7687,6 +8550,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T09:38:00Z",
+                     *       "email": "ben@example.com",
+                     *       "is_active": true,
+                     *       "name": "Ben Okafor",
+                     *       "roles": [
+                     *         "editor",
+                     *         "packer"
+                     *       ],
+                     *       "user_id": "user_01kjpy1d00e008000000000007"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Member"];
                 };
             };
@@ -7732,6 +8608,77 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "People, what they may do, and how they log in.",
+                     *           "enabled": true,
+                     *           "is_core": true,
+                     *           "name": "Accounts",
+                     *           "settings": {},
+                     *           "slug": "accounts",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "Products, variants, prices, categories and collections.",
+                     *           "enabled": true,
+                     *           "is_core": false,
+                     *           "name": "Commerce",
+                     *           "settings": {},
+                     *           "slug": "commerce",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "Pages, posts and other kinds of content, categories and tags.",
+                     *           "enabled": true,
+                     *           "is_core": false,
+                     *           "name": "Content",
+                     *           "settings": {},
+                     *           "slug": "content",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [
+                     *             "commerce"
+                     *           ],
+                     *           "description": "Stock per location, reservations, notices of low stock.",
+                     *           "enabled": true,
+                     *           "is_core": false,
+                     *           "name": "Inventory",
+                     *           "settings": {},
+                     *           "slug": "inventory",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "Full-text search over what is published.",
+                     *           "enabled": true,
+                     *           "is_core": false,
+                     *           "name": "Search",
+                     *           "settings": {},
+                     *           "slug": "search",
+                     *           "version": "1"
+                     *         },
+                     *         {
+                     *           "depends_on": [],
+                     *           "description": "The tenant's own data: domains, languages, modules.",
+                     *           "enabled": true,
+                     *           "is_core": true,
+                     *           "name": "Tenant",
+                     *           "settings": {},
+                     *           "slug": "tenants",
+                     *           "version": "1"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ModulePage"];
                 };
             };
@@ -7754,13 +8701,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example search
+                 */
                 slug: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "enabled": true
+                 *     }
+                 */
                 "application/json": components["schemas"]["ModuleChoice"];
             };
         };
@@ -7771,6 +8726,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "depends_on": [],
+                     *       "description": "Full-text search over what is published.",
+                     *       "enabled": true,
+                     *       "is_core": false,
+                     *       "name": "Search",
+                     *       "settings": {},
+                     *       "slug": "search",
+                     *       "version": "1"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Module"];
                 };
             };
@@ -7814,6 +8781,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "description": "A longer editorial text.",
+                     *           "name": "article"
+                     *         },
+                     *         {
+                     *           "description": "A file, described; its URL is in the metadata.",
+                     *           "name": "attachment"
+                     *         },
+                     *         {
+                     *           "description": "A reader's words about the node it is placed below.",
+                     *           "name": "comment"
+                     *         },
+                     *         {
+                     *           "description": "Content of a type the platform does not know itself.",
+                     *           "name": "custom"
+                     *         },
+                     *         {
+                     *           "description": "A page of the site, placed in the page tree.",
+                     *           "name": "page"
+                     *         },
+                     *         {
+                     *           "description": "A dated entry of the blog.",
+                     *           "name": "post"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["KindPage"];
                 };
             };
@@ -7859,7 +8859,10 @@ export interface operations {
                 kind__in?: ("article" | "attachment" | "comment" | "custom" | "page" | "post")[];
                 /** @description kind: anything but this */
                 kind__ne?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 /** @description Only nodes translated into it, and only that translation. */
                 locale?: string;
@@ -7904,6 +8907,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author_name": "",
+                     *           "created_at": "2026-03-02T10:29:00Z",
+                     *           "depth": 1,
+                     *           "external_id": null,
+                     *           "id": "node_01kjpy1d00e00800000000000w",
+                     *           "kind": "page",
+                     *           "metadata": {},
+                     *           "parent_id": "node_01kjpy1d00e00800000000000v",
+                     *           "position": 0,
+                     *           "published_at": null,
+                     *           "status": "draft",
+                     *           "translations": [
+                     *             {
+                     *               "excerpt": "",
+                     *               "locale": "en",
+                     *               "slug": "how-to-find-us",
+                     *               "title": "How to find us"
+                     *             }
+                     *           ],
+                     *           "updated_at": "2026-03-02T10:30:00Z"
+                     *         },
+                     *         {
+                     *           "author_name": "",
+                     *           "created_at": "2026-03-02T10:28:00Z",
+                     *           "depth": 0,
+                     *           "external_id": null,
+                     *           "id": "node_01kjpy1d00e00800000000000v",
+                     *           "kind": "page",
+                     *           "metadata": {},
+                     *           "parent_id": null,
+                     *           "position": 1,
+                     *           "published_at": null,
+                     *           "status": "draft",
+                     *           "translations": [
+                     *             {
+                     *               "excerpt": "",
+                     *               "locale": "en",
+                     *               "slug": "about-us",
+                     *               "title": "About us"
+                     *             }
+                     *           ],
+                     *           "updated_at": "2026-03-02T10:28:00Z"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/nodes?limit=2&cursor=place-2",
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["NodePage"];
                 };
             };
@@ -7930,6 +8986,36 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "author_name": "Ada Lindqvist",
+                 *       "bodies": [
+                 *         {
+                 *           "body": "Let it cool down **before** you wash it.",
+                 *           "format": "markdown",
+                 *           "locale": "en"
+                 *         }
+                 *       ],
+                 *       "category_ids": [
+                 *         "cat_01kjpy1d00e00800000000000s"
+                 *       ],
+                 *       "kind": "post",
+                 *       "tag_ids": [
+                 *         "tag_01kjpy1d00e00800000000000r"
+                 *       ],
+                 *       "translations": [
+                 *         {
+                 *           "excerpt": "Warm water, and no steel wool.",
+                 *           "locale": "en",
+                 *           "title": "How to look after enamel"
+                 *         },
+                 *         {
+                 *           "locale": "de",
+                 *           "title": "Wie man Emaille pflegt"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewNode"];
             };
         };
@@ -7940,6 +9026,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada Lindqvist",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": null,
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "de",
+                     *           "slug": "wie-man-emaille-pflegt",
+                     *           "title": "Wie man Emaille pflegt"
+                     *         },
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:24:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -7973,6 +9103,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "id": "node_01kjpy1d00e00800000000000v",
+                 *           "op": "publish"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NodesBulk"];
             };
         };
@@ -7983,6 +9123,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "node_01kjpy1d00e00800000000000v",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkResults"];
                 };
             };
@@ -8023,7 +9176,10 @@ export interface operations {
                 external_id?: string;
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
-                /** @description Such as page or post. */
+                /**
+                 * @description Such as page or post.
+                 * @example page
+                 */
                 kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
                 /** @description kind: any of these, separated by commas */
                 kind__in?: ("article" | "attachment" | "comment" | "custom" | "page" | "post")[];
@@ -8070,6 +9226,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,external_id,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
+                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,2026-03-02T10:45:00Z,2026-03-02T10:28:00Z,2026-03-02T10:45:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000w,page,draft,node_01kjpy1d00e00800000000000v,0,1,,{},,,2026-03-02T10:29:00Z,2026-03-02T10:30:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
+                     */
                     "text/csv": string;
                 };
             };
@@ -8101,7 +9262,10 @@ export interface operations {
                 external_id?: string;
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
-                /** @description Such as page or post. */
+                /**
+                 * @description Such as page or post.
+                 * @example page
+                 */
                 kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
                 /** @description kind: any of these, separated by commas */
                 kind__in?: ("article" | "attachment" | "comment" | "custom" | "page" | "post")[];
@@ -8148,6 +9312,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"published_at":"2026-03-02T10:45:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:45:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     *     {"id":"node_01kjpy1d00e00800000000000w","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000v","position":0,"depth":1,"author_name":"","metadata":{},"external_id":null,"published_at":null,"created_at":"2026-03-02T10:29:00Z","updated_at":"2026-03-02T10:30:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     */
                     "application/x-ndjson": string;
                 };
             };
@@ -8170,7 +9338,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8183,6 +9354,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada Lindqvist",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": null,
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "de",
+                     *           "slug": "wie-man-emaille-pflegt",
+                     *           "title": "Wie man Emaille pflegt"
+                     *         },
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:24:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8214,7 +9429,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000w
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8249,13 +9467,21 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "author_name": "Ada"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NodeChanges"];
             };
         };
@@ -8266,6 +9492,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": null,
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "de",
+                     *           "slug": "wie-man-emaille-pflegt",
+                     *           "title": "Wie man Emaille pflegt"
+                     *         },
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:26:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8295,7 +9565,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8308,6 +9581,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "redirects": [],
+                     *       "status": "archived",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T11:21:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8337,13 +9648,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000w
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "parent_id": "node_01kjpy1d00e00800000000000v"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Move"];
             };
         };
@@ -8354,6 +9673,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "",
+                     *       "bodies": [],
+                     *       "category_ids": [],
+                     *       "created_at": "2026-03-02T10:29:00Z",
+                     *       "depth": 1,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000w",
+                     *       "kind": "page",
+                     *       "metadata": {},
+                     *       "parent_id": "node_01kjpy1d00e00800000000000v",
+                     *       "position": 0,
+                     *       "published_at": null,
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "en",
+                     *           "slug": "how-to-find-us",
+                     *           "title": "How to find us"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:30:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8383,13 +9730,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "published_at": "2026-03-02T08:00:00Z"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Publication"];
             };
         };
@@ -8400,6 +9755,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "redirects": [],
+                     *       "status": "published",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "",
+                     *           "locale": "de",
+                     *           "slug": "wie-man-emaille-pflegt",
+                     *           "title": "Wie man Emaille pflegt"
+                     *         },
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:27:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8429,13 +9828,23 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000v
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "ids": [
+                 *         "node_01kjpy1d00e00800000000000w"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ChildOrder"];
             };
         };
@@ -8446,6 +9855,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "ids": [
+                     *         "node_01kjpy1d00e00800000000000w"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Children"];
                 };
             };
@@ -8482,7 +9898,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8495,6 +9914,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "action": "read",
+                     *           "email": "ada@example.com",
+                     *           "user_id": "user_01kjpy1d00e008000000000001"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["SharePage"];
                 };
             };
@@ -8517,13 +9950,22 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "action": "read",
+                 *       "email": "ada@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewShare"];
             };
         };
@@ -8534,6 +9976,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "read",
+                     *       "email": "ada@example.com",
+                     *       "user_id": "user_01kjpy1d00e008000000000001"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Share"];
                 };
             };
@@ -8556,9 +10005,15 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
-                /** @description Id of the user as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the user as the API answers it, or its UUID.
+                 * @example user_01kjpy1d00e008000000000001
+                 */
                 user_id: string;
             };
             cookie?: never;
@@ -8591,9 +10046,15 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The locale. */
+                /**
+                 * @description The locale.
+                 * @example de
+                 */
                 locale: string;
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8626,7 +10087,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the node as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the node as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000000t
+                 */
                 node_id: string;
             };
             cookie?: never;
@@ -8639,6 +10103,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Ada",
+                     *       "bodies": [
+                     *         {
+                     *           "body": "Let it cool down **before** you wash it.",
+                     *           "format": "markdown",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000s"
+                     *       ],
+                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "depth": 0,
+                     *       "external_id": null,
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "redirects": [],
+                     *       "status": "draft",
+                     *       "tag_ids": [
+                     *         "tag_01kjpy1d00e00800000000000r"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "locale": "en",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T11:20:00Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WholeNode"];
                 };
             };
@@ -8744,6 +10246,144 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "category_ids": [
+                     *             "cat_01kjpy1d00e00800000000000b"
+                     *           ],
+                     *           "created_at": "2026-03-02T09:52:00Z",
+                     *           "external_id": null,
+                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "images": [
+                     *             {
+                     *               "alt": "A blue mug on a stump",
+                     *               "id": "img_01kjpy1d00e00800000000000g",
+                     *               "url": "https://images.example.com/mug-blue.jpg"
+                     *             }
+                     *           ],
+                     *           "is_gift_card": false,
+                     *           "metadata": {},
+                     *           "options": [
+                     *             {
+                     *               "id": "opt_01kjpy1d00e00800000000000d",
+                     *               "names": {
+                     *                 "de": "Glasur",
+                     *                 "en": "Glaze"
+                     *               },
+                     *               "values": [
+                     *                 {
+                     *                   "id": "val_01kjpy1d00e00800000000000e",
+                     *                   "names": {
+                     *                     "de": "Blau",
+                     *                     "en": "Blue"
+                     *                   }
+                     *                 },
+                     *                 {
+                     *                   "id": "val_01kjpy1d00e00800000000000f",
+                     *                   "names": {
+                     *                     "de": "Grün",
+                     *                     "en": "Green"
+                     *                   }
+                     *                 }
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "product_type": "Mug",
+                     *           "published_at": "2026-03-02T10:00:00Z",
+                     *           "status": "published",
+                     *           "tags": [
+                     *             "camping",
+                     *             "gift"
+                     *           ],
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "handle": "emaillebecher",
+                     *               "locale": "de",
+                     *               "meta_description": "",
+                     *               "meta_title": "",
+                     *               "subtitle": "",
+                     *               "title": "Emaillebecher"
+                     *             },
+                     *             {
+                     *               "description": "Holds 350 ml and survives a fall.",
+                     *               "handle": "enamel-mug",
+                     *               "locale": "en",
+                     *               "meta_description": "",
+                     *               "meta_title": "",
+                     *               "subtitle": "",
+                     *               "title": "Enamel mug"
+                     *             }
+                     *           ],
+                     *           "updated_at": "2026-03-02T10:00:00Z",
+                     *           "variants": [
+                     *             {
+                     *               "barcode": "",
+                     *               "id": "var_01kjpy1d00e00800000000000h",
+                     *               "image": null,
+                     *               "inventory_policy": "deny",
+                     *               "manage_inventory": true,
+                     *               "metadata": {},
+                     *               "position": 0,
+                     *               "prices": [
+                     *                 {
+                     *                   "amount": "14.50",
+                     *                   "compare_at": null,
+                     *                   "currency": "EUR"
+                     *                 }
+                     *               ],
+                     *               "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *               "requires_shipping": true,
+                     *               "reserved": 0,
+                     *               "sku": "MUG-BLUE",
+                     *               "stocked": 40,
+                     *               "values": [
+                     *                 {
+                     *                   "de": "Blau",
+                     *                   "en": "Blue"
+                     *                 }
+                     *               ],
+                     *               "weight_grams": null
+                     *             },
+                     *             {
+                     *               "barcode": "",
+                     *               "id": "var_01kjpy1d00e00800000000000j",
+                     *               "image": null,
+                     *               "inventory_policy": "deny",
+                     *               "manage_inventory": true,
+                     *               "metadata": {},
+                     *               "position": 1,
+                     *               "prices": [
+                     *                 {
+                     *                   "amount": "13.00",
+                     *                   "compare_at": "14.50",
+                     *                   "currency": "EUR"
+                     *                 }
+                     *               ],
+                     *               "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *               "requires_shipping": true,
+                     *               "reserved": 0,
+                     *               "sku": "MUG-GREEN",
+                     *               "stocked": 0,
+                     *               "values": [
+                     *                 {
+                     *                   "de": "Grün",
+                     *                   "en": "Green"
+                     *                 }
+                     *               ],
+                     *               "weight_grams": 185
+                     *             }
+                     *           ],
+                     *           "vendor": "Kiln & Kettle"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProductPage"];
                 };
             };
@@ -8770,6 +10410,76 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "category_ids": [
+                 *         "cat_01kjpy1d00e00800000000000b"
+                 *       ],
+                 *       "images": [
+                 *         {
+                 *           "alt": "A blue mug on a stump",
+                 *           "url": "https://images.example.com/mug-blue.jpg"
+                 *         }
+                 *       ],
+                 *       "options": [
+                 *         {
+                 *           "names": {
+                 *             "de": "Glasur",
+                 *             "en": "Glaze"
+                 *           },
+                 *           "values": [
+                 *             {
+                 *               "names": {
+                 *                 "de": "Blau",
+                 *                 "en": "Blue"
+                 *               }
+                 *             },
+                 *             {
+                 *               "names": {
+                 *                 "de": "Grün",
+                 *                 "en": "Green"
+                 *               }
+                 *             }
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "product_type": "Mug",
+                 *       "tags": [
+                 *         "camping"
+                 *       ],
+                 *       "translations": [
+                 *         {
+                 *           "description": "Holds 350 ml and survives a fall.",
+                 *           "locale": "en",
+                 *           "title": "Enamel mug"
+                 *         },
+                 *         {
+                 *           "locale": "de",
+                 *           "title": "Emaillebecher"
+                 *         }
+                 *       ],
+                 *       "variants": [
+                 *         {
+                 *           "prices": [
+                 *             {
+                 *               "amount": "14.50",
+                 *               "currency": "EUR"
+                 *             }
+                 *           ],
+                 *           "sku": "MUG-BLUE",
+                 *           "stock": [
+                 *             {
+                 *               "quantity": 40
+                 *             }
+                 *           ],
+                 *           "values": [
+                 *             "Blue"
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "vendor": "Kiln and Kettle"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewProduct"];
             };
         };
@@ -8780,6 +10490,108 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "draft",
+                     *       "tags": [
+                     *         "camping"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         },
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T09:52:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln and Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -8806,6 +10618,30 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "data": {
+                 *             "translations": [
+                 *               {
+                 *                 "locale": "en",
+                 *                 "title": "Coffee pot"
+                 *               }
+                 *             ],
+                 *             "variants": [
+                 *               {}
+                 *             ]
+                 *           },
+                 *           "op": "create"
+                 *         },
+                 *         {
+                 *           "id": "prod_01kjpy1d00e00800000000000c",
+                 *           "op": "publish"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProductsBulk"];
             };
         };
@@ -8816,6 +10652,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "prod_01kjpy1d00e00800000000000k",
+                     *           "index": 0,
+                     *           "status": 201
+                     *         },
+                     *         {
+                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "index": 1,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 2
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkResults"];
                 };
             };
@@ -8879,6 +10733,7 @@ export interface operations {
                 sku?: string;
                 /** @description sku: any of these, separated by commas */
                 sku__in?: string[];
+                /** @example published */
                 status?: "archived" | "draft" | "published";
                 /** @description status: any of these, separated by commas */
                 status__in?: ("archived" | "draft" | "published")[];
@@ -8911,6 +10766,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example id,status,vendor,product_type,tags,is_gift_card,metadata,external_id,category_ids,published_at,created_at,updated_at,translations,options,images,variants
+                     *     prod_01kjpy1d00e00800000000000c,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},,"[""cat_01kjpy1d00e00800000000000b""]",2026-03-02T10:00:00Z,2026-03-02T09:52:00Z,2026-03-02T10:00:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000d"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000e"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000f"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000g"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump""}]","[{""id"":""var_01kjpy1d00e00800000000000h"",""product_id"":""prod_01kjpy1d00e00800000000000c"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000j"",""product_id"":""prod_01kjpy1d00e00800000000000c"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
+                     */
                     "text/csv": string;
                 };
             };
@@ -8965,6 +10824,7 @@ export interface operations {
                 sku?: string;
                 /** @description sku: any of these, separated by commas */
                 sku__in?: string[];
+                /** @example published */
                 status?: "archived" | "draft" | "published";
                 /** @description status: any of these, separated by commas */
                 status__in?: ("archived" | "draft" | "published")[];
@@ -8997,6 +10857,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example {"id":"prod_01kjpy1d00e00800000000000c","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000b"],"published_at":"2026-03-02T10:00:00Z","created_at":"2026-03-02T09:52:00Z","updated_at":"2026-03-02T10:00:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000d","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000e","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000f","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000g","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump"}],"variants":[{"id":"var_01kjpy1d00e00800000000000h","product_id":"prod_01kjpy1d00e00800000000000c","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000j","product_id":"prod_01kjpy1d00e00800000000000c","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
                     "application/x-ndjson": string;
                 };
             };
@@ -9019,7 +10880,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9032,6 +10896,108 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "draft",
+                     *       "tags": [
+                     *         "camping"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T09:52:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln and Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9063,7 +11029,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000k
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9098,13 +11067,25 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "tags": [
+                 *         "camping",
+                 *         "gift"
+                 *       ],
+                 *       "vendor": "Kiln & Kettle"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProductChanges"];
             };
         };
@@ -9115,6 +11096,109 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "draft",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T09:54:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9137,7 +11221,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9150,6 +11237,109 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "archived",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T11:29:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9172,7 +11362,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9185,6 +11378,137 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": "2026-03-02T10:00:00Z",
+                     *       "status": "published",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:00:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         },
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 1,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "13.00",
+                     *               "compare_at": "14.50",
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-GREEN",
+                     *           "stocked": 0,
+                     *           "values": [
+                     *             {
+                     *               "de": "Grün",
+                     *               "en": "Green"
+                     *             }
+                     *           ],
+                     *           "weight_grams": 185
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9207,7 +11531,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9220,6 +11547,109 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "category_ids": [
+                     *         "cat_01kjpy1d00e00800000000000b"
+                     *       ],
+                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "external_id": null,
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "is_gift_card": false,
+                     *       "metadata": {},
+                     *       "options": [
+                     *         {
+                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "names": {
+                     *             "de": "Glasur",
+                     *             "en": "Glaze"
+                     *           },
+                     *           "values": [
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "names": {
+                     *                 "de": "Blau",
+                     *                 "en": "Blue"
+                     *               }
+                     *             },
+                     *             {
+                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "names": {
+                     *                 "de": "Grün",
+                     *                 "en": "Green"
+                     *               }
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": null,
+                     *       "status": "draft",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "handle": "emaillebecher",
+                     *           "locale": "de",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Emaillebecher"
+                     *         },
+                     *         {
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "locale": "en",
+                     *           "meta_description": "",
+                     *           "meta_title": "",
+                     *           "subtitle": "",
+                     *           "title": "Enamel mug"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T11:28:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Product"];
                 };
             };
@@ -9251,7 +11681,10 @@ export interface operations {
                 inventory_policy__in?: ("continue" | "deny")[];
                 /** @description inventory_policy: anything but this */
                 inventory_policy__ne?: "continue" | "deny";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
                 limit?: number;
                 manage_inventory?: "false" | "true";
                 sku?: string;
@@ -9262,7 +11695,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
@@ -9275,6 +11711,71 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 0,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "compare_at": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-BLUE",
+                     *           "stocked": 40,
+                     *           "values": [
+                     *             {
+                     *               "de": "Blau",
+                     *               "en": "Blue"
+                     *             }
+                     *           ],
+                     *           "weight_grams": null
+                     *         },
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "image": null,
+                     *           "inventory_policy": "deny",
+                     *           "manage_inventory": true,
+                     *           "metadata": {},
+                     *           "position": 1,
+                     *           "prices": [
+                     *             {
+                     *               "amount": "13.00",
+                     *               "compare_at": "14.50",
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "requires_shipping": true,
+                     *           "reserved": 0,
+                     *           "sku": "MUG-GREEN",
+                     *           "stocked": 0,
+                     *           "values": [
+                     *             {
+                     *               "de": "Grün",
+                     *               "en": "Green"
+                     *             }
+                     *           ],
+                     *           "weight_grams": 185
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["VariantPage"];
                 };
             };
@@ -9297,13 +11798,30 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description Id of the product as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the product as the API answers it, or its UUID.
+                 * @example prod_01kjpy1d00e00800000000000c
+                 */
                 product_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "prices": [
+                 *         {
+                 *           "amount": "14.50",
+                 *           "currency": "EUR"
+                 *         }
+                 *       ],
+                 *       "sku": "MUG-GREEN",
+                 *       "values": [
+                 *         "Green"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["VariantInput"];
             };
         };
@@ -9314,6 +11832,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "barcode": "",
+                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "image": null,
+                     *       "inventory_policy": "deny",
+                     *       "manage_inventory": true,
+                     *       "metadata": {},
+                     *       "position": 1,
+                     *       "prices": [
+                     *         {
+                     *           "amount": "14.50",
+                     *           "compare_at": null,
+                     *           "currency": "EUR"
+                     *         }
+                     *       ],
+                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "requires_shipping": true,
+                     *       "reserved": 0,
+                     *       "sku": "MUG-GREEN",
+                     *       "stocked": 0,
+                     *       "values": [
+                     *         {
+                     *           "de": "Grün",
+                     *           "en": "Green"
+                     *         }
+                     *       ],
+                     *       "weight_grams": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Variant"];
                 };
             };
@@ -9347,6 +11895,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "lifetime_seconds": 900,
+                 *       "quantity": 3,
+                 *       "reference": "order 1001",
+                 *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewReservation"];
             };
         };
@@ -9357,6 +11913,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-03-02T10:21:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000n",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "quantity": 3,
+                     *       "reference": "order 1001",
+                     *       "status": "active",
+                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Reservation"];
                 };
             };
@@ -9379,7 +11946,10 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
-                /** @description Id of the reservation as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the reservation as the API answers it, or its UUID.
+                 * @example res_01kjpy1d00e00800000000000n
+                 */
                 reservation_id: string;
             };
             cookie?: never;
@@ -9392,6 +11962,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-03-02T10:21:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000n",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "quantity": 3,
+                     *       "reference": "order 1001",
+                     *       "status": "committed",
+                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Reservation"];
                 };
             };
@@ -9414,7 +11995,10 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
-                /** @description Id of the reservation as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the reservation as the API answers it, or its UUID.
+                 * @example res_01kjpy1d00e00800000000000p
+                 */
                 reservation_id: string;
             };
             cookie?: never;
@@ -9427,6 +12011,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires_at": "2026-03-02T10:23:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000p",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "quantity": 3,
+                     *       "reference": "order 1001",
+                     *       "status": "released",
+                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Reservation"];
                 };
             };
@@ -9451,7 +12046,10 @@ export interface operations {
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("description" | "grants" | "is_system" | "name" | "slug")[];
                 is_system?: "false" | "true";
-                /** @description 1 to 100 rows, 20 by default. */
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 1
+                 */
                 limit?: number;
                 slug?: string;
                 /** @description slug: any of these, separated by commas */
@@ -9473,6 +12071,131 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "description": "Runs the tenant for its owner: everything but switching modules and reworking the audit log.",
+                     *           "grants": [
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "users:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "modules:read"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "modules:list"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "settings:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "products:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "categories:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "orders:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "customers:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "inventory:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "discounts:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "posts:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "pages:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "nodes:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "media:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "comments:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "analytics:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "webhooks:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "collections:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "content_categories:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "tags:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "menus:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "shares:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "roles:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "api_keys:manage"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "audit:read"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "audit:list"
+                     *             },
+                     *             {
+                     *               "constraint": {},
+                     *               "permission": "audit:export"
+                     *             }
+                     *           ],
+                     *           "is_system": true,
+                     *           "name": "admin",
+                     *           "slug": "admin"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/roles?limit=1&cursor=place-1",
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["RolePage"];
                 };
             };
@@ -9499,6 +12222,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "description": "Packs what was ordered.",
+                 *       "grants": [
+                 *         {
+                 *           "permission": "products:read"
+                 *         },
+                 *         {
+                 *           "permission": "inventory:update"
+                 *         }
+                 *       ],
+                 *       "name": "Packer",
+                 *       "slug": "packer"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewRole"];
             };
         };
@@ -9509,6 +12247,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "description": "Packs what was ordered.",
+                     *       "grants": [
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "inventory:update"
+                     *         },
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "products:read"
+                     *         }
+                     *       ],
+                     *       "is_system": false,
+                     *       "name": "Packer",
+                     *       "slug": "packer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Role"];
                 };
             };
@@ -9528,7 +12284,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example packer
+                 */
                 slug: string;
             };
             cookie?: never;
@@ -9541,6 +12300,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "description": "Packs what was ordered.",
+                     *       "grants": [
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "inventory:update"
+                     *         },
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "products:read"
+                     *         }
+                     *       ],
+                     *       "is_system": false,
+                     *       "name": "Packer",
+                     *       "slug": "packer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Role"];
                 };
             };
@@ -9563,7 +12340,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example packer
+                 */
                 slug: string;
             };
             cookie?: never;
@@ -9596,13 +12376,21 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example packer
+                 */
                 slug: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Packer and counter of mugs"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RoleChanges"];
             };
         };
@@ -9613,6 +12401,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "description": "Packs what was ordered.",
+                     *       "grants": [
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "inventory:update"
+                     *         },
+                     *         {
+                     *           "constraint": {},
+                     *           "permission": "products:read"
+                     *         }
+                     *       ],
+                     *       "is_system": false,
+                     *       "name": "Packer and counter of mugs",
+                     *       "slug": "packer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Role"];
                 };
             };
@@ -9656,6 +12462,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "code": "workshop",
+                     *           "id": "loc_01kjpy1d00e00800000000000a",
+                     *           "name": "Workshop in Tannery Lane"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLocationPage"];
                 };
             };
@@ -9682,6 +12502,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "code": "workshop",
+                 *       "name": "Workshop in Tannery Lane"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewLocation"];
             };
         };
@@ -9692,6 +12518,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "workshop",
+                     *       "id": "loc_01kjpy1d00e00800000000000a",
+                     *       "name": "Workshop in Tannery Lane"
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLocation"];
                 };
             };
@@ -9736,6 +12569,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "translations": [
+                     *             {
+                     *               "description": "",
+                     *               "locale": "de",
+                     *               "name": "Pflege",
+                     *               "slug": "pflege"
+                     *             },
+                     *             {
+                     *               "description": "",
+                     *               "locale": "en",
+                     *               "name": "Care",
+                     *               "slug": "care"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["TagPage"];
                 };
             };
@@ -9762,6 +12621,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "en",
+                 *           "name": "Care"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewTag"];
             };
         };
@@ -9772,6 +12641,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "Care",
+                     *           "slug": "care"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tag"];
                 };
             };
@@ -9794,7 +12676,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the tag as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the tag as the API answers it, or its UUID.
+                 * @example tag_01kjpy1d00e00800000000000r
+                 */
                 tag_id: string;
             };
             cookie?: never;
@@ -9807,6 +12692,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "Care",
+                     *           "slug": "care"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tag"];
                 };
             };
@@ -9838,7 +12736,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the tag as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the tag as the API answers it, or its UUID.
+                 * @example tag_01kjpy1d00e00800000000000r
+                 */
                 tag_id: string;
             };
             cookie?: never;
@@ -9873,13 +12774,26 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the tag as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the tag as the API answers it, or its UUID.
+                 * @example tag_01kjpy1d00e00800000000000r
+                 */
                 tag_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "translations": [
+                 *         {
+                 *           "locale": "de",
+                 *           "name": "Pflege"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["TagChanges"];
             };
         };
@@ -9890,6 +12804,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "translations": [
+                     *         {
+                     *           "description": "",
+                     *           "locale": "de",
+                     *           "name": "Pflege",
+                     *           "slug": "pflege"
+                     *         },
+                     *         {
+                     *           "description": "",
+                     *           "locale": "en",
+                     *           "name": "Care",
+                     *           "slug": "care"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tag"];
                 };
             };
@@ -9922,6 +12855,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "currency": "EUR",
+                     *       "default_locale": "en",
+                     *       "domains": [
+                     *         "shop.example.com"
+                     *       ],
+                     *       "is_active": true,
+                     *       "locales": [
+                     *         "de",
+                     *         "en"
+                     *       ],
+                     *       "name": "Kiln & Kettle",
+                     *       "settings": {},
+                     *       "slug": "kiln-and-kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
@@ -9957,6 +12907,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Kiln & Kettle Enamelware",
+                 *       "settings": {
+                 *         "notice_email": "shop@example.com"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["TenantChanges"];
             };
         };
@@ -9967,6 +12925,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "currency": "EUR",
+                     *       "default_locale": "en",
+                     *       "domains": [
+                     *         "shop.example.com"
+                     *       ],
+                     *       "is_active": true,
+                     *       "locales": [
+                     *         "de",
+                     *         "en"
+                     *       ],
+                     *       "name": "Kiln & Kettle Enamelware",
+                     *       "settings": {
+                     *         "notice_email": "shop@example.com"
+                     *       },
+                     *       "slug": "kiln-and-kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
@@ -9993,6 +12970,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "locale": "fr",
+                 *       "name": "Français"
+                 *     }
+                 */
                 "application/json": components["schemas"]["LocaleChoice"];
             };
         };
@@ -10003,6 +12986,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "currency": "EUR",
+                     *       "default_locale": "en",
+                     *       "domains": [
+                     *         "shop.example.com"
+                     *       ],
+                     *       "is_active": true,
+                     *       "locales": [
+                     *         "de",
+                     *         "en",
+                     *         "fr"
+                     *       ],
+                     *       "name": "Kiln & Kettle Enamelware",
+                     *       "settings": {
+                     *         "notice_email": "shop@example.com"
+                     *       },
+                     *       "slug": "kiln-and-kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tenant"];
                 };
             };
@@ -10025,7 +13028,10 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The locale. */
+                /**
+                 * @description The locale.
+                 * @example fr
+                 */
                 locale: string;
             };
             cookie?: never;
@@ -10062,6 +13068,20 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "data": {
+                 *             "quantity": 20,
+                 *             "reason": "Counted again"
+                 *           },
+                 *           "id": "var_01kjpy1d00e00800000000000j",
+                 *           "op": "set"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["InventoryBulk"];
             };
         };
@@ -10072,6 +13092,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkResults"];
                 };
             };
@@ -10107,6 +13140,26 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "data": {
+                 *             "prices": [
+                 *               {
+                 *                 "amount": "12.50",
+                 *                 "compare_at": "14.50",
+                 *                 "currency": "EUR"
+                 *               }
+                 *             ]
+                 *           },
+                 *           "id": "var_01kjpy1d00e00800000000000j",
+                 *           "if_match": "*",
+                 *           "op": "set"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["PricesBulk"];
             };
         };
@@ -10117,6 +13170,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["BulkResults"];
                 };
             };
@@ -10148,7 +13214,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
@@ -10161,6 +13230,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "barcode": "",
+                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "image": null,
+                     *       "inventory_policy": "deny",
+                     *       "manage_inventory": true,
+                     *       "metadata": {},
+                     *       "position": 1,
+                     *       "prices": [
+                     *         {
+                     *           "amount": "14.50",
+                     *           "compare_at": null,
+                     *           "currency": "EUR"
+                     *         }
+                     *       ],
+                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "requires_shipping": true,
+                     *       "reserved": 0,
+                     *       "sku": "MUG-GREEN",
+                     *       "stocked": 0,
+                     *       "values": [
+                     *         {
+                     *           "de": "Grün",
+                     *           "en": "Green"
+                     *         }
+                     *       ],
+                     *       "weight_grams": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Variant"];
                 };
             };
@@ -10192,7 +13291,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
@@ -10227,13 +13329,21 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "weight_grams": 185
+                 *     }
+                 */
                 "application/json": components["schemas"]["VariantChanges"];
             };
         };
@@ -10244,6 +13354,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "barcode": "",
+                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "image": null,
+                     *       "inventory_policy": "deny",
+                     *       "manage_inventory": true,
+                     *       "metadata": {},
+                     *       "position": 1,
+                     *       "prices": [
+                     *         {
+                     *           "amount": "14.50",
+                     *           "compare_at": null,
+                     *           "currency": "EUR"
+                     *         }
+                     *       ],
+                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "requires_shipping": true,
+                     *       "reserved": 0,
+                     *       "sku": "MUG-GREEN",
+                     *       "stocked": 0,
+                     *       "values": [
+                     *         {
+                     *           "de": "Grün",
+                     *           "en": "Green"
+                     *         }
+                     *       ],
+                     *       "weight_grams": 185
+                     *     }
+                     */
                     "application/json": components["schemas"]["Variant"];
                 };
             };
@@ -10305,7 +13445,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
@@ -10318,6 +13461,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "allow_backorder": false,
+                     *           "available": 22,
+                     *           "incoming": 0,
+                     *           "location": "default",
+                     *           "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *           "low_stock_threshold": 5,
+                     *           "reserved": 0,
+                     *           "stocked": 22
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLevelPage"];
                 };
             };
@@ -10340,13 +13502,22 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "delta": -2,
+                 *       "reason": "Chipped"
+                 *     }
+                 */
                 "application/json": components["schemas"]["InventoryAdjustment"];
             };
         };
@@ -10357,6 +13528,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_backorder": false,
+                     *       "available": 22,
+                     *       "incoming": 0,
+                     *       "location": "default",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "low_stock_threshold": 5,
+                     *       "reserved": 0,
+                     *       "stocked": 22
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLevel"];
                 };
             };
@@ -10379,13 +13562,23 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "low_stock_threshold": 5,
+                 *       "quantity": 24,
+                 *       "reason": "Counted"
+                 *     }
+                 */
                 "application/json": components["schemas"]["InventoryCount"];
             };
         };
@@ -10396,6 +13589,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "allow_backorder": false,
+                     *       "available": 24,
+                     *       "incoming": 0,
+                     *       "location": "default",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "low_stock_threshold": 5,
+                     *       "reserved": 0,
+                     *       "stocked": 24
+                     *     }
+                     */
                     "application/json": components["schemas"]["StockLevel"];
                 };
             };
@@ -10420,13 +13625,27 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the variant as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the variant as the API answers it, or its UUID.
+                 * @example var_01kjpy1d00e00800000000000j
+                 */
                 variant_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "prices": [
+                 *         {
+                 *           "amount": "13.00",
+                 *           "compare_at": "14.50",
+                 *           "currency": "EUR"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["PriceList"];
             };
         };
@@ -10437,6 +13656,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "prices": [
+                     *         {
+                     *           "amount": "13.00",
+                     *           "compare_at": "14.50",
+                     *           "currency": "EUR"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Prices"];
                 };
             };
@@ -10466,6 +13696,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:09:00Z",
+                     *           "current": false,
+                     *           "expires_at": "2026-04-01T09:09:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000002",
+                     *           "last_used_at": "2026-03-02T09:09:00Z",
+                     *           "revoked_at": "2026-03-02T09:11:00Z",
+                     *           "revoked_because": "revoked",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         },
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:09:00Z",
+                     *           "current": true,
+                     *           "expires_at": "2026-04-01T09:09:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000003",
+                     *           "last_used_at": "2026-03-02T09:09:00Z",
+                     *           "revoked_at": null,
+                     *           "revoked_because": "",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         },
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:11:00Z",
+                     *           "current": false,
+                     *           "expires_at": "2026-04-01T09:11:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000004",
+                     *           "last_used_at": "2026-03-02T09:11:00Z",
+                     *           "revoked_at": null,
+                     *           "revoked_because": "",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["LoginHistory"];
                 };
             };
@@ -10489,6 +13758,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Ben Okafor",
+                 *       "password": "a kettle of seven words, nearly",
+                 *       "token": "rts_token-from-the-mail-3"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Acceptance"];
             };
         };
@@ -10499,6 +13775,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "role": "packer",
+                     *       "tenant": "kiln-and-kettle"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Joined"];
                 };
             };
@@ -10555,6 +13837,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "email": "ada@example.com",
+                     *       "email_verified": false,
+                     *       "id": "user_01kjpy1d00e008000000000001",
+                     *       "is_superuser": false,
+                     *       "name": "Ada Lindqvist"
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -10578,6 +13869,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Ada Lindqvist-Berg"
+                 *     }
+                 */
                 "application/json": components["schemas"]["OwnChanges"];
             };
         };
@@ -10588,6 +13884,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "email": "ada@example.com",
+                     *       "email_verified": false,
+                     *       "id": "user_01kjpy1d00e008000000000001",
+                     *       "is_superuser": false,
+                     *       "name": "Ada Lindqvist-Berg"
+                     *     }
+                     */
                     "application/json": components["schemas"]["User"];
                 };
             };
@@ -10611,6 +13916,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "current_password": "eight more words about a coffee pot",
+                 *       "new_password": "a kettle of seven words, nearly"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PasswordChange"];
             };
         };
@@ -10621,6 +13932,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-6",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -10644,6 +13963,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "refresh_token": "rtr_refresh-token-2"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Refresh"];
             };
         };
@@ -10654,6 +13978,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-4",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -10677,6 +14009,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ada@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Address"];
             };
         };
@@ -10687,6 +14024,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "detail": "If the address is known, a mail is on its way."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Mailed"];
                 };
             };
@@ -10710,6 +14052,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "password": "eight more words about a coffee pot",
+                 *       "token": "rts_token-from-the-mail-2"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewPassword"];
             };
         };
@@ -10747,6 +14095,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:09:00Z",
+                     *           "current": false,
+                     *           "expires_at": "2026-04-01T09:09:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000002",
+                     *           "last_used_at": "2026-03-02T09:09:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         },
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T09:09:00Z",
+                     *           "current": true,
+                     *           "expires_at": "2026-04-01T09:09:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000003",
+                     *           "last_used_at": "2026-03-02T09:09:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Sessions"];
                 };
             };
@@ -10793,7 +14165,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the session as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the session as the API answers it, or its UUID.
+                 * @example sess_01kjpy1d00e008000000000002
+                 */
                 session_id: string;
             };
             cookie?: never;
@@ -10827,6 +14202,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "ada@example.com",
+                 *       "password": "a kettle of seven words, nearly"
+                 *     }
+                 */
                 "application/json": components["schemas"]["StaffCredentials"];
             };
         };
@@ -10837,6 +14218,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-1",
+                     *       "token_type": "Bearer",
+                     *       "user": {
+                     *         "email": "ada@example.com",
+                     *         "email_verified": false,
+                     *         "id": "user_01kjpy1d00e008000000000001",
+                     *         "is_superuser": false,
+                     *         "name": "Ada Lindqvist"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["StaffLogin"];
                 };
             };
@@ -10866,6 +14262,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "enabled": true,
+                     *       "recovery_codes_left": 10
+                     *     }
+                     */
                     "application/json": components["schemas"]["SecondFactor"];
                 };
             };
@@ -10895,6 +14297,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "secret": "JBSWY3DPEHPK3PXP",
+                     *       "uri": "otpauth://totp/RusToK:ada%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=RusToK"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Enrolment"];
                 };
             };
@@ -10918,6 +14326,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "code": "492039"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Code"];
             };
         };
@@ -10928,6 +14341,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "recovery_codes": [
+                     *         "abcd-efgh-0000",
+                     *         "abcd-efgh-0001",
+                     *         "abcd-efgh-0002",
+                     *         "abcd-efgh-0003",
+                     *         "abcd-efgh-0004",
+                     *         "abcd-efgh-0005",
+                     *         "abcd-efgh-0006",
+                     *         "abcd-efgh-0007",
+                     *         "abcd-efgh-0008",
+                     *         "abcd-efgh-0009"
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
@@ -10951,6 +14380,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "code": "abcd-efgh-0001",
+                 *       "password": "eight more words about a coffee pot"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Disabling"];
             };
         };
@@ -10982,6 +14417,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "token": "rts_token-from-the-mail-1"
+                 *     }
+                 */
                 "application/json": components["schemas"]["MailedSecret"];
             };
         };
@@ -11019,6 +14459,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "detail": "If the address is known, a mail is on its way."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Mailed"];
                 };
             };
@@ -11042,6 +14487,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "dora@example.com",
+                 *       "password": "a kettle of seven words, nearly"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Credentials"];
             };
         };
@@ -11052,6 +14503,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "customer": {
+                     *         "created_at": "2026-03-02T10:54:00Z",
+                     *         "email": "dora@example.com",
+                     *         "id": "cust_01kjpy1d00e008000000000010",
+                     *         "name": "Dora Klein"
+                     *       },
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-9",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["CustomerLogin"];
                 };
             };
@@ -11108,6 +14573,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "name": "Dora Klein"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Customer"];
                 };
             };
@@ -11131,6 +14604,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Dora Klein-Moreau"
+                 *     }
+                 */
                 "application/json": components["schemas"]["OwnChanges"];
             };
         };
@@ -11141,6 +14619,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "name": "Dora Klein-Moreau"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Customer"];
                 };
             };
@@ -11164,6 +14650,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "current_password": "a kettle of seven words, nearly",
+                 *       "new_password": "eight more words about a coffee pot"
+                 *     }
+                 */
                 "application/json": components["schemas"]["PasswordChange"];
             };
         };
@@ -11174,6 +14666,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-12",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -11197,6 +14697,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "refresh_token": "rtr_refresh-token-9"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Refresh"];
             };
         };
@@ -11207,6 +14712,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "access_token": "access-token",
+                     *       "expires_in": 600,
+                     *       "refresh_token": "rtr_refresh-token-10",
+                     *       "token_type": "Bearer"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -11230,6 +14743,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "dora@example.com",
+                 *       "name": "Dora Klein",
+                 *       "password": "a kettle of seven words, nearly"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Registration"];
             };
         };
@@ -11240,6 +14760,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "detail": "A mail is on its way; it says how to go on."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Mailed"];
                 };
             };
@@ -11263,6 +14788,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "dora@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Address"];
             };
         };
@@ -11273,6 +14803,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "detail": "If the address is known, a mail is on its way."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Mailed"];
                 };
             };
@@ -11296,6 +14831,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "password": "a kettle of seven words, nearly",
+                 *       "token": "rts_token-from-the-mail-5"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewPassword"];
             };
         };
@@ -11333,6 +14874,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "data": [
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T11:00:00Z",
+                     *           "current": false,
+                     *           "expires_at": "2026-04-01T11:00:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000011",
+                     *           "last_used_at": "2026-03-02T11:00:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         },
+                     *         {
+                     *           "address": "203.0.113.7",
+                     *           "created_at": "2026-03-02T11:00:00Z",
+                     *           "current": true,
+                     *           "expires_at": "2026-04-01T11:00:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000012",
+                     *           "last_used_at": "2026-03-02T11:00:00Z",
+                     *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Sessions"];
                 };
             };
@@ -11379,7 +14944,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the session as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the session as the API answers it, or its UUID.
+                 * @example sess_01kjpy1d00e008000000000011
+                 */
                 session_id: string;
             };
             cookie?: never;
@@ -11413,6 +14981,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "token": "rts_token-from-the-mail-4"
+                 *     }
+                 */
                 "application/json": components["schemas"]["MailedSecret"];
             };
         };
@@ -11423,6 +14996,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "email": "dora@example.com",
+                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "name": "Dora Klein"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Customer"];
                 };
             };
@@ -11473,6 +15054,77 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "depth": 0,
+                     *           "description": "",
+                     *           "id": "coll_01kjpy1d00e00800000000000q",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "en"
+                     *           ],
+                     *           "name": "Around the fire",
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "slug": "for-the-fireplace",
+                     *           "taxonomy": "collection",
+                     *           "type": "commerce.collection"
+                     *         },
+                     *         {
+                     *           "depth": 0,
+                     *           "description": "",
+                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "de",
+                     *             "en"
+                     *           ],
+                     *           "name": "Care",
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "slug": "care",
+                     *           "taxonomy": "tag",
+                     *           "type": "content.tag"
+                     *         },
+                     *         {
+                     *           "depth": 0,
+                     *           "description": "",
+                     *           "id": "ccat_01kjpy1d00e00800000000000s",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "en"
+                     *           ],
+                     *           "name": "From the workshop",
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "slug": "from-the-workshop",
+                     *           "taxonomy": "category",
+                     *           "type": "content.category"
+                     *         },
+                     *         {
+                     *           "depth": 0,
+                     *           "description": "",
+                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "de",
+                     *             "en"
+                     *           ],
+                     *           "name": "Mugs and cups",
+                     *           "parent_id": null,
+                     *           "position": 1,
+                     *           "slug": "mugs",
+                     *           "taxonomy": "category",
+                     *           "type": "commerce.category"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreTermPage"];
                 };
             };
@@ -11528,7 +15180,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description The kind. */
+                /**
+                 * @description The kind.
+                 * @example post
+                 */
                 kind: string;
             };
             cookie?: never;
@@ -11541,6 +15196,55 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author": "Ada",
+                     *           "body": {
+                     *             "format": "markdown",
+                     *             "html": "<p>Let it cool down <strong>before</strong> you wash it.</p>\n"
+                     *           },
+                     *           "categories": [
+                     *             {
+                     *               "id": "ccat_01kjpy1d00e00800000000000s",
+                     *               "name": "From the workshop",
+                     *               "slug": "from-the-workshop",
+                     *               "taxonomy": "category"
+                     *             }
+                     *           ],
+                     *           "content_tags": [
+                     *             {
+                     *               "id": "tag_01kjpy1d00e00800000000000r",
+                     *               "name": "Care",
+                     *               "slug": "care",
+                     *               "taxonomy": "tag"
+                     *             }
+                     *           ],
+                     *           "depth": 0,
+                     *           "excerpt": "Warm water, and no steel wool.",
+                     *           "id": "node_01kjpy1d00e00800000000000t",
+                     *           "kind": "post",
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "de",
+                     *             "en"
+                     *           ],
+                     *           "metadata": {},
+                     *           "parent_id": null,
+                     *           "position": 0,
+                     *           "published_at": "2026-03-02T08:00:00Z",
+                     *           "slug": "how-to-look-after-enamel",
+                     *           "title": "How to look after enamel",
+                     *           "updated_at": "2026-03-02T10:50:00Z",
+                     *           "version": 3
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreContentPage"];
                 };
             };
@@ -11573,9 +15277,15 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description The kind. */
+                /**
+                 * @description The kind.
+                 * @example post
+                 */
                 kind: string;
-                /** @description The slug. */
+                /**
+                 * @description The slug.
+                 * @example how-to-look-after-enamel
+                 */
                 slug: string;
             };
             cookie?: never;
@@ -11588,6 +15298,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "author": "Ada",
+                     *       "body": {
+                     *         "format": "markdown",
+                     *         "html": "<p>Let it cool down <strong>before</strong> you wash it.</p>\n"
+                     *       },
+                     *       "categories": [
+                     *         {
+                     *           "id": "ccat_01kjpy1d00e00800000000000s",
+                     *           "name": "From the workshop",
+                     *           "slug": "from-the-workshop",
+                     *           "taxonomy": "category"
+                     *         }
+                     *       ],
+                     *       "content_tags": [
+                     *         {
+                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "name": "Care",
+                     *           "slug": "care",
+                     *           "taxonomy": "tag"
+                     *         }
+                     *       ],
+                     *       "depth": 0,
+                     *       "excerpt": "Warm water, and no steel wool.",
+                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "kind": "post",
+                     *       "locale": "en",
+                     *       "locales": [
+                     *         "de",
+                     *         "en"
+                     *       ],
+                     *       "metadata": {},
+                     *       "parent_id": null,
+                     *       "position": 0,
+                     *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "slug": "how-to-look-after-enamel",
+                     *       "title": "How to look after enamel",
+                     *       "updated_at": "2026-03-02T10:50:00Z",
+                     *       "version": 3
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreContent"];
                 };
             };
@@ -11665,6 +15417,123 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "categories": [
+                     *             {
+                     *               "id": "cat_01kjpy1d00e00800000000000b",
+                     *               "name": "Mugs and cups",
+                     *               "slug": "mugs",
+                     *               "taxonomy": "category"
+                     *             }
+                     *           ],
+                     *           "description": "Holds 350 ml and survives a fall.",
+                     *           "handle": "enamel-mug",
+                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "images": [
+                     *             {
+                     *               "alt": "A blue mug on a stump",
+                     *               "id": "img_01kjpy1d00e00800000000000g",
+                     *               "url": "https://images.example.com/mug-blue.jpg"
+                     *             }
+                     *           ],
+                     *           "in_stock": true,
+                     *           "is_gift_card": false,
+                     *           "locale": "en",
+                     *           "locales": [
+                     *             "de",
+                     *             "en"
+                     *           ],
+                     *           "metadata": {},
+                     *           "on_sale": true,
+                     *           "options": [
+                     *             {
+                     *               "name": "Glaze",
+                     *               "values": [
+                     *                 "Blue",
+                     *                 "Green"
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "price_ranges": [
+                     *             {
+                     *               "currency": "EUR",
+                     *               "maximum": "14.50",
+                     *               "minimum": "12.50"
+                     *             }
+                     *           ],
+                     *           "product_type": "Mug",
+                     *           "published_at": "2026-03-02T10:00:00Z",
+                     *           "seo": {
+                     *             "description": "",
+                     *             "title": "Enamel mug"
+                     *           },
+                     *           "subtitle": "",
+                     *           "tags": [
+                     *             "camping",
+                     *             "gift"
+                     *           ],
+                     *           "title": "Enamel mug",
+                     *           "updated_at": "2026-03-02T10:47:00Z",
+                     *           "variants": [
+                     *             {
+                     *               "barcode": "",
+                     *               "id": "var_01kjpy1d00e00800000000000h",
+                     *               "image_id": null,
+                     *               "in_stock": true,
+                     *               "metadata": {},
+                     *               "options": {
+                     *                 "Glaze": "Blue"
+                     *               },
+                     *               "prices": [
+                     *                 {
+                     *                   "amount": "14.50",
+                     *                   "amount_minor": 1450,
+                     *                   "compare_at": null,
+                     *                   "compare_at_minor": null,
+                     *                   "currency": "EUR"
+                     *                 }
+                     *               ],
+                     *               "requires_shipping": true,
+                     *               "sku": "MUG-BLUE",
+                     *               "title": "Blue",
+                     *               "weight_grams": null
+                     *             },
+                     *             {
+                     *               "barcode": "",
+                     *               "id": "var_01kjpy1d00e00800000000000j",
+                     *               "image_id": null,
+                     *               "in_stock": true,
+                     *               "metadata": {},
+                     *               "options": {
+                     *                 "Glaze": "Green"
+                     *               },
+                     *               "prices": [
+                     *                 {
+                     *                   "amount": "12.50",
+                     *                   "amount_minor": 1250,
+                     *                   "compare_at": "14.50",
+                     *                   "compare_at_minor": 1450,
+                     *                   "currency": "EUR"
+                     *                 }
+                     *               ],
+                     *               "requires_shipping": true,
+                     *               "sku": "MUG-GREEN",
+                     *               "title": "Green",
+                     *               "weight_grams": 185
+                     *             }
+                     *           ],
+                     *           "vendor": "Kiln & Kettle",
+                     *           "version": 14
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreProductPage"];
                 };
             };
@@ -11697,7 +15566,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description The handle. */
+                /**
+                 * @description The handle.
+                 * @example enamel-mug
+                 */
                 handle: string;
             };
             cookie?: never;
@@ -11710,6 +15582,116 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "categories": [
+                     *         {
+                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "name": "Mugs and cups",
+                     *           "slug": "mugs",
+                     *           "taxonomy": "category"
+                     *         }
+                     *       ],
+                     *       "description": "Holds 350 ml and survives a fall.",
+                     *       "handle": "enamel-mug",
+                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "images": [
+                     *         {
+                     *           "alt": "A blue mug on a stump",
+                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "url": "https://images.example.com/mug-blue.jpg"
+                     *         }
+                     *       ],
+                     *       "in_stock": true,
+                     *       "is_gift_card": false,
+                     *       "locale": "en",
+                     *       "locales": [
+                     *         "de",
+                     *         "en"
+                     *       ],
+                     *       "metadata": {},
+                     *       "on_sale": true,
+                     *       "options": [
+                     *         {
+                     *           "name": "Glaze",
+                     *           "values": [
+                     *             "Blue",
+                     *             "Green"
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "price_ranges": [
+                     *         {
+                     *           "currency": "EUR",
+                     *           "maximum": "14.50",
+                     *           "minimum": "12.50"
+                     *         }
+                     *       ],
+                     *       "product_type": "Mug",
+                     *       "published_at": "2026-03-02T10:00:00Z",
+                     *       "seo": {
+                     *         "description": "",
+                     *         "title": "Enamel mug"
+                     *       },
+                     *       "subtitle": "",
+                     *       "tags": [
+                     *         "camping",
+                     *         "gift"
+                     *       ],
+                     *       "title": "Enamel mug",
+                     *       "updated_at": "2026-03-02T10:47:00Z",
+                     *       "variants": [
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "image_id": null,
+                     *           "in_stock": true,
+                     *           "metadata": {},
+                     *           "options": {
+                     *             "Glaze": "Blue"
+                     *           },
+                     *           "prices": [
+                     *             {
+                     *               "amount": "14.50",
+                     *               "amount_minor": 1450,
+                     *               "compare_at": null,
+                     *               "compare_at_minor": null,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "requires_shipping": true,
+                     *           "sku": "MUG-BLUE",
+                     *           "title": "Blue",
+                     *           "weight_grams": null
+                     *         },
+                     *         {
+                     *           "barcode": "",
+                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "image_id": null,
+                     *           "in_stock": true,
+                     *           "metadata": {},
+                     *           "options": {
+                     *             "Glaze": "Green"
+                     *           },
+                     *           "prices": [
+                     *             {
+                     *               "amount": "12.50",
+                     *               "amount_minor": 1250,
+                     *               "compare_at": "14.50",
+                     *               "compare_at_minor": 1450,
+                     *               "currency": "EUR"
+                     *             }
+                     *           ],
+                     *           "requires_shipping": true,
+                     *           "sku": "MUG-GREEN",
+                     *           "title": "Green",
+                     *           "weight_grams": 185
+                     *         }
+                     *       ],
+                     *       "vendor": "Kiln & Kettle",
+                     *       "version": 14
+                     *     }
+                     */
                     "application/json": components["schemas"]["StoreProduct"];
                 };
             };
@@ -11742,7 +15724,10 @@ export interface operations {
                 limit?: number;
                 /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
                 locale?: string;
-                /** @description Words, "a phrase", -without, or. */
+                /**
+                 * @description Words, "a phrase", -without, or.
+                 * @example mug
+                 */
                 q: string;
                 type?: "content" | "product";
             };
@@ -11761,6 +15746,127 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "document": {
+                     *             "categories": [
+                     *               {
+                     *                 "id": "cat_01kjpy1d00e00800000000000b",
+                     *                 "name": "Mugs and cups",
+                     *                 "slug": "mugs",
+                     *                 "taxonomy": "category"
+                     *               }
+                     *             ],
+                     *             "description": "Holds 350 ml and survives a fall.",
+                     *             "handle": "enamel-mug",
+                     *             "id": "prod_01kjpy1d00e00800000000000c",
+                     *             "images": [
+                     *               {
+                     *                 "alt": "A blue mug on a stump",
+                     *                 "id": "img_01kjpy1d00e00800000000000g",
+                     *                 "url": "https://images.example.com/mug-blue.jpg"
+                     *               }
+                     *             ],
+                     *             "in_stock": true,
+                     *             "is_gift_card": false,
+                     *             "locale": "en",
+                     *             "locales": [
+                     *               "de",
+                     *               "en"
+                     *             ],
+                     *             "metadata": {},
+                     *             "on_sale": true,
+                     *             "options": [
+                     *               {
+                     *                 "name": "Glaze",
+                     *                 "values": [
+                     *                   "Blue",
+                     *                   "Green"
+                     *                 ]
+                     *               }
+                     *             ],
+                     *             "price_ranges": [
+                     *               {
+                     *                 "currency": "EUR",
+                     *                 "maximum": "14.50",
+                     *                 "minimum": "12.50"
+                     *               }
+                     *             ],
+                     *             "product_type": "Mug",
+                     *             "published_at": "2026-03-02T10:00:00Z",
+                     *             "seo": {
+                     *               "description": "",
+                     *               "title": "Enamel mug"
+                     *             },
+                     *             "subtitle": "",
+                     *             "tags": [
+                     *               "camping",
+                     *               "gift"
+                     *             ],
+                     *             "title": "Enamel mug",
+                     *             "updated_at": "2026-03-02T10:47:00Z",
+                     *             "variants": [
+                     *               {
+                     *                 "barcode": "",
+                     *                 "id": "var_01kjpy1d00e00800000000000h",
+                     *                 "image_id": null,
+                     *                 "in_stock": true,
+                     *                 "metadata": {},
+                     *                 "options": {
+                     *                   "Glaze": "Blue"
+                     *                 },
+                     *                 "prices": [
+                     *                   {
+                     *                     "amount": "14.50",
+                     *                     "amount_minor": 1450,
+                     *                     "compare_at": null,
+                     *                     "compare_at_minor": null,
+                     *                     "currency": "EUR"
+                     *                   }
+                     *                 ],
+                     *                 "requires_shipping": true,
+                     *                 "sku": "MUG-BLUE",
+                     *                 "title": "Blue",
+                     *                 "weight_grams": null
+                     *               },
+                     *               {
+                     *                 "barcode": "",
+                     *                 "id": "var_01kjpy1d00e00800000000000j",
+                     *                 "image_id": null,
+                     *                 "in_stock": true,
+                     *                 "metadata": {},
+                     *                 "options": {
+                     *                   "Glaze": "Green"
+                     *                 },
+                     *                 "prices": [
+                     *                   {
+                     *                     "amount": "12.50",
+                     *                     "amount_minor": 1250,
+                     *                     "compare_at": "14.50",
+                     *                     "compare_at_minor": 1450,
+                     *                     "currency": "EUR"
+                     *                   }
+                     *                 ],
+                     *                 "requires_shipping": true,
+                     *                 "sku": "MUG-GREEN",
+                     *                 "title": "Green",
+                     *                 "weight_grams": 185
+                     *               }
+                     *             ],
+                     *             "vendor": "Kiln & Kettle",
+                     *             "version": 14
+                     *           },
+                     *           "rank": 2.200000047683716,
+                     *           "type": "product"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["SearchHitPage"];
                 };
             };
