@@ -62,7 +62,7 @@ ProductId = Annotated[uuid.UUID, validation.TypedId("prod")]
 VariantId = Annotated[uuid.UUID, validation.TypedId("var")]
 Tags = Annotated[list[validation.ShortText], Field(max_length=1000), AfterValidator(_once_each)]
 Html = Annotated[validation.LongText, AfterValidator(_clean)]
-Names = Annotated[dict[validation.Locale, validation.Title], _ONE_OR_MORE]
+Names = Annotated[dict[validation.Locale, validation.Title], _ONE_OR_MORE, validation.ByLocale()]
 ImageUrl = Annotated[
     str,
     validation.Prose(2048, minimum=1),

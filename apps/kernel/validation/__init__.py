@@ -12,6 +12,7 @@ from __future__ import annotations
 from apps.kernel.validation.fields import (
     MAXIMUM_DEPTH,
     MAXIMUM_LOCALES,
+    ByLocale,
     Currency,
     Depth,
     Email,
@@ -50,6 +51,7 @@ __all__ = [
     "MAXIMUM_DEPTH",
     "MAXIMUM_LOCALES",
     "MAXIMUM_METADATA_BYTES",
+    "ByLocale",
     "Currency",
     "Depth",
     "Email",

@@ -232,6 +232,17 @@ class LooksLike:
 
 
 @dataclass(frozen=True, slots=True)
+class ByLocale:
+    """Says in the OpenAPI document that no other names of members are taken than locales."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found = handler(schema)
+        ((pattern, value),) = found.pop("patternProperties").items()
+        names = {**found.get("propertyNames", {}), "pattern": pattern}
+        return {**found, "propertyNames": names, "additionalProperties": value}
+
+
+@dataclass(frozen=True, slots=True)
 class OneOf:
     """One of a few words, which may still become more; refused as `code` with the nearest of them."""
 
