@@ -1457,7 +1457,7 @@ class Option(TypedDict):
 class OptionInput(TypedDict):
     """`names` by locale, such as {"en": "Colour"}."""
 
-    names: dict[str, Any]
+    names: dict[str, str]
     values: list[OptionValueInput]
 
 
@@ -1471,7 +1471,7 @@ class OptionValue(TypedDict):
 class OptionValueInput(TypedDict):
     """`names` by locale, such as {"en": "Red"}."""
 
-    names: dict[str, Any]
+    names: dict[str, str]
 
 
 class OwnChanges(TypedDict):
