@@ -31,6 +31,7 @@ _COMMON_HEADERS = {
 _ELSEWHERE = {"Location": "Where it is."}
 _OF_STATUS = {
     401: {"WWW-Authenticate": "How to come with credentials (RFC 6750)."},
+    409: {limit_headers.RETRY_AFTER: "Seconds after which to try again, where the same request is still at work."},
     429: {limit_headers.RETRY_AFTER: limit_headers.RETRY_AFTER_DESCRIPTION},
     503: {limit_headers.RETRY_AFTER: "Seconds after which to try again."},
 }
