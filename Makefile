@@ -10,6 +10,7 @@ TOOL := .rustok/tool
 UV_VERSION := 0.13.9
 UV := $(TOOL)/bin/uv
 MARKER := .venv/.synced
+NODE_MODULES := clients/typescript/node_modules/.package-lock.json
 
 # uv trusts the machine's certificates, as pip does, and never downloads an interpreter behind the reader's back.
 export UV_SYSTEM_CERTS := 1
@@ -56,9 +57,10 @@ test: env ## run the tests (ARGS="…" goes to pytest)
 	$(PYTHON) -m pytest $(ARGS)
 
 .PHONY: check
-check: env lint types ## all that CI demands: lint, types, floors, event schemas, reference pages, tests with coverage
+check: env lint types ## all that CI demands: lint, types, floors, event schemas, reference pages, translations, tests with coverage
 	$(PYTHON) manage.py events_schema check
 	$(PYTHON) manage.py docs_reference --check
+	$(PYTHON) manage.py messages --check
 	$(MAKE) test ARGS="-n 2 --cov --cov-report=term"
 
 .PHONY: lint
@@ -67,14 +69,39 @@ lint: env ## formatting, lint and the floors of the architecture
 	$(PYTHON) -m ruff check .
 	.venv/bin/lint-imports
 
+# What looks like a secret and is none: passwords of nobody in tests and examples, and two alphabets.
+NO_SECRETS := ^(password|pw|first|second|rustok|s3cret(%21)?|(top|canary)-(secret|pw)|[a-z]{24}[0-9]{8}|[0-9]{10}[a-z]{22})$$
+SCANNED ?= $(shell git ls-files -- ':!uv.lock')
+
+.PHONY: audit
+audit: env secrets ## search for secrets in the files and for known holes in the dependencies (asks the network)
+	@$(UV) audit --frozen --preview-features audit-command || { status=$$?; \
+		[ $$status -ne 2 ] || echo "The advisories could not be asked (no network?): of the dependencies nothing is known." >&2; \
+		exit $$status; }
+
+.PHONY: secrets
+secrets: env
+	@.venv/bin/detect-secrets-hook --no-verify --disable-plugin KeywordDetector --exclude-secrets '$(NO_SECRETS)' $(SCANNED)
+	@echo "No secret found in the files."
+
 .PHONY: types
 types: env ## check the types
 	$(PYTHON) -m mypy
+	cd clients/python && $(CURDIR)/$(PYTHON) -m mypy
 
 .PHONY: format
 format: env ## format the code and fix what can be fixed by itself
 	$(PYTHON) -m ruff check --fix-only --quiet .
 	$(PYTHON) -m ruff format .
+
+.PHONY: messages
+messages: env ## collect the sentences of errors for translators and compile what they wrote
+	$(PYTHON) manage.py messages
+
+.PHONY: examples
+examples: env ## write down what the API answers to the story of its examples, and the OpenAPI document with it
+	$(PYTHON) -m pytest -q tests/contracts/test_examples.py -k answered --write-examples
+	$(PYTHON) manage.py openapi export
 
 .PHONY: benchmark
 benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for your own file)
@@ -83,6 +110,10 @@ benchmark: env ## measure an import against its ceiling (ARGS="export.csv" for y
 .PHONY: soak
 soak: env ## kill parts of the whole product at random and check every promise (MINUTES=10 SEED=7 REPORT=file.json)
 	$(PYTHON) -m tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--json $(REPORT))
+
+.PHONY: fuzz-api
+fuzz-api: env ## ask a server of its own anything, as every kind of caller, and hold answers to the description (MINUTES=20 SEED=7)
+	$(PYTHON) -m tests.contracts.fuzzing --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED))
 
 .PHONY: rebuild-proof
 rebuild-proof: env ## rebuild under reads, killed at every step, and prove the documents equal (EVENTS=1000000 REPORT=file.json)
@@ -95,6 +126,25 @@ bench-events: env ## measure the event core against ceilings of the same run (AR
 .PHONY: bench-isolation
 bench-isolation: env ## measure what isolation costs, with and without it in one run, and 1,000 tenants (ARGS="--tenants 100")
 	$(PYTHON) -m tests.benchmarks.isolation $(filter-out -n 2,$(ARGS))
+
+.PHONY: bench-edge
+bench-edge: env ## measure what the whole middleware costs a read of the storefront (ARGS="--requests 1000")
+	$(PYTHON) -W ignore -m tests.benchmarks.edge $(filter-out -n 2,$(ARGS))
+
+.PHONY: clients
+clients: env $(NODE_MODULES) ## write the generated halves of both clients anew, from the OpenAPI document on record
+	$(PYTHON) clients/generate.py
+
+.PHONY: clients-check
+clients-check: env $(NODE_MODULES) ## both clients are what the document makes them, and their types hold
+	$(PYTHON) clients/generate.py --check
+	cd clients/python && $(CURDIR)/$(PYTHON) -m mypy
+	.venv/bin/node clients/typescript/node_modules/typescript/bin/tsc --project clients/typescript --noEmit
+
+# npm writes the file when it is done.
+$(NODE_MODULES): clients/typescript/package.json clients/typescript/package-lock.json | $(MARKER)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --silent --prefix clients/typescript
+	@touch $@
 
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay

@@ -33,6 +33,7 @@ def hold(environment: Environment) -> Iterator[Callable[[str], None]]:
 
 def check_free(environment: Environment) -> None:
     """Raises DevRuns while a `make dev` holds the data directory."""
+    # Without the file nothing ever ran here.
     with contextlib.suppress(FileNotFoundError), (environment.data_dir / "dev.lock").open("r") as lock:
         _take(lock, fcntl.LOCK_SH)
 

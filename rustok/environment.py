@@ -6,6 +6,7 @@ A setting is a field here and nowhere else: type, default, unit and meaning stan
 
 import difflib
 import hmac
+import ipaddress
 import os
 from enum import StrEnum
 from functools import cache
@@ -16,6 +17,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from apps.kernel import failpoints, forwarding
+from apps.kernel.limits.policies import Limits
 from rustok import mailing
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -170,8 +172,33 @@ class Environment(BaseSettings):
         description="Requests one web process works on at a time.",
         json_schema_extra=_unit("threads"),
     )
+    largest_body_mib: int = Field(
+        default=8,
+        ge=1,
+        le=1024,
+        description="Most a request may bring in its body; each web thread may hold as much in memory.",
+        json_schema_extra=_unit("MiB"),
+    )
     worker_processes: int = Field(
         default=2, ge=1, le=256, description="Celery worker processes.", json_schema_extra=_unit("processes")
+    )
+
+    # Rate limits
+    limits: Annotated[Limits, NoDecode, BeforeValidator(Limits.read_text)] = Field(
+        default=Limits(),
+        description="Limits that differ from the defaults, such as `anonymous=300,tenant=60000`; 0 is without bound.",
+        json_schema_extra={
+            "default_text": f"`{','.join(f'{name}={number}' for name, number in Limits())}`",
+            **_unit("requests in any 60 seconds"),
+        },
+    )
+
+    # What goes out
+    outbound_inside: CommaList = Field(
+        default_factory=list,
+        description="Networks (CIDR) of your own that addresses given by tenants may lead to all the same; without "
+        "them only public addresses are reached.",
+        json_schema_extra={"default_text": "none", **_unit("comma-separated")},
     )
 
     # Logs
@@ -210,6 +237,22 @@ class Environment(BaseSettings):
         le=1000,
         description="Most connections of one web process. All processes together must fit `max_connections`.",
         json_schema_extra=_unit("connections"),
+    )
+    database_statement_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="How long one statement of a web process may take before the database gives it up. A pooler in "
+        "between must let `options` pass.",
+        json_schema_extra=_unit("seconds"),
+    )
+    export_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="How long an export may take, slow clients included: until then it holds a connection, and the "
+        "database keeps what it has still to read.",
+        json_schema_extra=_unit("seconds"),
     )
     valkey_url: SecretStr | None = Field(
         default=None,
@@ -379,6 +422,11 @@ class Environment(BaseSettings):
             return [forwarding.host_name(domain.strip(".")) for domain in value]
         except forwarding.MalformedHost as error:
             raise ValueError(error.detail) from None
+
+    @field_validator("outbound_inside")
+    @classmethod
+    def _are_plain_networks(cls, value: list[str]) -> list[str]:
+        return [str(ipaddress.ip_network(network)) for network in value]
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -1,11 +1,16 @@
 """Logs of our code and of all libraries, in one shape: structlog in front, the standard library behind."""
 
 import logging
+import re
 import sys
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from apps.audit import redacting
+
+_PERSON = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 
 
 def configure(*, log_format: Literal["console", "json"], level: str, process: str) -> dict[str, Any]:
@@ -23,7 +28,7 @@ def configure(*, log_format: Literal["console", "json"], level: str, process: st
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    ending: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    ending: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, cover_named]
     if log_format == "json":
         ending += [
             add_process,
@@ -34,6 +39,8 @@ def configure(*, log_format: Literal["console", "json"], level: str, process: st
         ending += [
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]
+    # What comes after a renderer gets its text.
+    ending.append(cast(Processor, cover_written))
 
     structlog.configure(
         processors=[
@@ -67,6 +74,20 @@ def configure(*, log_format: Literal["console", "json"], level: str, process: st
             "celery.app.trace": {"level": "WARNING"},
         },
     }
+
+
+def cover_named(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Covers what stands under a name that nobody is to read."""
+    for name in event:
+        if redacting.is_secret(name):
+            event[name] = redacting.REDACTED
+    return event
+
+
+def cover_written(logger: WrappedLogger, method: str, line: str) -> str:
+    """Covers tokens, passwords in addresses and people's addresses wherever they got into the line: tracebacks too."""
+    covered = redacting.cover_secrets(line)
+    return _PERSON.sub(redacting.PERSONAL, covered) if "@" in covered else covered
 
 
 class FirstLine(logging.Filter):

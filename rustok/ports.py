@@ -41,6 +41,7 @@ def reserve(host: str, port: int) -> Reservation:
 def reserve_next_free(host: str, port: int) -> Reservation:
     """Take this port or the first free one above it. Raises PortTaken when there is none in reach."""
     for candidate in range(port, min(port + TRIED_PORTS, 65536)):
+        # Taken: the next one may be free.
         with contextlib.suppress(PortTaken):
             return reserve(host, candidate)
     raise PortTaken(
@@ -73,6 +74,7 @@ def _problem(host: str, port: int) -> str | None:
 
 
 def _holder(port: int) -> str:
+    # The holder may be another user's, or gone: then the message does without its name.
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             address = connection.laddr

@@ -3,6 +3,7 @@
 from typing import Any
 
 import django_stubs_ext
+from django.utils.csp import CSP
 
 from rustok import environment as environments
 from rustok import logs, mailing, servers
@@ -38,6 +39,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "corsheaders",
     "guardian",
     "rest_framework",
     "drf_spectacular",
@@ -50,6 +52,7 @@ INSTALLED_APPS = [
     "apps.audit",
     "apps.tenants",
     "apps.accounts",
+    "apps.jobs",
     "apps.content",
     "apps.commerce",
     "apps.readmodels",
@@ -58,11 +61,20 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    # Outside of all that can refuse: an error page needs the headers as much as any.
+    "apps.kernel.headers.HeadersMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "apps.kernel.middleware.CorrelationMiddleware",
     # Before anything asks for host, scheme or address.
     "apps.kernel.client.ClientMiddleware",
+    "apps.kernel.sizes.SizeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    # Before the tenant is looked for: a preflight does not name it.
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Around what finds the tenant, so that unknown hosts count too; who asks is known further inside.
+    "apps.accounts.rate_limits.LimitMiddleware",
     # Before the session is read: an unknown host costs no query of ours.
     "apps.tenants.middleware.TenantMiddleware",
     "apps.tenants.middleware.ModuleMiddleware",
@@ -73,7 +85,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.tenants.middleware.PlatformAdminMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -84,6 +95,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
@@ -94,6 +106,16 @@ TEMPLATES = [
 TIME_ZONE = "UTC"
 USE_TZ = True
 LANGUAGE_CODE = "en"
+# Errors are told in these; see apps/kernel/wording.py.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("es", "español"),
+    ("fr", "français"),
+    ("ru", "русский"),
+    ("zh-hans", "简体中文"),
+]
+LOCALE_PATHS = [CHECKOUT / "rustok" / "locale"]
 USE_I18N = True
 
 # --- Database, Valkey, cache --------------------------------------------------------------------------------
@@ -103,7 +125,10 @@ _database_options: dict[str, Any] = {
     **CONNECTIONS.database.options,
 }
 if ENVIRONMENT.process == "web":
-    # Opened at the first query, hence after granian has forked; a busy pool answers 500 rather than wait for ever.
+    # What takes longer holds a thread and a connection from everybody else; commands and tasks may take their time.
+    limit = f"-c statement_timeout={ENVIRONMENT.database_statement_seconds}s"
+    _database_options["options"] = f"{_database_options.get('options', '')} {limit}".strip()
+    # Opened at the first query, hence after granian has forked; a busy pool answers 503 rather than wait for ever.
     _database_options["pool"] = {"min_size": 1, "max_size": ENVIRONMENT.database_pool_size, "timeout": 10}
 
 DATABASES = {
@@ -140,6 +165,12 @@ CACHES = {
     }
 }
 
+# --- Rate limits --------------------------------------------------------------------------------------------
+
+LIMITS = ENVIRONMENT.limits
+# While Valkey is away each web process admits its share.
+WEB_PROCESSES = ENVIRONMENT.web_workers
+
 # --- Users and access ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
@@ -156,10 +187,16 @@ if ENVIRONMENT.profile is Profile.TEST:
 # Shared by the processes of one machine, whose memory is what the slots protect.
 PASSWORD_HASH_DIR = ENVIRONMENT.data_dir / "hashing"
 PASSWORD_HASH_SLOTS = ENVIRONMENT.password_hash_slots
-# Length and what is not common, and no rules of composition: OWASP ASVS 5.0, 6.2.
+# Length and what is not common, and no rules of composition: OWASP ASVS 5.0, 6.2. More than 128 characters add nothing
+# to a hash of 256 bits, and cost.
+PASSWORD_LENGTH = (10, 128)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": PASSWORD_LENGTH[0]},
+    },
+    {"NAME": "apps.accounts.services.passwords.MaximumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 # Guardian would create an anonymous user by itself; anonymous visitors have no object permissions here.
@@ -169,7 +206,6 @@ ACCOUNT_URL = ENVIRONMENT.account_url
 SESSION_HOURS = ENVIRONMENT.session_hours
 SESSION_IDLE_HOURS = ENVIRONMENT.session_idle_hours
 
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_PRODUCTION
 RATELIMIT_IP_META_KEY = "apps.kernel.client.rate_key"
 
 SILENCED_SYSTEM_CHECKS = [
@@ -177,16 +213,76 @@ SILENCED_SYSTEM_CHECKS = [
     "django_ratelimit.W001",
     # Guardian's own backend would ask its tables at every has_perm; what is shared is asked for one object only.
     "guardian.W001",
+    # Browsers' lists of HTTPS hosts are joined by the owner of a domain, who then cannot leave for months; not by us.
+    "security.W021",
 ]
 
+# --- What browsers are told, docs/explanation/edge.md --------------------------------------------------------
+
+CSP_REPORT_PATH = "/csp-reports"
+SECURE_CSP: dict[str, list[str]] = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "style-src": [CSP.SELF, CSP.NONCE],
+    "img-src": [CSP.SELF, "data:"],
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+    # The second is for browsers that know the Reporting API, which then pass over the first.
+    "report-uri": [CSP_REPORT_PATH],
+    "report-to": ["csp"],
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# The admin needs no script that reads the token; Swagger UI has it in its page.
+CSRF_COOKIE_HTTPONLY = True
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+if IS_PRODUCTION:
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True  # of hosts of the installation; HeadersMiddleware leaves it out of tenants'
+    SECURE_SSL_REDIRECT = True
+    # Probes and scrapers come by address, from inside.
+    SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    # A browser takes these from this very host only, over HTTPS.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+
+# Whose pages may read the API is asked of apps.tenants.origins, never of a list here; cookies never count.
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = [
+    "accept", "accept-language", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match",
+    "x-api-key", "x-correlation-id", "x-tenant",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = [
+    "content-disposition", "deprecation", "etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after",
+    "sunset", "x-correlation-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+]  # fmt: skip
+CORS_PREFLIGHT_MAX_AGE = 3600
+ORIGIN_SCHEMES = ["https"] if IS_PRODUCTION else ["https", "http"]
+ORIGIN_ANY_PORT = not IS_PRODUCTION  # front ends of developers
+
+# --- What goes out, apps/kernel/outbound.py -----------------------------------------------------------------
+
+OUTBOUND_SCHEMES = ["https"] if IS_PRODUCTION else ["https", "http"]
+OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
+
 # --- API ----------------------------------------------------------------------------------------------------
+
+LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
+EXPORT_SECONDS = ENVIRONMENT.export_seconds
+API_DOCUMENT = CHECKOUT / "rustok/openapi/openapi.json"
+API_EXAMPLES = CHECKOUT / "rustok/openapi/examples.json"
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.kernel.rendering.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.kernel.parsing.OrjsonParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.permissions.TenantPermission"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.kernel.openapi.OperationSchema",
     "EXCEPTION_HANDLER": "apps.kernel.api.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -198,8 +294,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Without the last, which has a host of others judge our document, on all hosts but localhost.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "displayRequestDuration": True, "filter": True, "validatorUrl": None},
     "REDOC_DIST": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [],
 }
 
 # --- Static files, mail, logs -------------------------------------------------------------------------------
@@ -283,5 +381,8 @@ CELERY_BEAT_SCHEDULE = {
         ("commerce.expire_reservations", 30.0, 30.0),
         ("accounts.send_mails", 5.0, 5.0),
         ("accounts.forget", 3600.0, 3600.0),
+        ("jobs.advance", 5.0, 5.0),
+        ("jobs.forget", 600.0, 600.0),
+        ("tenants.forget_idempotency_keys", 600.0, 600.0),
     )
 }

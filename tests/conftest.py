@@ -20,6 +20,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.kernel import limiting
+
 # Before anything imports Django, and for the parallel workers too: they inherit the environment.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 KEPT = "kept"
@@ -33,6 +35,8 @@ os.environ["RUSTOK_LOG_LEVEL"] = os.environ.get("RUSTOK_LOG_LEVEL") or "WARNING"
 # Bus, cache and broker take one number each.
 os.environ["RUSTOK_VALKEY_DATABASE"] = str(3 * (int(WORKER.removeprefix("gw") or -1) + 1))
 os.environ["DJANGO_SETTINGS_MODULE"] = "rustok.settings"
+# All tests ask from one address, hundreds of times a minute; those of the limits set their own.
+os.environ["RUSTOK_LIMITS"] = limiting.OUT_OF_REACH
 
 import django  # noqa: E402
 import psycopg  # noqa: E402
@@ -49,6 +53,10 @@ from rustok.servers.places import Places  # noqa: E402
 
 django.setup()
 
+from tests.contracts import watching  # noqa: E402
+
+watching.watch()
+
 # What migrations and the declaration of consumers put in, and no test changes.
 KEPT_TABLES = {
     "django_migrations",
@@ -61,7 +69,7 @@ KEPT_TABLES = {
 BEGIN_UNGUARDED = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL session_replication_role = replica;"
 RESTART_COUNTERS = """
     SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false)
-    FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
+    FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL AND sequencename <> ALL ({kept});
     UPDATE consumers_generation SET state = 'retired' WHERE state <> 'live';
     UPDATE consumers_generation SET problem = '', source = 'log';
     DELETE FROM consumers_checkpoint c USING consumers_generation g
@@ -75,6 +83,10 @@ Superuser = psycopg.Connection[tuple[Any, ...]]
 
 # Whoever starts the tests in the background may have had Ctrl-C ignored; tests press it all the same.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-examples", action="store_true", help="write the examples of the API down as they are")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -194,7 +206,8 @@ def _empty_database(superuser: Superuser) -> None:
         [sorted(KEPT_TABLES)],
     ).fetchall()
     deletes = [sql.SQL("DELETE FROM {};").format(sql.Identifier(table)) for (table,) in tables]
-    superuser.execute(sql.Composed([sql.SQL(BEGIN_UNGUARDED), *deletes, sql.SQL(RESTART_COUNTERS), sql.SQL("COMMIT")]))
+    counters = sql.SQL(RESTART_COUNTERS).format(kept=sql.Literal([f"{table}_id_seq" for table in sorted(KEPT_TABLES)]))
+    superuser.execute(sql.Composed([sql.SQL(BEGIN_UNGUARDED), *deletes, counters, sql.SQL("COMMIT")]))
 
 
 def _empty_valkey() -> None:

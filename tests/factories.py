@@ -54,3 +54,8 @@ def make_tokens(user: accounts.User, **facts: Any) -> account_services.Tokens:
     """The tokens of a session of the user, as after a login."""
     now = timezone.now()
     return account_services.open_session(realm=realms.STAFF, account=user, client=clients.Client(), now=now, **facts)
+
+
+def write_headers(method: str) -> dict[str, str]:
+    """What some writes are refused without: which version they replace, here whatever is there, and a key."""
+    return {} if method in {"GET", "HEAD"} else {"If-Match": "*", "Idempotency-Key": str(uuid.uuid4())}

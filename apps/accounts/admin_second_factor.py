@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.accounts import admin_sessions, models
 from apps.accounts.clients import client_of
 from apps.accounts.services import second_factors
-from apps.kernel import context, errors
+from apps.kernel import context, errors, validation
 
 
 def page(request: HttpRequest, shown: dict[str, Any]) -> HttpResponse:
@@ -40,7 +40,7 @@ def _step(request: HttpRequest, user: models.User, action: str | None) -> dict[s
     if action == "begin":
         return {"enrolment": second_factors.enrol(user=user, now=now)}
     if action == "confirm":
-        code = request.POST.get("code", "")
+        code = validation.parse(second_factors.Code, {"code": request.POST.get("code", "")}).code
         codes = second_factors.confirm(user=user, session=None, code=code, client=client_of(request), now=now)
         admin_sessions.remember_shown(request, user)
         return {"recovery_codes": codes}

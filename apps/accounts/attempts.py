@@ -20,7 +20,7 @@ from django.conf import settings
 from prometheus_client import Counter
 
 from apps.accounts.clients import Client
-from apps.kernel import errors
+from apps.kernel import errors, validation, wording
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +29,10 @@ ATTEMPTS = Counter("rustok_accounts_attempts_total", "Guesses by decision and st
 
 
 class TooManyAttempts(errors.DomainError):
-    """This address has to wait before its next guess; nothing was looked at. `refused` is of the `Decision`."""
+    """This address has to wait before its next guess; nothing was looked at. Try again after `Retry-After`.
+
+    `refused` is of the `Decision`.
+    """
 
     code = "too_many_attempts"
     status = 429
@@ -70,7 +73,7 @@ class Guess:
 
     @property
     def account_key(self) -> str:
-        named = hashlib.sha256(f"{self.realm}\x00{self.who.strip().lower()}".encode()).hexdigest()[:32]
+        named = hashlib.sha256(f"{self.realm}\x00{validation.find_email(self.who)}".encode()).hexdigest()[:32]
         return f"{self.client.network}:{named}"
 
     @property
@@ -236,7 +239,7 @@ def begin(guess: Guess) -> int:
     ATTEMPTS.labels(decision="refused" if decision.wait else "taken", store=store).inc()
     if decision.wait:
         seconds = max(1, int(decision.wait + 0.999))
-        detail = f"Too many attempts; try again in {seconds} s."
+        detail = wording.say("Too many attempts; try again in {seconds} s.", seconds=seconds)
         raise TooManyAttempts(detail, refused=decision.refused, retry_after=seconds)
     return decision.refused
 

@@ -7,14 +7,21 @@ from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
-from apps.accounts import realms, tokens
+from apps.accounts import rate_limits, realms, tokens
 from apps.accounts.clients import client_of
 from apps.accounts.services import keys, sessions
-from apps.kernel import context
+from apps.kernel import context, errors, problems, wording
+
+
+class SecondFactorNeeded(errors.Forbidden):
+    """The tenant asks its members for a second factor, and the login was made without one. Set one up and log in with
+    its code."""
+
+    code = "second_factor_needed"
+    title = "A second factor is needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,7 @@ class Presented:
 class TokenAuthentication(BaseAuthentication):
     """An access token of somebody who works here, or an API key. One query asks each time whether it holds."""
 
+    refuses = (tokens.TokenRefused, problems.NotAuthenticated, SecondFactorNeeded)
     realm = realms.STAFF
     actor = "user"
     takes_keys = True
@@ -36,29 +44,28 @@ class TokenAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Presented] | None:
         token = _bearer(request)
         if token is None:
+            rate_limits.charge(request)
             return None
         if self.takes_keys and token.startswith(f"{keys.PREFIX}_"):
             return self._by_key(token, request)
-        try:
-            claims = tokens.read(token, audience=self.realm.audience)
-            session = sessions.find_live(realm=self.realm, claims=claims, now=timezone.now())
-            if session is None:
-                raise tokens.refused()
-        except tokens.TokenRefused as refusal:
-            raise exceptions.AuthenticationFailed(refusal.detail) from None
+        claims = tokens.read(token, audience=self.realm.audience)
+        session = sessions.find_live(realm=self.realm, claims=claims, now=timezone.now())
+        if session is None:
+            raise tokens.refused()
+        rate_limits.charge(request, account_id=session.account.pk)
         if _is_too_weak(session, request):
-            raise exceptions.PermissionDenied(
-                "This tenant asks its members for a second factor: set one up at POST /api/v1/auth/totp, and log in "
-                "with its code."
+            raise SecondFactorNeeded(
+                wording.say(
+                    "This tenant asks its members for a second factor: set one up at POST /api/v1/auth/totp, and log "
+                    "in with its code."
+                )
             )
         context.set_actor(f"{self.actor}:{session.account.pk}", authority=f"token:{session.pk}")
         return session.account, Presented(session)
 
     def _by_key(self, token: str, request: Request) -> tuple[Any, Presented]:
-        try:
-            key = keys.find_key(key=token, client=client_of(request), now=timezone.now())
-        except tokens.TokenRefused as refusal:
-            raise exceptions.AuthenticationFailed(refusal.detail) from None
+        key = keys.find_key(key=token, client=client_of(request), now=timezone.now())
+        rate_limits.charge(request, key_id=key.pk)
         context.set_actor(f"key:{key.pk}", authority=f"key:{key.pk}")
         return key.created_by, Presented(key=key, scopes=frozenset(key.scopes))
 
@@ -87,7 +94,7 @@ def _bearer(request: Request) -> str | None:
     if not words or words[0].lower() != b"bearer":
         return None
     if len(words) != 2:
-        raise exceptions.AuthenticationFailed("Send the header as: Authorization: Bearer <token>.")
+        raise problems.NotAuthenticated(wording.say("Send the header as: Authorization: Bearer <token>."))
     return words[1].decode("latin-1")
 
 

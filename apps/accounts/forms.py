@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 
+from apps.accounts import walls
 from apps.kernel import errors
 
 
@@ -23,6 +24,8 @@ class GuardedLoginForm(AdminAuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         try:
+            if self.request is not None:
+                walls.hold_back(self.request, group="admin_login")
             return super().clean()
         except errors.DomainError as refusal:
             raise ValidationError(refusal.detail, code=refusal.code) from None

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from prometheus_client import Counter
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 WAIT_SECONDS = 3.0
 RETRY_AFTER_SECONDS = 5
@@ -95,7 +95,7 @@ def slot() -> Iterator[None]:
 
 def _busy() -> Busy:
     BUSY.inc()
-    return Busy("Too many logins at once; try again in a few seconds.", retry_after=RETRY_AFTER_SECONDS)
+    return Busy(wording.say("Too many logins at once; try again in a few seconds."), retry_after=RETRY_AFTER_SECONDS)
 
 
 def _take_free_slot() -> int | None:

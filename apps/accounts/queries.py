@@ -8,27 +8,27 @@ from django.db.models import Q
 
 from apps.accounts import models
 from apps.accounts.access import matrix
-from apps.kernel import errors, ids, isolation
+from apps.kernel import errors, ids, isolation, validation, wording
 
 STOCK = ("inventory:update", "inventory:manage")
 
 
 class UserNotFound(errors.NotFound):
-    """No account has this e-mail address."""
+    """No account has this e-mail address. Check its spelling."""
 
     code = "user_not_found"
 
 
 def get_user(*, email: str) -> models.User:
     """Raises UserNotFound."""
-    user = models.User.objects.filter(email=email.strip().lower()).first()
+    user = models.User.objects.filter(email=validation.find_email(email)).first()
     if user is None:
-        raise UserNotFound(f'There is no account with the e-mail address "{email}".')
+        raise UserNotFound(wording.say('There is no account with the e-mail address "{email}".', email=email))
     return user
 
 
 class CustomerNotFound(errors.NotFound):
-    """The tenant in scope has no such customer."""
+    """The tenant has no such customer. List its customers."""
 
     code = "customer_not_found"
 
@@ -37,7 +37,9 @@ def get_customer(customer_id: uuid.UUID) -> models.Customer:
     """Raises CustomerNotFound."""
     customer = models.Customer.objects.filter(id=customer_id).first()
     if customer is None:
-        raise CustomerNotFound(f'There is no customer "{ids.encode("cust", customer_id)}".')
+        raise CustomerNotFound(
+            wording.say('There is no customer "{customer}".', customer=ids.encode("cust", customer_id))
+        )
     return customer
 
 

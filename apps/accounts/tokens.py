@@ -20,7 +20,7 @@ from django.conf import settings
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 ISSUER = "rustok"
 ALGORITHM = "HS256"
@@ -96,7 +96,7 @@ def _read(token: str, audience: str) -> Claims:
 
 
 def refused() -> TokenRefused:
-    return TokenRefused("The token is not valid or no longer valid; log in again.")
+    return TokenRefused(wording.say("The token is not valid or no longer valid; log in again."))
 
 
 def new_secret(prefix: str) -> str:
@@ -119,7 +119,7 @@ def unseal(sealed: bytes, purpose: str) -> str:
     for key in _keys(purpose):
         try:
             return SecretBox(key).decrypt(sealed).decode()
-        except CryptoError:
+        except CryptoError:  # noqa: S112 - sealed with another key; the next may fit
             continue
     raise CryptoError("sealed with a key that is neither SECRET_KEY nor one of SECRET_KEY_FALLBACKS")
 

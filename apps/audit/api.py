@@ -9,25 +9,32 @@ from django.db import transaction
 from django.http import StreamingHttpResponse
 from django.urls import path
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.audit import exporting, models, queries, recording
-from apps.kernel import api, errors, ids, isolation, pagination, validation
+from apps.kernel import errors, filters, ids, isolation, streaming, validation, wording
+from apps.kernel.listing import Listing, View
+from apps.kernel.operations import operation
 
 PREFIX = "audit"
-_FILTERS = [
-    OpenApiParameter("actor", str, description="`user:<uuid>`, `command:<name>`, `system` and the like."),
-    OpenApiParameter("action", str, description="Whole, or a beginning that ends with a dot, such as `commerce.`."),
-    OpenApiParameter("object_type", str),
-    OpenApiParameter("object_id", str, description="The UUID, or the id as the other endpoints show it."),
+_TEXT = filters.text.schema()
+FILTERS = (
+    OpenApiParameter("actor", _TEXT, description="`user:<uuid>`, `command:<name>`, `system` and the like."),
+    OpenApiParameter("action", _TEXT, description="Whole, or a beginning that ends with a dot, such as `commerce.`."),
+    OpenApiParameter("object_type", _TEXT),
+    OpenApiParameter("object_id", _TEXT, description="The UUID, or the id as the other endpoints show it."),
     OpenApiParameter("correlation_id", OpenApiTypes.UUID),
     OpenApiParameter("since", OpenApiTypes.DATETIME, description="This moment or later."),
     OpenApiParameter("until", OpenApiTypes.DATETIME, description="Before this moment."),
-]
-_PAGES = [OpenApiParameter(name, str) for name in ("limit", "cursor", "count")]
+)
+ENTRIES = Listing(
+    document=exporting.AuditEntry,
+    sorts={"occurred_at": "occurred_at"},
+    default="-occurred_at",
+    others=FILTERS,
+)
 
 
 class FilterInput(validation.Input):
@@ -44,68 +51,62 @@ class FilterInput(validation.Input):
 
 def read_filter(request: Request) -> queries.Filter:
     """Raises ValidationFailed naming every wrong parameter."""
-    given = {name: request.GET[name] for name in FilterInput.model_fields if request.GET.get(name)}
+    given = {name: request.GET[name] for name in FilterInput.model_fields if name in request.GET}
     found = validation.parse(FilterInput, given)
     return queries.Filter(**found.__dict__ | {"object_id": _plain_id(found.object_id)})
 
 
-class AuditView(APIView):
+class AuditView(View):
+    listing: ClassVar = ENTRIES
     permissions: ClassVar = {"GET": "audit:list"}
 
-    @extend_schema(
-        parameters=[*_FILTERS, *_PAGES], responses=OpenApiTypes.OBJECT, tags=["audit"], operation_id="audit_list"
-    )
+    @operation("audit_list", tag="audit", answers=exporting.AuditEntry)
     def get(self, request: Request) -> Response:
         """Entries, the newest first."""
         wanted = read_filter(request)
+
+        def show(rows: list[models.Entry]) -> list[exporting.AuditEntry]:
+            personal = queries.personal_of(rows)
+            record_reading("audit.log.read", {**exporting.told(wanted), "entries": len(rows)})
+            return [exporting.shown(row, personal.get(row.id)) for row in rows]
+
         with transaction.atomic():
-            page = pagination.paginate(queries.entries(wanted), order=("-occurred_at", "-id"), request=request)
-            personal = queries.personal_of(page.rows)
-            record_reading("audit.log.read", {**exporting.told(wanted), "entries": len(page.rows)})
-        return api.list_response(request, page, [exporting.shown(row, personal.get(row.id)) for row in page.rows])
+            return ENTRIES.respond(request, queries.entries(wanted), show)
 
 
-class EntryView(APIView):
+class EntryView(View):
     permissions: ClassVar = {"GET": "audit:read"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["audit"], operation_id="audit_get")
+    @operation("audit_get", tag="audit", answers=exporting.AuditEntry)
     def get(self, request: Request, entry_id: str) -> Response:
         """One entry with what changed, before and after."""
         with transaction.atomic():
             row = models.Entry.objects.filter(id=ids.decode(PREFIX, entry_id)).first()
             if row is None:
-                raise errors.NotFound(f'There is no entry "{entry_id}".')
+                raise errors.NotFound(wording.say('There is no entry "{entry}".', entry=entry_id))
             record_reading("audit.log.read", {"entry": row.id})
         return Response(exporting.shown(row, queries.personal_of([row]).get(row.id)))
 
 
-class ExportView(APIView):
+class ExportView(View):
     """A subclass for each format, so that each has its address and description."""
 
+    limit_class = "expensive"
+    parameters: ClassVar = FILTERS
     permissions: ClassVar = {"GET": "audit:export"}
-    format: exporting.Format
+    format: streaming.Format
 
     def respond(self, request: Request) -> StreamingHttpResponse:
         wanted = read_filter(request)
         with transaction.atomic():
             record_reading("audit.log.exported", {**exporting.told(wanted), "format": self.format.name})
-        # The answer is written after the request's scope has ended; it keeps to the tenant by itself.
-        lines = exporting.stream(wanted, self.format, tenant_id=uuid.UUID(isolation.shown()))
-        disposition = f'attachment; filename="audit.{self.format.name}"'
-        return StreamingHttpResponse(
-            lines, content_type=self.format.content_type, headers={"Content-Disposition": disposition}
-        )
+        return streaming.respond(exporting.stream(wanted, self.format), self.format, name="audit")
 
 
 class NdjsonView(ExportView):
-    format = exporting.NDJSON
+    format = streaming.NDJSON
 
-    @extend_schema(
-        parameters=_FILTERS,
-        responses={(200, "application/x-ndjson"): OpenApiTypes.STR},
-        tags=["audit"],
-        operation_id="audit_export_ndjson",
-    )
+    @operation("audit_export_ndjson", tag="audit", answers=str, media_type="application/x-ndjson")
     def get(self, request: Request) -> StreamingHttpResponse:
         """All entries that pass the filter, the oldest first, one JSON object a line."""
         return self.respond(request)
@@ -114,12 +115,7 @@ class NdjsonView(ExportView):
 class CsvView(ExportView):
     format = exporting.CSV
 
-    @extend_schema(
-        parameters=_FILTERS,
-        responses={(200, "text/csv"): OpenApiTypes.STR},
-        tags=["audit"],
-        operation_id="audit_export_csv",
-    )
+    @operation("audit_export_csv", tag="audit", answers=str, media_type="text/csv")
     def get(self, request: Request) -> StreamingHttpResponse:
         """All entries that pass the filter, the oldest first, for spreadsheets: no cell is taken for a formula."""
         return self.respond(request)

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, TypedDict
 
 import orjson
 from django.db.models import Q
 
 from apps.audit import models, queries
-from apps.kernel import ids, isolation, validation
+from apps.kernel import ids, streaming, validation
+from apps.kernel.operations import Free, Id, Moment, Uuid
 
 PAGE = 1_000
-COLUMNS = (
-    "id", "occurred_at", "actor", "authority", "action", "object_type", "object_id", "changes", "correlation_id",
-    "client_address", "hash",
-)  # fmt: skip
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    name: str
-    content_type: str
-    head: bytes
-    line: Callable[[dict[str, Any]], bytes]
+class AuditEntry(TypedDict):
+    """Who did what to which object; `hash` chains the entry to the one before."""
+
+    id: Id
+    occurred_at: Moment
+    actor: str
+    authority: str
+    action: str
+    object_type: str
+    object_id: str
+    changes: Free
+    correlation_id: Uuid | None
+    client_address: str | None
+    hash: str
 
 
-def shown(row: models.Entry, personal: models.Personal | None) -> dict[str, Any]:
+COLUMNS = tuple(AuditEntry.__annotations__)
+CSV = streaming.csv_of(COLUMNS)
+
+
+def shown(row: models.Entry, personal: models.Personal | None) -> AuditEntry:
     """The entry as the API shows it; personal values in their place where they have not been erased."""
     changes = row.read_changes()
     if personal is not None:
@@ -57,15 +61,13 @@ def told(wanted: queries.Filter) -> dict[str, Any]:
     return {name: value for name, value in asdict(wanted).items() if value}
 
 
-def stream(wanted: queries.Filter, format: Format, *, tenant_id: uuid.UUID) -> Iterator[bytes]:
+def stream(wanted: queries.Filter, format: streaming.Format) -> Iterator[bytes]:
     """The tenant's entries that pass, the oldest first; a page is read when the client has taken the one before."""
-    yield format.head
     after: models.Entry | None = None
     while True:
-        with isolation.to_tenant(tenant_id):
-            page = _page(wanted, after)
-            personal = queries.personal_of(page)
-        yield b"".join(format.line(shown(row, personal.get(row.id))) for row in page)
+        page = _page(wanted, after)
+        personal = queries.personal_of(page)
+        yield format.lines(shown(row, personal.get(row.id)) for row in page)
         if len(page) < PAGE:
             return
         after = page[-1]
@@ -77,25 +79,3 @@ def _page(wanted: queries.Filter, after: models.Entry | None) -> list[models.Ent
         later = Q(occurred_at__gt=after.occurred_at) | Q(occurred_at=after.occurred_at, id__gt=after.id)
         rows = rows.filter(later, occurred_at__gte=after.occurred_at)
     return list(rows[:PAGE])
-
-
-def _json_line(entry: dict[str, Any]) -> bytes:
-    return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _csv_line(entry: dict[str, Any]) -> bytes:
-    return _csv([entry[name] if name != "changes" else orjson.dumps(entry[name]).decode() for name in COLUMNS])
-
-
-def _csv(cells: list[Any]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow([_harmless("" if cell is None else str(cell)) for cell in cells])
-    return line.getvalue().encode()
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell
-
-
-NDJSON = Format("ndjson", "application/x-ndjson", b"", _json_line)
-CSV = Format("csv", "text/csv; charset=utf-8", _csv(list(COLUMNS)), _csv_line)

@@ -37,6 +37,11 @@ def is_secret(name: str) -> bool:
     return plain in _SECRET_NAMES or any(part in plain for part in _SECRET_PARTS)
 
 
+def cover_secrets(text: str) -> str:
+    """The text with what looks like a token of ours, a JWT or the password in an address covered."""
+    return _SECRET_TEXT.sub(REDACTED, text) if _SECRET_MARKS.search(text) else text
+
+
 def difference(
     before: Mapping[str, Any], after: Mapping[str, Any], *, redact: Collection[str] = (), personal: Collection[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -95,8 +100,7 @@ def _plain(value: Any) -> Any:
 def _text(value: str) -> str | dict[str, Any]:
     if not value.isascii():
         value = value.encode(errors="replace").decode()
-    if _SECRET_MARKS.search(value):
-        value = _SECRET_TEXT.sub(REDACTED, value)
+    value = cover_secrets(value)
     if len(value) <= LONGEST_TEXT:
         return value
     fingerprint = hashlib.sha256(value.encode()).hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from apps.accounts.access import limiting
 from apps.commerce import errors, models, snapshots
-from apps.kernel import ids
+from apps.kernel import ids, wording
 from apps.kernel.errors import NotFound
 
 COLUMNS = limiting.Columns(category="categories__category_id", published={"status": models.Product.Status.PUBLISHED})
@@ -26,14 +26,16 @@ def check(action: str, snapshot: snapshots.Snapshot, *, category_ids: Collection
         limiting.check(f"products:{action}", facts, what=what)
     except limiting.NotPermitted:
         if limiting.held("products:read"):
-            check_readable(snapshot, errors.ProductNotFound(f"There is no product {what}."))
+            check_readable(
+                snapshot, errors.ProductNotFound(wording.say("There is no product {product}.", product=what))
+            )
         raise
 
 
 def check_new(*, category_ids: Collection[uuid.UUID]) -> None:
     """Raises NotPermitted where the request at work may not make a product in these categories."""
     facts = limiting.Facts(categories=category_ids, moved_categories=category_ids)
-    limiting.check("products:create", facts, what="a product in these categories")
+    limiting.check("products:create", facts, what=wording.say("a product in these categories"))
 
 
 def check_readable(snapshot: snapshots.Snapshot, missing: NotFound) -> None:

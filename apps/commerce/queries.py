@@ -3,54 +3,72 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from apps.accounts.access import limiting
 from apps.commerce import errors, models, permitted, snapshots
-from apps.kernel import ids
-from apps.kernel.errors import ValidationFailed, did_you_mean
-
-PRODUCT_FILTERS = ("status", "vendor", "product_type", "handle", "sku")
+from apps.kernel import ids, wording
 
 
 def get_product(*, product_id: uuid.UUID) -> snapshots.Snapshot:
     """Raises ProductNotFound, NotPermitted."""
     snapshot = snapshots.get(product_id)
-    permitted.check_readable(snapshot, errors.ProductNotFound(f"There is no product {ids.encode('prod', product_id)}."))
+    permitted.check_readable(
+        snapshot,
+        errors.ProductNotFound(wording.say("There is no product {product}.", product=ids.encode("prod", product_id))),
+    )
     return snapshot
 
 
 def get_variant(*, variant_id: uuid.UUID) -> tuple[snapshots.Snapshot, snapshots.Variant]:
     """The variant with its product. Raises VariantNotFound, NotPermitted."""
     snapshot, variant = snapshots.get_by_variant(variant_id)
-    permitted.check_readable(snapshot, errors.VariantNotFound(f"There is no variant {ids.encode('var', variant_id)}."))
+    permitted.check_readable(
+        snapshot,
+        errors.VariantNotFound(wording.say("There is no variant {variant}.", variant=ids.encode("var", variant_id))),
+    )
     return snapshot, variant
 
 
-def list_products(*, filters: Mapping[str, str]) -> QuerySet[models.Product, models.Product]:
-    """The products that fit every given filter of PRODUCT_FILTERS.
+def product_of_variant(*, variant_id: uuid.UUID) -> uuid.UUID:
+    """The id of the product the variant belongs to. Raises VariantNotFound."""
+    found = models.Variant.objects.filter(id=variant_id).values_list("product_id", flat=True).first()
+    if found is None:
+        raise errors.VariantNotFound(
+            wording.say("There is no variant {variant}.", variant=ids.encode("var", variant_id))
+        )
+    return found
 
-    Raises ValidationFailed for an unknown status, NotPermitted.
-    """
-    products = limiting.visible(models.Product.objects.all(), "products:list", permitted.COLUMNS)
-    if status := filters.get("status"):
-        if status not in models.Product.Status.values:
-            hint = did_you_mean(status, models.Product.Status.values)
-            known = ", ".join(models.Product.Status.values)
-            raise ValidationFailed.for_field("/status", "unknown_status", f'"{status}" is not one of {known}.{hint}')
-        products = products.filter(status=status)
-    if vendor := filters.get("vendor"):
-        products = products.filter(vendor=vendor)
-    if product_type := filters.get("product_type"):
-        products = products.filter(product_type=product_type)
-    if handle := filters.get("handle"):
-        found = models.ProductTranslation.objects.filter(handle=handle)
-        products = products.filter(id__in=found.values("product_id"))
-    if sku := filters.get("sku"):
-        products = products.filter(id__in=models.Variant.objects.filter(sku=sku).values("product_id"))
-    return products
+
+def list_products() -> QuerySet[models.Product, models.Product]:
+    """In whatever status. Raises NotPermitted."""
+    return limiting.visible(models.Product.objects.all(), "products:list", permitted.COLUMNS)
+
+
+def export_products() -> QuerySet[models.Product, models.Product]:
+    """In whatever status. Raises NotPermitted."""
+    return limiting.visible(models.Product.objects.all(), "products:export", permitted.COLUMNS)
+
+
+def find_products(product_ids: Iterable[uuid.UUID]) -> QuerySet[models.Product, models.Product]:
+    """Those of the products the request at work may read."""
+    rows = models.Product.objects.filter(id__in=list(product_ids))
+    return limiting.among(rows, "products:read", permitted.COLUMNS)
+
+
+def first_products(collection_ids: Sequence[uuid.UUID], *, limit: int) -> Mapping[uuid.UUID, list[uuid.UUID]]:
+    """The first products of each of the collections, in its order."""
+    rows = models.CollectionProduct.objects.filter(collection_id__in=collection_ids)
+    place = Window(RowNumber(), partition_by="collection_id", order_by=["position", "id"])
+    found: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
+    placed = rows.annotate(place=place).filter(place__lte=limit).order_by("place")
+    for collection_id, product_id in placed.values_list("collection_id", "product_id"):
+        found[collection_id].append(product_id)
+    return found
 
 
 def load_products(products: Iterable[models.Product]) -> list[snapshots.Snapshot]:
@@ -58,19 +76,28 @@ def load_products(products: Iterable[models.Product]) -> list[snapshots.Snapshot
     return snapshots.load(products)
 
 
-def list_levels(*, variant_id: uuid.UUID) -> list[models.InventoryLevel]:
+def list_variants(*, product_id: uuid.UUID) -> QuerySet[models.Variant, models.Variant]:
+    """Of one product."""
+    return models.Variant.objects.filter(product_id=product_id)
+
+
+def list_levels(*, variant_id: uuid.UUID) -> QuerySet[models.InventoryLevel, models.InventoryLevel]:
     """The variant's stock at each location. Raises VariantNotFound."""
     if not models.Variant.objects.filter(id=variant_id).exists():
-        raise errors.VariantNotFound(f"There is no variant {ids.encode('var', variant_id)}.")
+        raise errors.VariantNotFound(
+            wording.say("There is no variant {variant}.", variant=ids.encode("var", variant_id))
+        )
     levels = models.InventoryLevel.objects.filter(variant_id=variant_id)
-    return list(levels.select_related("location").order_by("location__code"))
+    return levels.select_related("location").order_by("location__code")
 
 
 def get_category(*, category_id: uuid.UUID) -> models.Category:
     """With its translations. Raises CategoryNotFound."""
     category = models.Category.objects.prefetch_related("translations").filter(id=category_id).first()
     if category is None:
-        raise errors.CategoryNotFound(f"There is no category {ids.encode('cat', category_id)}.")
+        raise errors.CategoryNotFound(
+            wording.say("There is no category {category}.", category=ids.encode("cat", category_id))
+        )
     return category
 
 
@@ -79,7 +106,9 @@ def get_collection(*, collection_id: uuid.UUID) -> models.Collection:
     collections = models.Collection.objects.prefetch_related("translations", "products")
     collection = collections.filter(id=collection_id).first()
     if collection is None:
-        raise errors.CollectionNotFound(f"There is no collection {ids.encode('coll', collection_id)}.")
+        raise errors.CollectionNotFound(
+            wording.say("There is no collection {collection}.", collection=ids.encode("coll", collection_id))
+        )
     return collection
 
 

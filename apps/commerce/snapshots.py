@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.commerce import errors, events, models
 from apps.kernel import ids as identifiers
+from apps.kernel import wording
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +60,9 @@ class Snapshot:
         for variant in self.variants:
             if variant.row.id == variant_id:
                 return variant
-        raise errors.VariantNotFound(f"There is no variant {identifiers.encode('var', variant_id)}.")
+        raise errors.VariantNotFound(
+            wording.say("There is no variant {variant}.", variant=identifiers.encode("var", variant_id))
+        )
 
     def sort_values(self, value_ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
         """The value ids in the options' order."""
@@ -75,7 +78,9 @@ def get(product_id: uuid.UUID, *, lock: bool = False) -> Snapshot:
     products = models.Product.objects.filter(id=product_id)
     loaded = load(products.select_for_update(no_key=True) if lock else products)
     if not loaded:
-        raise errors.ProductNotFound(f"There is no product {identifiers.encode('prod', product_id)}.")
+        raise errors.ProductNotFound(
+            wording.say("There is no product {product}.", product=identifiers.encode("prod", product_id))
+        )
     return loaded[0]
 
 
@@ -83,11 +88,15 @@ def get_by_variant(variant_id: uuid.UUID, *, lock: bool = False) -> tuple[Snapsh
     """The product of a variant, and the variant. Raises VariantNotFound."""
     product_id = models.Variant.objects.filter(id=variant_id).values_list("product_id", flat=True).first()
     if product_id is None:
-        raise errors.VariantNotFound(f"There is no variant {identifiers.encode('var', variant_id)}.")
+        raise errors.VariantNotFound(
+            wording.say("There is no variant {variant}.", variant=identifiers.encode("var", variant_id))
+        )
     try:
         snapshot = get(product_id, lock=lock)
     except errors.ProductNotFound:
-        raise errors.VariantNotFound(f"There is no variant {identifiers.encode('var', variant_id)}.") from None
+        raise errors.VariantNotFound(
+            wording.say("There is no variant {variant}.", variant=identifiers.encode("var", variant_id))
+        ) from None
     return snapshot, snapshot.variant(variant_id)
 
 

@@ -106,7 +106,7 @@ class OperatorsAdmin(ReadOnlyAdmin):
 
 
 class ReasonForm(ActionForm):
-    reason = forms.CharField(required=False, label="Reason", max_length=500)
+    reason = forms.CharField(required=False, label="Reason")
 
 
 @admin.register(models.Consumer)

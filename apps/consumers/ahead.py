@@ -27,6 +27,7 @@ def read_ahead[T](make: Callable[[], Iterable[T]]) -> Iterator[T]:
 
     def put(entry: tuple[T, ...] | BaseException | None) -> None:
         while not is_over.is_set():
+            # Full is a reader that is slower: look whether it is over, and try again.
             with suppress(Full):
                 queue.put(entry, timeout=PAUSE_SECONDS)
                 break

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.consumers import effects, generations, healing, models, parking, projections, rebuild, runner
-from apps.kernel import context, errors
+from apps.kernel import context, errors, validation, wording
 from apps.outbox import log
+
+Reason = Annotated[str, validation.Prose(500)]
 
 
 class UnknownConsumer(errors.NotFound):
@@ -68,7 +70,11 @@ def get(consumer: str) -> projections.Projection | effects.Effect:
         known = sorted(
             [entry.name for entry in projections.all_projections()] + [e.name for e in effects.all_effects()]
         )
-        raise UnknownConsumer(f'There is no consumer "{consumer}"; there are: {", ".join(known)}.')
+        raise UnknownConsumer(
+            wording.say(
+                'There is no consumer "{consumer}"; there are: {known}.', consumer=consumer, known=", ".join(known)
+            )
+        )
     return found
 
 
@@ -87,7 +93,7 @@ def retire(*, consumer: str, reason: str) -> None:
 
     Raises UnknownConsumer and ReasonRequired.
     """
-    _require(reason)
+    reason = _required(reason)
     with transaction.atomic():
         if not models.Consumer.objects.filter(name=consumer).update(status="retired", reason=reason):
             get(consumer)
@@ -99,10 +105,17 @@ def retry(*, consumer: str, aggregate_id: uuid.UUID | None = None, reason: str =
 
     Raises UnknownConsumer and NotParked.
     """
+    reason = _checked(reason)
     get(consumer)
     rows = _parked(consumer, aggregate_id)
     if not rows.exists():
-        raise NotParked(f"Nothing is parked for {consumer}{f' of aggregate {aggregate_id}' if aggregate_id else ''}.")
+        raise NotParked(
+            wording.say(
+                "Nothing is parked for {consumer} of aggregate {aggregate}.", consumer=consumer, aggregate=aggregate_id
+            )
+            if aggregate_id
+            else wording.say("Nothing is parked for {consumer}.", consumer=consumer)
+        )
     retried = _retry(consumer, rows)
     _record("retry", consumer, subject=str(aggregate_id or "all"), reason=reason)
     return retried
@@ -114,12 +127,18 @@ def skip(*, consumer: str, position: int, reason: str) -> Retried:
     Raises UnknownConsumer, NotParked and ReasonRequired.
     """
     get(consumer)
-    _require(reason)
+    reason = _required(reason)
     with transaction.atomic():
         rows = models.Parked.objects.filter(consumer=consumer, position=position, state="blocked")
         first = rows.order_by("generation").first()
         if first is None:
-            raise NotParked(f"Position {position} is not parked for {consumer}; events_park list shows what is.")
+            raise NotParked(
+                wording.say(
+                    "Position {position} is not parked for {consumer}; events_park list shows what is.",
+                    position=position,
+                    consumer=consumer,
+                )
+            )
         waiting = _parked(consumer, first.aggregate_id).exclude(position=position)
         keys = _keys(_parked(consumer, first.aggregate_id))
         rows.exclude(pk=first.pk).delete()
@@ -130,6 +149,7 @@ def skip(*, consumer: str, position: int, reason: str) -> Retried:
 
 def start_rebuild(*, projection: projections.Projection, source: str, reason: str) -> int:
     """Have the workers build a new generation, or go on with a paused one; it stops at `ready`, to be swapped in."""
+    reason = _checked(reason)
     unfinished = generations.find_unfinished(projection)
     if unfinished and unfinished.code_version == projection.version and unfinished.state != "ready":
         number = int(unfinished.number)
@@ -142,18 +162,22 @@ def start_rebuild(*, projection: projections.Projection, source: str, reason: st
 
 def pause_rebuild(*, projection: projections.Projection, reason: str) -> None:
     """Have the workers leave the unfinished generation as it is after the step in hand. Raises NothingToResume."""
+    reason = _checked(reason)
     unfinished = generations.find_unfinished(projection)
     if unfinished is None:
-        raise rebuild.NothingToResume(f"{projection.name} is not being rebuilt.")
+        raise rebuild.NothingToResume(wording.say("{name} is not being rebuilt.", name=projection.name))
     models.Generation.objects.filter(projection=projection.name, number=unfinished.number).update(is_wanted=False)
     _record("pause rebuild", projection.name, subject=f"generation {unfinished.number}", reason=reason)
 
 
 def swap(*, projection: projections.Projection, reason: str) -> int:
     """Make the generation that is ready the live one; returns its number. Raises SwapRefused, NothingToResume."""
+    reason = _checked(reason)
     unfinished = generations.find_unfinished(projection)
     if unfinished is None or unfinished.state != "ready":
-        raise generations.SwapRefused(f"{projection.name} has no generation that is ready; rebuild it first.")
+        raise generations.SwapRefused(
+            wording.say("{name} has no generation that is ready; rebuild it first.", name=projection.name)
+        )
     done = rebuild.rebuild(projection, resume=True)
     _record("swap", projection.name, subject=f"generation {done.generation}", reason=reason)
     return done.generation
@@ -161,6 +185,7 @@ def swap(*, projection: projections.Projection, reason: str) -> int:
 
 def roll_back(*, projection: projections.Projection, reason: str) -> int:
     """Make the generation that was live before live again; returns its number. Raises SwapRefused."""
+    reason = _checked(reason)
     number = rebuild.roll_back(projection)
     _record("roll back", projection.name, subject=f"generation {number}", reason=reason)
     return number
@@ -168,6 +193,7 @@ def roll_back(*, projection: projections.Projection, reason: str) -> int:
 
 def retry_effects(*, keys: list[str], reason: str = "") -> int:
     """Try failed effects again, from the first attempt on; returns how many."""
+    reason = _checked(reason)
     rows = models.Effect.objects.filter(key__in=keys, state="failed")
     names = list(rows.order_by().values_list("consumer", flat=True).distinct())
     count = rows.update(state="pending", attempts=0, next_at=timezone.now())
@@ -176,14 +202,21 @@ def retry_effects(*, keys: list[str], reason: str = "") -> int:
     return count
 
 
-def _require(reason: str) -> None:
-    if not reason.strip():
-        raise ReasonRequired("Give a reason: it is kept for those who ask later.")
+def _checked(reason: str) -> str:
+    """The reason, by whatever door it comes. Raises ValidationFailed."""
+    return str(validation.check(Reason, reason, field="reason"))
+
+
+def _required(reason: str) -> str:
+    checked = _checked(reason)
+    if not checked:
+        raise ReasonRequired(wording.say("Give a reason: it is kept for those who ask later."))
+    return checked
 
 
 def _set_status(consumer: str, status: str, reason: str) -> None:
     get(consumer)
-    _require(reason)
+    reason = _required(reason)
     with transaction.atomic():
         models.Consumer.objects.filter(name=consumer).update(status=status, reason="" if status == "active" else reason)
         _record("start" if status == "active" else "pause", consumer, reason=reason)

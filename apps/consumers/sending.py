@@ -89,10 +89,10 @@ def _attempt(effect: effects.Effect, task: effects.Task) -> None:
             response = effect.perform(task)
         failpoints.reach("sending.after_perform_before_record")
     except effects.Undeliverable as error:
-        log.warning("consumers.effect_undeliverable", effect=effect.name, key=task.key, error=str(error))
+        log.warning("consumers.effect_undeliverable", effect=effect.name, effect_key=task.key, error=str(error))
         _record(task, "failed", str(error))
     except Exception as error:
-        log.exception("consumers.effect_failed", effect=effect.name, key=task.key, attempt=task.attempt)
+        log.exception("consumers.effect_failed", effect=effect.name, effect_key=task.key, attempt=task.attempt)
         _record(task, "failed" if task.attempt >= effect.attempts else "pending", repr(error))
     else:
         _record(task, "done", response)

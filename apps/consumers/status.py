@@ -123,8 +123,8 @@ def verify(*, wait_seconds: float = 0, report: Callable[[str], None] = lambda li
             found += _verify_reader(projection.name, number, head)
             try:
                 comparison = comparing.compare_with_fold(projection, number)
-            except archive_files.ArchiveDamaged:
-                continue  # told above; there is nothing to compare with
+            except archive_files.ArchiveDamaged:  # noqa: S112 - told above; there is nothing to compare with
+                continue
             report(f"{projection.name}: {comparison.aggregates:,} aggregates compared with their fold")
             found += comparison.problems
         for effect in effects.all_effects():

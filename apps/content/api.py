@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts.access import limiting
-from apps.content import kinds, models, permitted, queries, services
-from apps.kernel import api, ids, pagination, validation
+from apps.content import events, kinds, lists, models, permitted, queries, services, shown
+from apps.kernel import api, ids, validation
+from apps.kernel.operations import operation
+from apps.tenants import endpoint
+from apps.tenants.endpoint import Endpoint
 
 NODES, CATEGORIES, TAGS = "content nodes", "content categories", "content tags"
-PAGE = [
-    OpenApiParameter("limit", int, description="1 to 100 rows, 20 by default"),
-    OpenApiParameter("cursor", str, description="from the next or prev link of another page"),
-    OpenApiParameter("count", str, enum=["none", "exact"], description="whether to count all rows"),
-]
-NODE_FILTERS = [
-    OpenApiParameter("kind", str, description="such as page or post"),
-    OpenApiParameter("status", str, enum=models.Status.values),
-    OpenApiParameter("parent", str, description="a node's id, or root for nodes without a parent"),
-    OpenApiParameter("locale", str, description="only nodes translated into it, and only that translation"),
-]
-
-
-class Publication(validation.Input):
-    """The moment to show as the date of publication; the earlier one, or now, when absent."""
-
-    published_at: validation.Moment | None = None
 
 
 class Move(validation.Input):
@@ -44,100 +28,42 @@ class Move(validation.Input):
 
 
 class ChildOrder(validation.Input):
-    ids: list[services.NodeId]
-
-
-def shown_node(node: models.Node) -> dict[str, Any]:
-    """A node in a list: without bodies and terms."""
-    return {
-        "id": ids.encode("node", node.id),
-        "kind": node.kind,
-        "status": node.status,
-        "parent_id": None if node.parent_id is None else ids.encode("node", node.parent_id),
-        "position": node.position,
-        "depth": node.depth,
-        "author_name": node.author_name,
-        "metadata": node.metadata,
-        "external_id": node.external_id,
-        "published_at": node.published_at and validation.to_text(node.published_at),
-        "created_at": validation.to_text(node.created_at),
-        "updated_at": validation.to_text(node.updated_at),
-        "translations": [
-            {"locale": row.locale, "title": row.title, "slug": row.slug, "excerpt": row.excerpt}
-            for row in node.translations.all()
-        ],
-    }
-
-
-def shown_whole_node(node: models.Node) -> dict[str, Any]:
-    return shown_node(node) | {
-        "bodies": [{"locale": row.locale, "format": row.format, "body": row.body} for row in node.bodies.all()],
-        "category_ids": [ids.encode("cat", link.category_id) for link in node.category_links.all()],
-        "tag_ids": [ids.encode("tag", link.tag_id) for link in node.tag_links.all()],
-        "redirects": [{"locale": row.locale, "slug": row.slug} for row in node.redirects.all()],
-    }
-
-
-def shown_category(category: models.Category) -> dict[str, Any]:
-    return {
-        "id": ids.encode("cat", category.id),
-        "taxonomy": category.taxonomy,
-        "parent_id": None if category.parent_id is None else ids.encode("cat", category.parent_id),
-        "position": category.position,
-        "depth": category.depth,
-        "translations": [_shown_term(row) for row in category.translations.all()],
-    }
-
-
-def shown_tag(tag: models.Tag) -> dict[str, Any]:
-    return {
-        "id": ids.encode("tag", tag.id),
-        "translations": [_shown_term(row) for row in tag.translations.all()],
-    }
-
-
-def shown_share(share: models.NodeUserObjectPermission) -> dict[str, Any]:
-    return {
-        "user_id": ids.encode("user", share.user_id),
-        "email": share.user.email,
-        "action": services.action_of(share.permission),
-    }
-
-
-def _shown_term(row: models.CategoryTranslation | models.TagTranslation) -> dict[str, Any]:
-    return {"locale": row.locale, "name": row.name, "slug": row.slug, "description": row.description}
+    ids: Annotated[list[services.NodeId], Field(max_length=100_000)]
 
 
 def _node(node: models.Node, *, status: int = 200) -> Response:
     """What was written, as far as whoever wrote it may read it."""
     try:
-        shown = shown_whole_node(queries.get_node(node_id=node.id))
+        return Response(shown.whole_node(queries.get_node(node_id=node.id)), status=status)
     except (limiting.NotPermitted, services.NodeNotFound):
-        shown = {"id": ids.encode("node", node.id)}
-    return Response(shown, status=status)
+        return endpoint.unread(f"/api/v1/admin/nodes/{ids.encode('node', node.id)}")
 
 
-class NodesView(APIView):
+class NodesView(Endpoint):
+    listing = lists.NODES
     permissions = {"GET": "nodes:list", "POST": "nodes:create"}
 
-    @extend_schema(
-        parameters=[*NODE_FILTERS, *PAGE], responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_list"
-    )
+    @operation("node_list", tag=NODES, answers=shown.Node)
     def get(self, request: Request) -> Response:
         """Nodes, newest first."""
-        parent = request.GET.get("parent")
-        wanted = queries.NodeFilter(
-            kind=request.GET.get("kind"),
-            status=request.GET.get("status"),
-            parent_id=None if parent in {None, "root"} else ids.decode("node", str(parent)),
-            is_root=parent == "root",
-            locale=request.GET.get("locale"),
-        )
-        page = pagination.paginate(queries.list_nodes(wanted), order=("-id",), request=request)
-        return api.list_response(request, page, [shown_node(node) for node in page.rows])
+        rows = queries.list_nodes(locale=request.GET.get("locale"))
+        return lists.NODES.respond(request, rows, lambda page: [shown.node(node) for node in page])
 
-    @extend_schema(
-        request=services.NewNode, responses={201: OpenApiTypes.OBJECT}, tags=[NODES], operation_id="node_create"
+    @operation(
+        "node_create",
+        tag=NODES,
+        takes=services.NewNode,
+        answers=shown.WholeNode,
+        status=201,
+        also=endpoint.UNREAD,
+        refuses=(
+            services.LocaleNotEnabled,
+            services.SlugTaken,
+            services.ExternalIdTaken,
+            services.TreeTooDeep,
+            services.InvalidBlocks,
+            services.NodeNotFound,
+        ),
     )
     def post(self, request: Request) -> Response:
         """A node: a draft, or published at once."""
@@ -145,7 +71,8 @@ class NodesView(APIView):
         return _node(node, status=201)
 
 
-class NodeView(APIView):
+class NodeView(Endpoint):
+    versioned = endpoint.by_id(events.NODE, "node", "node_id")
     permissions = {"GET": "nodes:read", "PATCH": "nodes:update", "DELETE": "nodes:delete"}
     shareable = {"GET": "read", "PATCH": "update"}
 
@@ -153,61 +80,90 @@ class NodeView(APIView):
         """Whether this one node is shared with whoever asks."""
         return permitted.is_shared(ids.decode("node", self.kwargs["node_id"]), action)
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_get")
+    @operation("node_get", tag=NODES, answers=shown.WholeNode, refuses=(services.NodeNotFound,))
     def get(self, request: Request, node_id: str) -> Response:
         """The node with all translations, bodies and terms."""
-        return Response(shown_whole_node(queries.get_node(node_id=ids.decode("node", node_id))))
+        return Response(shown.whole_node(queries.get_node(node_id=ids.decode("node", node_id))))
 
-    @extend_schema(
-        request=services.NodeChanges, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_update"
+    @operation(
+        "node_update",
+        tag=NODES,
+        takes=services.NodeChanges,
+        answers=shown.WholeNode,
+        also=endpoint.UNREAD,
+        refuses=(
+            services.NodeNotFound,
+            services.LocaleNotEnabled,
+            services.SlugTaken,
+            services.ExternalIdTaken,
+            services.InvalidBlocks,
+        ),
     )
     def patch(self, request: Request, node_id: str) -> Response:
         """Change what is given."""
         changes = api.read_input(request, services.NodeChanges)
         return _node(services.update_node(node_id=ids.decode("node", node_id), changes=changes))
 
-    @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_delete")
+    @operation("node_delete", tag=NODES, refuses=(services.NodeNotFound,))
     def delete(self, request: Request, node_id: str) -> Response:
         """Delete the node and everything below it."""
         services.delete_node(node_id=ids.decode("node", node_id))
         return Response(status=204)
 
 
-class NodePublishView(APIView):
+class NodePublishView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(request=Publication, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_publish")
+    @operation(
+        "node_publish",
+        tag=NODES,
+        takes=services.Publication,
+        answers=shown.WholeNode,
+        also=endpoint.UNREAD,
+        refuses=(services.NodeNotFound,),
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Show the node to the public."""
-        publication = api.read_input(request, Publication)
+        publication = api.read_input(request, services.Publication)
         node = services.publish_node(
             node_id=ids.decode("node", node_id), now=timezone.now(), published_at=publication.published_at
         )
         return _node(node)
 
 
-class NodeUnpublishView(APIView):
+class NodeUnpublishView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_unpublish")
+    @operation(
+        "node_unpublish", tag=NODES, answers=shown.WholeNode, also=endpoint.UNREAD, refuses=(services.NodeNotFound,)
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Back to draft."""
         return _node(services.unpublish_node(node_id=ids.decode("node", node_id)))
 
 
-class NodeArchiveView(APIView):
+class NodeArchiveView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_archive")
+    @operation(
+        "node_archive", tag=NODES, answers=shown.WholeNode, also=endpoint.UNREAD, refuses=(services.NodeNotFound,)
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Out of sight, kept."""
         return _node(services.archive_node(node_id=ids.decode("node", node_id)))
 
 
-class NodeMoveView(APIView):
+class NodeMoveView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(request=Move, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_move")
+    @operation(
+        "node_move",
+        tag=NODES,
+        takes=Move,
+        answers=shown.WholeNode,
+        also=endpoint.UNREAD,
+        refuses=(services.NodeNotFound, services.TreeCycle, services.TreeTooDeep),
+    )
     def post(self, request: Request, node_id: str) -> Response:
         """Another parent, or another position among the siblings."""
         move = api.read_input(request, Move)
@@ -219,11 +175,15 @@ class NodeMoveView(APIView):
         return _node(node)
 
 
-class NodeChildrenView(APIView):
+class NodeChildrenView(Endpoint):
     permissions = {"POST": "nodes:update"}
 
-    @extend_schema(
-        request=ChildOrder, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_reorder_children"
+    @operation(
+        "node_reorder_children",
+        tag=NODES,
+        takes=ChildOrder,
+        answers=shown.Children,
+        refuses=(services.NodeNotFound, services.WrongChildren),
     )
     def post(self, request: Request, node_id: str) -> Response:
         """Give the children this order; send every child exactly once."""
@@ -233,147 +193,176 @@ class NodeChildrenView(APIView):
         return Response({"ids": [ids.encode("node", child.id) for child in children]})
 
 
-class NodeTranslationView(APIView):
+class NodeTranslationView(Endpoint):
     permissions = {"DELETE": "nodes:update"}
 
-    @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_translation_remove")
+    @operation(
+        "node_translation_remove",
+        tag=NODES,
+        refuses=(services.NodeNotFound, services.TranslationNotFound, services.LastTranslation),
+    )
     def delete(self, request: Request, node_id: str, locale: str) -> Response:
         """Take the node out of a locale."""
         services.remove_translation(node_id=ids.decode("node", node_id), locale=locale)
         return Response(status=204)
 
 
-class NodeSharesView(APIView):
+class NodeSharesView(Endpoint):
+    listing = lists.SHARES
     permissions = {"GET": "shares:list", "POST": "shares:create"}
 
-    @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_share_list")
+    @operation("node_share_list", tag=NODES, answers=shown.Share, refuses=(services.NodeNotFound,))
     def get(self, request: Request, node_id: str) -> Response:
         """Whom the node is shared with, beside what roles give."""
-        shares = queries.list_shares(node_id=ids.decode("node", node_id))
-        page = pagination.paginate(shares, order=("id",), request=request)
-        return api.list_response(request, page, [shown_share(share) for share in page.rows])
+        rows = queries.list_shares(node_id=ids.decode("node", node_id))
+        return lists.SHARES.respond(request, rows, lambda page: [shown.share(share) for share in page])
 
-    @extend_schema(
-        request=services.NewShare, responses={201: OpenApiTypes.OBJECT}, tags=[NODES], operation_id="node_share"
+    @operation(
+        "node_share",
+        tag=NODES,
+        takes=services.NewShare,
+        answers=shown.Share,
+        status=201,
+        refuses=(services.NodeNotFound, services.NotAMember),
     )
     def post(self, request: Request, node_id: str) -> Response:
         """Let one member read or update this node; what you may not do yourself can't be shared."""
         new = api.read_input(request, services.NewShare)
         share = services.share_node(node_id=ids.decode("node", node_id), new=new)
-        return Response(shown_share(share), status=201)
+        return Response(shown.share(share), status=201)
 
 
-class NodeShareView(APIView):
+class NodeShareView(Endpoint):
     permissions = {"DELETE": "shares:delete"}
 
-    @extend_schema(responses={204: None}, tags=[NODES], operation_id="node_unshare")
+    @operation("node_unshare", tag=NODES, refuses=(services.NodeNotFound, services.ShareNotFound))
     def delete(self, request: Request, node_id: str, user_id: str) -> Response:
         """Share the node with this user no longer."""
         services.unshare_node(node_id=ids.decode("node", node_id), user_id=ids.decode("user", user_id))
         return Response(status=204)
 
 
-class NodeKindsView(APIView):
+class NodeKindsView(Endpoint):
+    listing = lists.KINDS
     permissions = {"GET": "nodes:list"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[NODES], operation_id="node_kind_list")
+    @operation("node_kind_list", tag=NODES, answers=shown.Kind)
     def get(self, request: Request) -> Response:
         """The kinds a node can have."""
-        return Response({"data": [{"name": kind.name, "description": kind.description} for kind in kinds.all_kinds()]})
+        return lists.KINDS.respond_all(request, [shown.kind(kind) for kind in kinds.all_kinds()])
 
 
-class CategoriesView(APIView):
+class CategoriesView(Endpoint):
+    listing = lists.CATEGORIES
     permissions = {"GET": "content_categories:list", "POST": "content_categories:create"}
 
-    @extend_schema(
-        parameters=[OpenApiParameter("taxonomy", str, description="such as category"), *PAGE],
-        responses=OpenApiTypes.OBJECT,
-        tags=[CATEGORIES],
-        operation_id="content_category_list",
-    )
+    @operation("content_category_list", tag=CATEGORIES, answers=shown.ContentCategory)
     def get(self, request: Request) -> Response:
         """Categories, in the order they were made."""
-        categories = queries.list_categories(taxonomy=request.GET.get("taxonomy"))
-        page = pagination.paginate(categories, order=("id",), request=request)
-        return api.list_response(request, page, [shown_category(category) for category in page.rows])
+        rows = queries.list_categories()
+        return lists.CATEGORIES.respond(request, rows, lambda page: [shown.category(category) for category in page])
 
-    @extend_schema(
-        request=services.NewCategory,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[CATEGORIES],
-        operation_id="content_category_create",
+    @operation(
+        "content_category_create",
+        tag=CATEGORIES,
+        takes=services.NewCategory,
+        answers=shown.ContentCategory,
+        status=201,
+        refuses=(services.LocaleNotEnabled, services.SlugTaken, services.TreeTooDeep, services.CategoryNotFound),
     )
     def post(self, request: Request) -> Response:
         """A category, last among its siblings unless a position is given."""
         category = services.create_category(new=api.read_input(request, services.NewCategory))
-        return Response(shown_category(queries.get_category(category_id=category.id)), status=201)
+        return Response(shown.category(queries.get_category(category_id=category.id)), status=201)
 
 
-class CategoryView(APIView):
+class CategoryView(Endpoint):
+    versioned = endpoint.by_id(events.CATEGORY, "cat", "category_id")
     permissions = {
         "GET": "content_categories:read",
         "PATCH": "content_categories:update",
         "DELETE": "content_categories:delete",
     }
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="content_category_get")
+    @operation(
+        "content_category_get", tag=CATEGORIES, answers=shown.ContentCategory, refuses=(services.CategoryNotFound,)
+    )
     def get(self, request: Request, category_id: str) -> Response:
         """The category with its translations."""
-        return Response(shown_category(queries.get_category(category_id=ids.decode("cat", category_id))))
+        return Response(shown.category(queries.get_category(category_id=ids.decode("cat", category_id))))
 
-    @extend_schema(
-        request=services.CategoryChanges,
-        responses=OpenApiTypes.OBJECT,
-        tags=[CATEGORIES],
-        operation_id="content_category_update",
+    @operation(
+        "content_category_update",
+        tag=CATEGORIES,
+        takes=services.CategoryChanges,
+        answers=shown.ContentCategory,
+        refuses=(
+            services.CategoryNotFound,
+            services.LocaleNotEnabled,
+            services.SlugTaken,
+            services.TreeCycle,
+            services.TreeTooDeep,
+        ),
     )
     def patch(self, request: Request, category_id: str) -> Response:
         """Change what is given; `parent_id` null moves the category to the top."""
         changes = api.read_input(request, services.CategoryChanges)
         category = services.update_category(category_id=ids.decode("cat", category_id), changes=changes)
-        return Response(shown_category(queries.get_category(category_id=category.id)))
+        return Response(shown.category(queries.get_category(category_id=category.id)))
 
-    @extend_schema(responses={204: None}, tags=[CATEGORIES], operation_id="content_category_delete")
+    @operation("content_category_delete", tag=CATEGORIES, refuses=(services.CategoryNotFound,))
     def delete(self, request: Request, category_id: str) -> Response:
         """Delete the category; its children move up, its nodes stay."""
         services.delete_category(category_id=ids.decode("cat", category_id))
         return Response(status=204)
 
 
-class TagsView(APIView):
+class TagsView(Endpoint):
+    listing = lists.TAGS
     permissions = {"GET": "tags:list", "POST": "tags:create"}
 
-    @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_list")
+    @operation("tag_list", tag=TAGS, answers=shown.Tag)
     def get(self, request: Request) -> Response:
         """Tags, in the order they were made."""
-        page = pagination.paginate(queries.list_tags(), order=("id",), request=request)
-        return api.list_response(request, page, [shown_tag(tag) for tag in page.rows])
+        return lists.TAGS.respond(request, queries.list_tags(), lambda page: [shown.tag(tag) for tag in page])
 
-    @extend_schema(
-        request=services.NewTag, responses={201: OpenApiTypes.OBJECT}, tags=[TAGS], operation_id="tag_create"
+    @operation(
+        "tag_create",
+        tag=TAGS,
+        takes=services.NewTag,
+        answers=shown.Tag,
+        status=201,
+        refuses=(services.LocaleNotEnabled, services.SlugTaken),
     )
     def post(self, request: Request) -> Response:
         """Create a tag."""
         tag = services.create_tag(new=api.read_input(request, services.NewTag))
-        return Response(shown_tag(queries.get_tag(tag_id=tag.id)), status=201)
+        return Response(shown.tag(queries.get_tag(tag_id=tag.id)), status=201)
 
 
-class TagView(APIView):
+class TagView(Endpoint):
+    versioned = endpoint.by_id(events.TAG, "tag", "tag_id")
     permissions = {"GET": "tags:read", "PATCH": "tags:update", "DELETE": "tags:delete"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_get")
+    @operation("tag_get", tag=TAGS, answers=shown.Tag, refuses=(services.TagNotFound,))
     def get(self, request: Request, tag_id: str) -> Response:
         """The tag with its translations."""
-        return Response(shown_tag(queries.get_tag(tag_id=ids.decode("tag", tag_id))))
+        return Response(shown.tag(queries.get_tag(tag_id=ids.decode("tag", tag_id))))
 
-    @extend_schema(request=services.TagChanges, responses=OpenApiTypes.OBJECT, tags=[TAGS], operation_id="tag_update")
+    @operation(
+        "tag_update",
+        tag=TAGS,
+        takes=services.TagChanges,
+        answers=shown.Tag,
+        refuses=(services.TagNotFound, services.LocaleNotEnabled, services.SlugTaken),
+    )
     def patch(self, request: Request, tag_id: str) -> Response:
         """Change what is given."""
         changes = api.read_input(request, services.TagChanges)
         tag = services.update_tag(tag_id=ids.decode("tag", tag_id), changes=changes)
-        return Response(shown_tag(queries.get_tag(tag_id=tag.id)))
+        return Response(shown.tag(queries.get_tag(tag_id=tag.id)))
 
-    @extend_schema(responses={204: None}, tags=[TAGS], operation_id="tag_delete")
+    @operation("tag_delete", tag=TAGS, refuses=(services.TagNotFound,))
     def delete(self, request: Request, tag_id: str) -> Response:
         """Delete the tag; its nodes stay."""
         services.delete_tag(tag_id=ids.decode("tag", tag_id))

@@ -6,7 +6,7 @@ class ContentConfig(AppConfig):
     label = "content"
 
     def ready(self) -> None:
-        from apps.content import events  # noqa: F401 - registers the event types
+        from apps.content import bulk, events  # noqa: F401 - register what they have: operations, event types
         from apps.tenants import modules
 
         modules.register(

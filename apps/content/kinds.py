@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
-class UnknownKind(errors.ValidationFailed):
-    """No kind of this name is registered."""
+class InvalidKind(errors.ValidationFailed):
+    """No kind of content has this name. `detail` names those there are."""
 
-    code = "unknown_kind"
+    code = "invalid_kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,12 @@ def register_kind(name: str, *, description: str, follows_parent: bool = False) 
 
 def all_kinds() -> list[Kind]:
     """Every registered kind, by name."""
-    return [_kinds[name] for name in sorted(_kinds)]
+    return [_kinds[name] for name in names()]
+
+
+def names() -> list[str]:
+    """The names of all kinds, in order."""
+    return sorted(_kinds)
 
 
 def following_parents() -> list[str]:
@@ -52,12 +57,17 @@ def following_parents() -> list[str]:
 
 
 def get_kind(name: str) -> Kind:
-    """The kind of this name. Raises UnknownKind, which names the nearest one."""
+    """The kind of this name. Raises InvalidKind, which names the nearest one."""
     kind = _kinds.get(name)
     if kind is None:
         hint = errors.did_you_mean(name, _kinds)
-        detail = f'"{name}" is not a kind of content.{hint} There are: {", ".join(sorted(_kinds))}.'
-        raise UnknownKind(detail, problems=[errors.FieldProblem("/kind", "unknown_kind", detail)])
+        detail = wording.say(
+            '"{name}" is not a kind of content.{hint} There are: {kinds}.',
+            name=name,
+            hint=hint,
+            kinds=", ".join(names()),
+        )
+        raise InvalidKind(detail, problems=[errors.FieldProblem("/kind", "invalid_kind", detail)])
     return kind
 
 

@@ -12,11 +12,11 @@ from django.db.models import Deferrable, Q
 from guardian.managers import UserObjectPermissionManager
 from guardian.models import UserObjectPermissionBase
 
-from apps.kernel import ids
+from apps.kernel import ids, validation
 from apps.tenants.constraints import SameTenant, tenant_key
 from apps.tenants.models import InTenantForeignKey, TenantManager, TenantModel, loaded_words
 
-MAXIMUM_DEPTH = 100
+MAXIMUM_DEPTH = validation.MAXIMUM_DEPTH
 
 
 class Status(models.TextChoices):
@@ -87,6 +87,7 @@ class Node(TenantModel):
         ]
         indexes = [
             models.Index(fields=["tenant", "kind", "status", "id"], name="content_node_list"),
+            models.Index(fields=["tenant", "updated_at", "id"], name="content_node_updated"),
             models.Index(
                 fields=["tenant", "created_by", "id"], name="content_node_own", condition=Q(created_by__isnull=False)
             ),

@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from apps.accounts.access import engine, limiting, rights
 from apps.content import models
 from apps.content.services.errors import NodeNotFound
-from apps.kernel import ids
+from apps.kernel import ids, wording
 
 COLUMNS = limiting.Columns(
     own="created_by",
@@ -50,7 +50,10 @@ def check_all(action: str, node_ids: list[uuid.UUID]) -> None:
     rows = models.Node.objects.filter(id__in=node_ids)
     if limiting.visible(rows, permission, COLUMNS).count() != len(node_ids):
         raise limiting.NotPermitted(
-            f'Your account holds "{permission}" for other objects only; some below this node are beyond its limits.',
+            wording.say(
+                'Your account holds "{permission}" for other objects only; some below this node are beyond its limits.',
+                permission=permission,
+            ),
             permission=permission,
         )
 
@@ -58,7 +61,11 @@ def check_all(action: str, node_ids: list[uuid.UUID]) -> None:
 def check_new(*, kind: str, locales: Iterable[str]) -> None:
     """Raises NotPermitted where the request at work may not make such a node."""
     facts = limiting.Facts(owner_id=creator(), kind=kind, locales=set(locales))
-    limiting.check("nodes:create", facts, what=f"a new {kind} in {', '.join(sorted(facts.locales))}")
+    limiting.check(
+        "nodes:create",
+        facts,
+        what=wording.say("a new {kind} in {locales}", kind=kind, locales=", ".join(sorted(facts.locales))),
+    )
 
 
 def parents(node_ids: Iterable[uuid.UUID]) -> QuerySet[models.Node]:
@@ -99,7 +106,7 @@ def creator() -> Any:
 
 def not_found(node_id: uuid.UUID) -> NodeNotFound:
     """The error for a node that is not there, or not for whoever asks."""
-    return NodeNotFound(f"There is no node {ids.encode('node', node_id)}.")
+    return NodeNotFound(wording.say("There is no node {node}.", node=ids.encode("node", node_id)))
 
 
 def _facts(node: models.Node, locales: Iterable[str] | None) -> limiting.Facts:

@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from django.db.models import Prefetch, QuerySet
 
 from apps.accounts.access import limiting
 from apps.content import kinds, models, permitted
 from apps.content.services.errors import CategoryNotFound, NodeNotFound, TagNotFound
-from apps.kernel import errors, ids
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFilter:
-    """What to list; None means any. `is_root` asks for nodes without a parent."""
-
-    kind: str | None = None
-    status: str | None = None
-    parent_id: uuid.UUID | None = None
-    is_root: bool = False
-    locale: str | None = None
+from apps.kernel import ids, wording
 
 
 def get_node(*, node_id: uuid.UUID) -> models.Node:
     """The node with its translations, bodies and terms. Raises NodeNotFound, NotPermitted."""
     rows, is_limited = permitted.readable(models.Node.objects.filter(id=node_id), node_id)
-    node = _whole(rows, is_limited=is_limited).first()
+    node = _whole(rows, within="nodes:read" if is_limited else "").first()
     if node is None:
         raise permitted.not_found(node_id)
     return node
 
 
 def get_by_slug(*, kind: str, locale: str, slug: str) -> models.Node:
-    """The node with this slug today, whatever its status. Raises UnknownKind, NodeNotFound, NotPermitted."""
+    """The node with this slug today, whatever its status. Raises InvalidKind, NodeNotFound, NotPermitted."""
     kinds.get_kind(kind)
     nodes = models.Node.objects.filter(translations__kind=kind, translations__locale=locale, translations__slug=slug)
-    node = _whole(limiting.visible(nodes, "nodes:read", permitted.COLUMNS), is_limited=True).first()
+    node = _whole(limiting.visible(nodes, "nodes:read", permitted.COLUMNS), within="nodes:read").first()
     if node is None:
-        raise NodeNotFound(f'There is no {kind} with the slug "{slug}" in {locale}.')
+        raise NodeNotFound(
+            wording.say('There is no {kind} with the slug "{slug}" in {locale}.', kind=kind, slug=slug, locale=locale)
+        )
     return node
 
 
@@ -48,55 +40,70 @@ def find_redirect(*, kind: str, locale: str, slug: str) -> models.Redirect | Non
     return models.Redirect.objects.filter(kind=kind, locale=locale, slug=slug).first()
 
 
-def list_nodes(wanted: NodeFilter) -> QuerySet[models.Node]:
-    """Nodes with their translations, of one locale only when it is given.
-
-    Raises UnknownKind, ValidationFailed, NotPermitted.
-    """
+def list_nodes(*, locale: str | None = None) -> QuerySet[models.Node]:
+    """Nodes with their translations, of one locale only when it is given. Raises NotPermitted."""
     nodes = limiting.visible(models.Node.objects.all(), "nodes:list", permitted.COLUMNS)
-    translations = permitted.texts(models.NodeTranslation.objects.order_by("locale"), "nodes:list")
-    if wanted.kind is not None:
-        nodes = nodes.filter(kind=kinds.get_kind(wanted.kind).name)
-    if wanted.status is not None:
-        if wanted.status not in models.Status.values:
-            raise errors.ValidationFailed.for_field(
-                "/status",
-                "unknown_status",
-                f'"{wanted.status}" is not one of {", ".join(models.Status.values)}.'
-                f"{errors.did_you_mean(wanted.status, models.Status.values)}",
-            )
-        nodes = nodes.filter(status=wanted.status)
-    if wanted.parent_id is not None:
-        nodes = nodes.filter(parent_id=wanted.parent_id)
-    if wanted.is_root:
-        nodes = nodes.filter(parent=None)
-    if wanted.locale is not None:
-        nodes = nodes.filter(translations__locale=wanted.locale)
-        translations = translations.filter(locale=wanted.locale)
+    return _with_texts(nodes, "nodes:list", locale=locale)
+
+
+def export_nodes() -> QuerySet[models.Node]:
+    """Nodes with all that belongs to them. Raises NotPermitted."""
+    return _whole(limiting.visible(models.Node.objects.all(), "nodes:export", permitted.COLUMNS), within="nodes:export")
+
+
+def find_nodes(node_ids: Iterable[uuid.UUID]) -> QuerySet[models.Node]:
+    """Those of the nodes the request at work may read, with their translations."""
+    nodes = limiting.among(models.Node.objects.filter(id__in=list(node_ids)), "nodes:read", permitted.COLUMNS)
+    return _with_texts(nodes, "nodes:read")
+
+
+def _with_texts(nodes: QuerySet[models.Node], permission: str, *, locale: str | None = None) -> QuerySet[models.Node]:
+    texts = models.NodeTranslation.objects.order_by("locale")
+    translations = limiting.among(texts, permission, permitted.OF_TEXT)
+    if locale is not None:
+        translations = translations.filter(locale=locale)
     return nodes.prefetch_related(Prefetch("translations", queryset=translations))
+
+
+def category_ids_of(node_ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[uuid.UUID]]:
+    """The categories of each of the nodes, in the editors' order."""
+    links = models.NodeCategory.objects.filter(node_id__in=list(node_ids)).order_by("position")
+    return _grouped(links.values_list("node_id", "category_id"))
+
+
+def tag_ids_of(node_ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[uuid.UUID]]:
+    """The tags of each of the nodes."""
+    links = models.NodeTag.objects.filter(node_id__in=list(node_ids)).order_by("tag_id")
+    return _grouped(links.values_list("node_id", "tag_id"))
+
+
+def _grouped(pairs: Iterable[tuple[uuid.UUID, uuid.UUID]]) -> Mapping[uuid.UUID, list[uuid.UUID]]:
+    found: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
+    for node_id, term_id in pairs:
+        found[node_id].append(term_id)
+    return found
 
 
 def get_category(*, category_id: uuid.UUID) -> models.Category:
     """Raises CategoryNotFound."""
     category = list_categories().filter(id=category_id).first()
     if category is None:
-        raise CategoryNotFound(f"There is no category {ids.encode('cat', category_id)}.")
+        raise CategoryNotFound(wording.say("There is no category {category}.", category=ids.encode("cat", category_id)))
     return category
 
 
-def list_categories(*, taxonomy: str | None = None) -> QuerySet[models.Category]:
+def list_categories() -> QuerySet[models.Category]:
     """Categories with their translations."""
-    categories = models.Category.objects.prefetch_related(
+    return models.Category.objects.prefetch_related(
         Prefetch("translations", queryset=models.CategoryTranslation.objects.order_by("locale"))
     )
-    return categories if taxonomy is None else categories.filter(taxonomy=taxonomy)
 
 
 def get_tag(*, tag_id: uuid.UUID) -> models.Tag:
     """Raises TagNotFound."""
     tag = list_tags().filter(id=tag_id).first()
     if tag is None:
-        raise TagNotFound(f"There is no tag {ids.encode('tag', tag_id)}.")
+        raise TagNotFound(wording.say("There is no tag {tag}.", tag=ids.encode("tag", tag_id)))
     return tag
 
 
@@ -107,12 +114,12 @@ def list_tags() -> QuerySet[models.Tag]:
     )
 
 
-def _whole(nodes: QuerySet[models.Node], *, is_limited: bool = False) -> QuerySet[models.Node]:
+def _whole(nodes: QuerySet[models.Node], *, within: str = "") -> QuerySet[models.Node]:
+    """With all that belongs to them; of texts those within the limits of the permission, if one is given."""
     translations = models.NodeTranslation.objects.order_by("locale")
     bodies = models.Body.objects.order_by("locale")
-    if is_limited:
-        translations = permitted.texts(translations, "nodes:read")
-        bodies = permitted.texts(bodies, "nodes:read")
+    if within:
+        translations, bodies = permitted.texts(translations, within), permitted.texts(bodies, within)
     return nodes.prefetch_related(
         Prefetch("translations", queryset=translations),
         Prefetch("bodies", queryset=bodies),

@@ -10,7 +10,7 @@ from django.urls import path
 from django.views.decorators.http import conditional_page, require_safe
 
 from apps.events import asyncapi, registry, schemas
-from apps.kernel import api, errors
+from apps.kernel import api, errors, wording
 
 SCHEMA_JSON = "application/schema+json"
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -18,7 +18,7 @@ ASK_AGAIN = "public, max-age=0, must-revalidate"
 
 
 class SchemaNotFound(errors.NotFound):
-    """No event of this type and version was ever recorded."""
+    """No event of this type and version was ever recorded. `/schemas/` lists those that were."""
 
     code = "schema_not_found"
 
@@ -67,9 +67,13 @@ def _row(name: str, versions: dict[int, schemas.Locked]) -> dict[str, Any]:
 def _not_found(name: str, version: int, versions: dict[int, schemas.Locked] | None) -> SchemaNotFound:
     if versions is None:
         hint = errors.did_you_mean(name, schemas.published())
-        return SchemaNotFound(f'There is no event type "{name}".{hint} /schemas/ lists all of them.')
+        return SchemaNotFound(
+            wording.say('There is no event type "{name}".{hint} /schemas/ lists all of them.', name=name, hint=hint)
+        )
     known = ", ".join(str(number) for number in sorted(versions))
-    return SchemaNotFound(f"{name} has no version {version}; there are: {known}.")
+    return SchemaNotFound(
+        wording.say("{name} has no version {version}; there are: {known}.", name=name, version=version, known=known)
+    )
 
 
 def _json(document: Any, *, cached: str, content_type: str = "application/json") -> HttpResponse:

@@ -16,6 +16,8 @@ _KEPT = "rustok.client"
 class ClientMiddleware:
     """Everything inside sees the host and scheme the client used, and none of the headers that told of them."""
 
+    refuses = (forwarding.MalformedHost, forwarding.MalformedForwarding)
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
@@ -27,8 +29,8 @@ class ClientMiddleware:
         for name in forwarding.VARIABLES:
             request.META.pop(name, None)
         request.META["HTTP_HOST"] = found.host_as_sent
-        request.META["wsgi.url_scheme"] = "https" if found.is_secure else "http"
-        with context.use(client_address=str(found.address or "")):
+        scheme = request.META["wsgi.url_scheme"] = "https" if found.is_secure else "http"
+        with context.use(client_address=str(found.address or ""), origin=f"{scheme}://{found.host_as_sent}"):
             return self.get_response(request)
 
 

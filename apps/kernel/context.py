@@ -16,7 +16,8 @@ class Context:
     """`actor` is `user:<uuid>`, `command:<name>` or `system`; `causation_id` is the event that led here.
 
     `authority` is by what right they act, `token:<id>` of a session, `key:<id>` or `break_glass:<id>`; `client_address`
-    where the request came from. Both are empty where there is none.
+    where the request came from. Both are empty where there is none. So are `origin` (scheme and host it was sent to),
+    `path`, and `languages`, its Accept-Language, which say what an answer is to look like.
     """
 
     correlation_id: uuid.UUID | None = None
@@ -24,6 +25,9 @@ class Context:
     causation_id: uuid.UUID | None = None
     authority: str = ""
     client_address: str = ""
+    origin: str = ""
+    path: str = ""
+    languages: str = ""
 
 
 _context: ContextVar[Context] = ContextVar("rustok_context", default=Context())  # noqa: B039 - Context is frozen
@@ -41,6 +45,9 @@ def use(
     causation_id: uuid.UUID | None = None,
     authority: str | None = None,
     client_address: str | None = None,
+    origin: str | None = None,
+    path: str | None = None,
+    languages: str | None = None,
 ) -> Iterator[Context]:
     """Set the given parts for the block; a correlation id is drawn when none is known."""
     before = current()
@@ -51,6 +58,9 @@ def use(
         causation_id=causation_id or before.causation_id,
         authority=before.authority if authority is None else authority,
         client_address=before.client_address if client_address is None else client_address,
+        origin=before.origin if origin is None else origin,
+        path=before.path if path is None else path,
+        languages=before.languages if languages is None else languages,
     )
     token = _context.set(after)
     try:

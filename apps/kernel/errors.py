@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from apps.kernel import wording
+
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
@@ -32,7 +34,7 @@ class DomainError(Exception):
 
 
 class ValidationFailed(DomainError):
-    """The input breaks a rule; `problems` names every field at once."""
+    """The input breaks a rule. `errors` names every field at once, with a stable code and what to do."""
 
     code = "validation_failed"
     status = 422
@@ -40,17 +42,22 @@ class ValidationFailed(DomainError):
 
     @classmethod
     def for_field(cls, pointer: str, code: str, detail: str) -> ValidationFailed:
-        return cls(f"{pointer.lstrip('/') or 'body'}: {detail}", problems=[FieldProblem(pointer, code, detail)])
+        named = wording.say("{field}: {problem}", field=pointer.lstrip("/") or "body", problem=detail)
+        return cls(named, problems=[FieldProblem(pointer, code, detail)])
 
 
 class NotFound(DomainError):
+    """There is nothing under this id or name in the tenant, or it is not for whoever asks. Check the address, or list
+    what there is."""
+
     code = "not_found"
     status = 404
     title = "There is no such object"
 
 
 class Conflict(DomainError):
-    """The object is in a state, or another object holds a value, that forbids the change."""
+    """The object is in a state, or another object holds a value, that forbids the change. Read it again; `detail` says
+    what to do first."""
 
     code = "conflict"
     status = 409
@@ -58,6 +65,8 @@ class Conflict(DomainError):
 
 
 class Forbidden(DomainError):
+    """Whoever asks is known and may not do this. Repeating it with the same credentials does not help."""
+
     code = "forbidden"
     status = 403
     title = "This is not allowed"
@@ -66,4 +75,4 @@ class Forbidden(DomainError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean "x"?` for the nearest known word, or an empty string."""
     nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{nearest[0]}"?' if nearest else ""
+    return wording.say(' Did you mean "{word}"?', word=nearest[0]) if nearest else ""

@@ -11,6 +11,10 @@ from django.conf import settings
 POINTS = {
     "append.before_commit": "the events are written, the transaction is open",
     "append.after_commit": "the events are committed, no nudge was sent",
+    "idempotency.before_commit": "effect and answer are written, the transaction is open",
+    "idempotency.after_commit": "effect and answer are committed, the client has not heard of it",
+    "jobs.before_commit": "an operation and its outcome are written, the transaction is open",
+    "jobs.after_commit": "operation and outcome are committed, the next one was not begun",
     "sequencer.before_commit": "positions and tick are written, the transaction is open",
     "sequencer.after_commit": "the events have positions, nobody was told",
     "relay.after_publish_before_move": "the bus has the messages, the cursor stands before them",

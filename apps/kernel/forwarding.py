@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -33,13 +33,14 @@ _LONGEST_FORWARDED = 2000
 
 
 class MalformedHost(errors.DomainError):
-    """The request names no host that could exist."""
+    """The request names no host that could exist. Send a `Host` such as shop.example.com."""
 
     code = "malformed_host"
 
 
 class MalformedForwarding(errors.DomainError):
-    """A trusted proxy sent a forwarding header that can't be read, or two that contradict each other."""
+    """A trusted proxy sent a forwarding header that can't be read, or two that contradict each other. Its operator must
+    mend it."""
 
     code = "malformed_forwarding"
 
@@ -83,7 +84,11 @@ def host_name(text: str) -> str:
     match = _HOST.fullmatch(text.lower()) if len(text) <= _LONGEST_HOST + 7 else None
     if match is None or len(match["name"]) > _LONGEST_HOST:
         shown = text if len(text) <= 100 else f"{text[:100]}…"
-        raise MalformedHost(f'"{shown}" is not a host; send one such as shop.example.com, or shop.example.com:8080.')
+        raise MalformedHost(
+            wording.say(
+                '"{value}" is not a host; send one such as shop.example.com, or shop.example.com:8080.', value=shown
+            )
+        )
     return match["name"]
 
 
@@ -106,8 +111,12 @@ def _agreed(forwarded: _Hop | None, x_forwarded: _Hop | None) -> list[_Hop]:
             ours, theirs = getattr(forwarded, name), getattr(x_forwarded, name)
             if ours and theirs and str(ours).lower() != str(theirs).lower():
                 raise MalformedForwarding(
-                    f"Forwarded and X-Forwarded-* name different clients ({ours} and {theirs}); the proxy must set or "
-                    "remove both."
+                    wording.say(
+                        "Forwarded and X-Forwarded-* name different clients ({ours} and {theirs}); the proxy must "
+                        "set or remove both.",
+                        ours=ours,
+                        theirs=theirs,
+                    )
                 )
     return [hop for hop in (x_forwarded, forwarded) if hop is not None]
 
@@ -177,13 +186,16 @@ def _split(text: str, separator: str) -> list[str]:
 
 def _unreadable(text: str) -> MalformedForwarding:
     return MalformedForwarding(
-        f'Forwarded: "{text.strip()[:100]}" can\'t be read; the header looks like for=192.0.2.1;host=shop.example.'
+        wording.say(
+            'Forwarded: "{text}" can\'t be read; the header looks like for=192.0.2.1;host=shop.example.',
+            text=text.strip()[:100],
+        )
     )
 
 
 def _scheme(text: str) -> str:
     if text.lower() not in {"http", "https"}:
-        raise MalformedForwarding(f'The forwarded protocol is http or https, not "{text[:20]}".')
+        raise MalformedForwarding(wording.say('The forwarded protocol is http or https, not "{text}".', text=text[:20]))
     return text.lower()
 
 

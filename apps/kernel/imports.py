@@ -13,11 +13,10 @@ from typing import IO, BinaryIO, Self, cast
 
 import orjson
 
-from apps.kernel import errors
+from apps.kernel import errors, text
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _SHOWN_VALUE_LENGTH = 200
-_STARTS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ImportRefused(errors.DomainError):
@@ -102,7 +101,7 @@ class Report:
         if self._file is None or self.path is None:
             return
         if self.path.suffix == ".csv":
-            self._csv.writerow([entry.row, *map(_as_cell, (entry.column, entry.value, entry.problem))])
+            self._csv.writerow([entry.row, *map(text.to_cell, (entry.column, entry.value, entry.problem))])
         else:
             self._file.write(",\n" if self.count > 1 else "\n")
             self._file.write(orjson.dumps(asdict(entry)).decode())
@@ -117,11 +116,6 @@ class Report:
             if self.path is not None and self.path.suffix == ".json":
                 self._file.write("\n]\n")
             self._file.close()
-
-
-def _as_cell(text: str) -> str:
-    """The text for a CSV cell; one that a spreadsheet would run as a formula gets an apostrophe in front."""
-    return f"'{text}" if text.startswith(_STARTS_OF_FORMULAS) else text
 
 
 class Tally:

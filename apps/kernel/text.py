@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
 from slugify import slugify
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 MAXIMUM_SLUG_LENGTH = 255
 MAXIMUM_DEPTH = 256
@@ -37,6 +40,15 @@ _ATTRIBUTES["audio"] = {"src", "controls", "loop", "muted", "preload"}
 _ATTRIBUTES["source"] = {"src", "srcset", "type", "media", "sizes"}
 
 
+# What a spreadsheet takes for the beginning of a formula.
+_STARTS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "＝", "＋", "－", "＠")
+
+
+def to_cell(text: str) -> str:
+    """The text for a CSV cell; one that a spreadsheet would run as a formula gets an apostrophe in front."""
+    return f"'{text}" if text.lstrip(" ").startswith(_STARTS_OF_FORMULAS) else text
+
+
 def to_slug(text: str) -> str:
     """A slug of a-z, 0-9 and single hyphens from text in any script; empty when nothing can be spelled."""
     return slugify(text, max_length=MAXIMUM_SLUG_LENGTH, word_boundary=True)
@@ -54,17 +66,37 @@ def clean_html(markup: str) -> str:
     if _depth(markup) > MAXIMUM_DEPTH:
         # The sanitiser's time grows with the square of the depth: one such body would hold up everyone.
         raise errors.ValidationFailed.for_field(
-            "/body", "nested_too_deep", f"the HTML is nested deeper than {MAXIMUM_DEPTH} elements; close what you open."
+            "/body",
+            "nested_too_deep",
+            wording.say(
+                "the HTML is nested deeper than {maximum_depth} elements; close what you open.",
+                maximum_depth=MAXIMUM_DEPTH,
+            ),
         )
     return nh3.clean(markup, tags=_TAGS, attributes=_ATTRIBUTES, strip_comments=False, link_rel="noopener noreferrer")
 
 
 def markdown_to_html(source: str) -> str:
     """Safe HTML for a CommonMark source; the escaped source where its HTML is nested too deep."""
+    return safe_html(str(_markdown.render(source)), otherwise=source)
+
+
+def safe_html(markup: str, *, otherwise: str | None = None) -> str:
+    """Stored markup as it may be shown, whoever stored it; escaped (or `otherwise` is) where it is nested too deep."""
     try:
-        return clean_html(str(_markdown.render(source)))
+        return clean_html(markup)
     except errors.ValidationFailed:
-        return f"<pre>{html.escape(source)}</pre>"
+        return f"<pre>{html.escape(markup if otherwise is None else otherwise)}</pre>"
+
+
+def map_block_html(value: Any, change: Callable[[str], str]) -> Any:
+    """Blocks with the HTML under keys named `html` changed; other text is for the frontend to escape."""
+    if isinstance(value, dict):
+        return {
+            key: change(item) if key == "html" and isinstance(item, str) else map_block_html(item, change)
+            for key, item in value.items()
+        }
+    return [map_block_html(item, change) for item in value] if isinstance(value, list) else value
 
 
 def to_plain_text(markup: str, *, maximum_length: int = 100_000) -> str:
@@ -73,8 +105,8 @@ def to_plain_text(markup: str, *, maximum_length: int = 100_000) -> str:
 
 
 def to_one_line(text: str) -> str:
-    """The words of plain text with single spaces between them."""
-    return " ".join(text.split())
+    """The words of plain text with single spaces between them, in the composed form of Unicode as names are kept."""
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
 def _without_tags(markup: str) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, cast
 
 from django.db import connection, transaction
 
 from apps.events import envelope, registry
-from apps.kernel import context, errors, failpoints
+from apps.kernel import context, errors, failpoints, wording
 from apps.outbox import wake
 
 # Within one statement the head of each aggregate is locked before its rows draw their ids, so that per aggregate
@@ -54,6 +55,7 @@ SELECT outbox_append_one(
     %(occurred_at)s, %(data)s, %(actor)s, %(correlation_id)s, %(causation_id)s)
 """
 
+VERSION = "SELECT version FROM outbox_stream WHERE tenant_id = %s AND aggregate_type = %s AND aggregate_id = %s"
 
 type Key = tuple[uuid.UUID, str, uuid.UUID]
 type Companion = Callable[[Sequence[Any]], None]
@@ -72,9 +74,11 @@ class UnitBroken(RuntimeError):
 
 
 class ConcurrencyConflict(errors.Conflict):
-    """The aggregate is not at the version the caller expected."""
+    """The object is not at the version the caller expected. Read it again and repeat the change; `current_version` is
+    the present one."""
 
     code = "concurrency_conflict"
+    title = "The object has changed meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +97,33 @@ class _Pending:
 
 @dataclass(slots=True)
 class _Unit:
-    """The events of a unit of work, what others write with them, and the savepoints it stands on."""
+    """The events of a unit of work, what others write with them, and the savepoints it stands on.
+
+    `required` has the versions that streams may have before it.
+    """
 
     pending: list[_Pending]
     savepoints: list[str]
     companions: list[tuple[Companion, Any]] = field(default_factory=list)
+    required: dict[Key, frozenset[int]] = field(default_factory=dict)
 
 
 _unit: ContextVar[_Unit | None] = ContextVar("rustok_unit_of_work", default=None)
 
 
 @contextmanager
-def unit_of_work(*, savepoint: bool = False) -> Iterator[None]:
+def unit_of_work(*, savepoint: bool = False, alone: bool = False) -> Iterator[None]:
     """One transaction whose events are written in one round trip just before it commits.
 
     Inside another unit of work it joins that one; with `savepoint` a failure undoes only the inner block, its events
-    included, and the outer one may go on. Raises UnitBroken when an inner error was swallowed.
+    included, and the outer one may go on. With `alone` it is a unit of its own within the transaction at work: its
+    events are written, and its versions required, when the block ends, so that these too fail it alone. Raises
+    UnitBroken when an inner error was swallowed, and where the outer unit has events that would come after.
     """
     outer = _unit.get()
-    if outer is not None:
+    if alone and outer is not None and outer.pending:
+        raise UnitBroken("the outer unit has events already: they would be recorded after those of this one")
+    if outer is not None and not alone:
         mark, beside, savepoints = len(outer.pending), len(outer.companions), outer.savepoints
         try:
             with transaction.atomic(savepoint=savepoint):
@@ -133,7 +145,7 @@ def unit_of_work(*, savepoint: bool = False) -> Iterator[None]:
             if transaction.get_rollback():
                 raise UnitBroken("an inner block failed and its error was swallowed: nothing of this unit is kept")
             _flush_companions(own.companions)
-            _flush(own.pending)
+            _flush(own.pending, own.required)
     finally:
         if token is not None:
             _unit.reset(token)
@@ -171,6 +183,33 @@ def append(
         unit.pending.append(pending)
 
 
+def require_version(stream: Key, allowed: frozenset[int]) -> None:
+    """Let the unit of work at hand append to the stream only on top of one of these versions.
+
+    What is called within it does not know, so any service can be held to it. Raises ConcurrencyConflict now, and when
+    the unit ends, if somebody was quicker.
+    """
+    unit = _unit.get()
+    if unit is None:
+        raise TransactionRequired("ask for a version inside outbox.append.unit_of_work(), with the change")
+    unit.required[stream] = allowed
+    _check_allowed(stream, _stored_version(stream), allowed)
+
+
+def version_of(stream: Key) -> int | None:
+    """The version of the stream once the unit of work at hand is committed; None when it has no event."""
+    unit = _unit.get()
+    ahead = sum(entry.key == stream for entry in unit.pending) if unit else 0
+    return (_stored_version(stream) or 0) + ahead or None
+
+
+def _stored_version(stream: Key) -> int | None:
+    with connection.cursor() as cursor:
+        cursor.execute(VERSION, stream)
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
+
+
 def write_with(companion: Companion, item: Any) -> bool:
     """Have `companion` write the items of this unit of work in one go just before its events; those of a failed inner
     block are left out. False where no unit can take it: then the caller writes at once.
@@ -195,11 +234,11 @@ def _flush_companions(companions: Sequence[tuple[Companion, Any]]) -> None:
         companion(items)
 
 
-def _flush(pending: Sequence[_Pending]) -> None:
+def _flush(pending: Sequence[_Pending], required: Mapping[Key, frozenset[int]] = MappingProxyType({})) -> None:
     if not pending:
         return
     heads = _append_one(pending[0]) if len(pending) == 1 else _append_all(pending)
-    _check_expected_versions(pending, heads)
+    _check_expected_versions(pending, heads, required)
     transaction.on_commit(_committed, robust=True)
     failpoints.reach("append.before_commit")
 
@@ -244,15 +283,30 @@ def _row(entry: _Pending) -> dict[str, Any]:
     }
 
 
-def _check_expected_versions(pending: Sequence[_Pending], heads: dict[Key, int]) -> None:
+def _check_expected_versions(
+    pending: Sequence[_Pending], heads: dict[Key, int], required: Mapping[Key, frozenset[int]]
+) -> None:
     counts: dict[Key, int] = {}
     for entry in pending:
         counts[entry.key] = counts.get(entry.key, 0) + 1
     for entry in pending:
         before = heads[entry.key] - counts[entry.key]
-        if entry.expected_version is not None and entry.expected_version != before:
-            raise ConcurrencyConflict(
-                f"{entry.aggregate_type} {entry.aggregate_id} is at version {before}, not {entry.expected_version}; "
-                "read it again and repeat the change.",
-                current_version=before,
-            )
+        if entry.expected_version is not None:
+            _check_allowed(entry.key, before, frozenset({entry.expected_version}))
+        if entry.key in required:
+            _check_allowed(entry.key, before, required[entry.key])
+
+
+def _check_allowed(stream: Key, version: int | None, allowed: frozenset[int]) -> None:
+    if version not in allowed:
+        raise ConcurrencyConflict(
+            wording.say(
+                "{aggregate_type} {aggregate_id} is at version {version}, not {expected}; read it again and repeat the "
+                "change.",
+                aggregate_type=stream[1],
+                aggregate_id=stream[2],
+                version=version,
+                expected=", ".join(map(str, sorted(allowed))),
+            ),
+            current_version=version,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -12,29 +13,105 @@ import orjson
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from apps.kernel import errors, pagination
-from apps.readmodels import models, queries, search
+from apps.kernel import errors, filters, ids, operations, pagination, wording
+from apps.kernel.listing import Listing, View
+from apps.kernel.operations import operation
+from apps.readmodels import models, queries, search, shown
 from apps.tenants import modules, scope
+from apps.tenants.modules import ModuleOff
 
-PAGE_PARAMETERS = ("limit", "cursor", "count", "locale")
 # Whose words and documents these are.
 MODULES = {"product": "commerce", "collection": "commerce", "content": "content", "tag": "content"}
-_LIST = [
-    OpenApiParameter("locale", description="Language; falls back to the tenant's default. Default: Accept-Language."),
-    OpenApiParameter("limit", int, description="Page size, 1 to 100, default 20."),
-    OpenApiParameter("cursor", description="From the `next` or `prev` link of another page."),
-    OpenApiParameter("count", enum=["none", "exact"], description="`exact` counts all rows of the list."),
-]
-_DETAIL = _LIST[:1]
+LONGEST_QUERY = 200
+_QUERY = {"type": "string", "minLength": 1, "maxLength": LONGEST_QUERY, "pattern": r"\S"}
+_LOCALE = OpenApiParameter(
+    "locale", description="Language; falls back to the tenant's default. Default: Accept-Language."
+)
+_TAGS = filters.Reader(lambda value: [filters.text(value)], filters.text.schema)
+# Prepared documents are bytes that are joined and never read, so no list of the storefront has fields or expand.
+PRODUCTS = Listing(
+    document=shown.StoreProduct,
+    has_fields=False,
+    filters={
+        "vendor": filters.words(),
+        "product_type": filters.words(),
+        "tag": filters.Filter(_TAGS, column="tags__contains"),
+        "in_stock": filters.flag(),
+        "published_at": filters.moments(),
+    },
+    sorts={"published_at": "published_at"},
+    default="-published_at",
+    others=(
+        _LOCALE,
+        OpenApiParameter("category", description="Slug of a product category."),
+        OpenApiParameter("collection", description="Slug of a collection."),
+    ),
+)
+CONTENT = Listing(
+    document=shown.StoreContent,
+    has_fields=False,
+    filters={"published_at": filters.moments()},
+    sorts={"published_at": "published_at"},
+    default="-published_at",
+    others=(
+        _LOCALE,
+        OpenApiParameter("category", description="Slug of a category; `taxonomy` names another tree than `category`."),
+        OpenApiParameter("taxonomy"),
+        OpenApiParameter("tag", description="Slug of a tag."),
+        OpenApiParameter("parent", description="Slug or id of the parent, in any kind by id; `root` for none."),
+    ),
+)
+# Of one parent, where the editors' order has an index.
+CHILDREN = replace(CONTENT, sorts={"position": "position", **CONTENT.sorts}, default="position")
+TERMS = Listing(
+    document=shown.StoreTerm,
+    has_fields=False,
+    filters={"taxonomy": filters.words()},
+    sorts={"position": "position"},
+    default="position",
+    others=(
+        _LOCALE,
+        OpenApiParameter(
+            "type",
+            enum=["product", "collection", "content", "tag"],
+            description="Product categories, collections, content categories or content tags; default all.",
+        ),
+        OpenApiParameter("parent", description="Slug of the parent; `root` for the top of the trees."),
+    ),
+)
+HITS = Listing(
+    document=shown.SearchHit,
+    has_fields=False,
+    sorts={},
+    others=(
+        OpenApiParameter("q", _QUERY, required=True, description='Words, "a phrase", -without, or.'),
+        OpenApiParameter("type", enum=list(search.SEARCHABLE)),
+        _LOCALE,
+    ),
+)
 
 
-class StoreView(APIView):
+_CACHED = operations.Manners(
+    (
+        OpenApiParameter(
+            "If-None-Match", location=OpenApiParameter.HEADER, description="An ETag; the answer is 304 if it holds."
+        ),
+    ),
+    {
+        "ETag": "What the answer holds, for If-None-Match.",
+        "Content-Language": "The language of the documents.",
+        "Cache-Control": "Caches keep the answer and ask each time whether it still holds.",
+        "Vary": "What the answer depends on.",
+    },
+    also={304: "What If-None-Match names still holds."},
+)
+
+
+class StoreView(View):
     """Public: what is published may be read by anyone. `modules` names those of which the tenant must have one."""
 
     modules: ClassVar[tuple[str, ...]]
@@ -43,28 +120,19 @@ class StoreView(APIView):
     permission_classes = (AllowAny,)
     public = "what is published may be read by anyone"
 
+    @classmethod
+    def manners(cls, method: str) -> operations.Manners:
+        """With tags for caches: an answer is good until something in it changes."""
+        return super().manners(method) | _CACHED
+
 
 class ProductsView(StoreView):
     modules = ("commerce",)
+    listing = PRODUCTS
 
-    @extend_schema(
-        operation_id="store_products",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=[
-            *_LIST,
-            OpenApiParameter("category", description="Slug of a product category."),
-            OpenApiParameter("collection", description="Slug of a collection."),
-            OpenApiParameter("tag"),
-            OpenApiParameter("vendor"),
-            OpenApiParameter("product_type"),
-            OpenApiParameter("in_stock", bool),
-        ],
-    )
+    @operation("store_products", tag="store", answers=shown.StoreProduct, refuses=(queries.TermNotFound,))
     def get(self, request: Request) -> HttpResponse:
         """Published products, newest first."""
-        filters = ("category", "collection", "tag", "vendor", "product_type", "in_stock")
-        _refuse_unknown(request, *PAGE_PARAMETERS, *filters)
         locale = read_locale(request)
         products = queries.in_locale(models.LiveProduct.objects.all(), locale)
         if slug := request.GET.get("category"):
@@ -73,23 +141,18 @@ class ProductsView(StoreView):
             )
         if slug := request.GET.get("collection"):
             products = products.filter(id__in=queries.get_term(source="commerce.collection", slug=slug).member_ids)
-        if tag := request.GET.get("tag"):
-            products = products.filter(tags__contains=[tag])
-        for name in ("vendor", "product_type"):
-            if value := request.GET.get(name):
-                products = products.filter(**{name: value})
-        if (in_stock := _read_bool(request, "in_stock")) is not None:
-            products = products.filter(in_stock=in_stock)
-        return _document_list(request, products, locale, ("-published_at", "-id"))
+        return _document_list(request, PRODUCTS, products, locale)
 
 
 class ProductView(StoreView):
     modules = ("commerce",)
+    parameters = (_LOCALE,)
 
-    @extend_schema(operation_id="store_product", tags=["store"], responses=OpenApiTypes.OBJECT, parameters=_DETAIL)
+    @operation(
+        "store_product", tag="store", answers=shown.StoreProduct, refuses=(queries.ProductNotFound, ids.InvalidId)
+    )
     def get(self, request: Request, handle: str) -> HttpResponse:
         """One published product by handle or id."""
-        _refuse_unknown(request, "locale")
         locale = read_locale(request)
         product = queries.get_product(handle_or_id=handle, locale=locale)
         return _json(request, _with_terms([product], locale)[0], product.locale)
@@ -97,24 +160,16 @@ class ProductView(StoreView):
 
 class ContentListView(StoreView):
     modules = ("content",)
+    listing = CONTENT
 
-    @extend_schema(
-        operation_id="store_content_list",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=[
-            *_LIST,
-            OpenApiParameter(
-                "category", description="Slug of a category; `taxonomy` names another tree than `category`."
-            ),
-            OpenApiParameter("taxonomy"),
-            OpenApiParameter("tag", description="Slug of a tag."),
-            OpenApiParameter("parent", description="Slug or id of the parent, in any kind by id; `root` for none."),
-        ],
+    @operation(
+        "store_content_list",
+        tag="store",
+        answers=shown.StoreContent,
+        refuses=(queries.KindNotFound, queries.TermNotFound, queries.ContentNotFound),
     )
     def get(self, request: Request, kind: str) -> HttpResponse:
-        """Published content of a kind, newest first; children of a parent in their own order."""
-        _refuse_unknown(request, *PAGE_PARAMETERS, "category", "taxonomy", "tag", "parent")
+        """Published content of a kind, newest first; children of a parent in their own order, or `sort`ed."""
         locale = read_locale(request)
         nodes = queries.in_locale(queries.content_of(kind), locale)
         if slug := request.GET.get("category"):
@@ -123,25 +178,25 @@ class ContentListView(StoreView):
             nodes = nodes.filter(category_ids__contains=[term.id])
         if slug := request.GET.get("tag"):
             nodes = nodes.filter(tag_ids__contains=[queries.get_term(source="content.tag", slug=slug).id])
-        order: tuple[str, ...] = ("-published_at", "-id")
         if parent := request.GET.get("parent"):
             nodes = nodes.filter(parent_id=_parent_id(kind, parent, locale))
-            order = ("position", "id")
-        return _document_list(request, nodes, locale, order)
+            return _document_list(request, CHILDREN, nodes, locale)
+        return _document_list(request, CONTENT, nodes, locale)
 
 
 class ContentView(StoreView):
     modules = ("content",)
+    parameters = (_LOCALE,)
 
-    @extend_schema(
-        operation_id="store_content",
-        tags=["store"],
-        responses={200: OpenApiTypes.OBJECT, 301: None},
-        parameters=_DETAIL,
+    @operation(
+        "store_content",
+        tag="store",
+        answers=shown.StoreContent,
+        also={301: "The slug is an old one; Location has the present address."},
+        refuses=(queries.ContentNotFound, queries.KindNotFound, ids.InvalidId),
     )
     def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
         """One published node by slug or id; an old slug answers 301 with the present address."""
-        _refuse_unknown(request, "locale")
         locale = read_locale(request)
         try:
             node = queries.get_content(kind=kind, slug_or_id=slug, locale=locale)
@@ -157,55 +212,31 @@ class ContentView(StoreView):
 
 class CategoriesView(StoreView):
     modules = ("commerce", "content")
+    listing = TERMS
 
-    @extend_schema(
-        operation_id="store_categories",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=[
-            *_LIST,
-            OpenApiParameter(
-                "type",
-                enum=["product", "collection", "content", "tag"],
-                description="Product categories, collections, content categories or content tags; default all.",
-            ),
-            OpenApiParameter("taxonomy"),
-            OpenApiParameter("parent", description="Slug of the parent; `root` for the top of the trees."),
-        ],
-    )
+    @operation("store_categories", tag="store", answers=shown.StoreTerm, refuses=(ModuleOff,))
     def get(self, request: Request) -> HttpResponse:
         """Categories, collections and tags in the editors' order."""
-        _refuse_unknown(request, *PAGE_PARAMETERS, "type", "taxonomy", "parent")
         locale = read_locale(request)
         terms = queries.in_locale(models.LiveTerm.objects.filter(source__in=_sources(request)), locale)
-        if taxonomy := request.GET.get("taxonomy"):
-            terms = terms.filter(taxonomy=taxonomy)
         if parent := request.GET.get("parent"):
             if parent == "root":
                 terms = terms.filter(parent_id=None)
             else:
                 owners = models.LiveTerm.objects.filter(slug=parent)
                 terms = terms.filter(parent_id__in=owners.values("id"))
-        page = pagination.paginate(terms, order=("position", "id"), request=request)
+        page = pagination.paginate(TERMS.narrow(request, terms), order=TERMS.order(request), request=request)
         return _list(request, page, [row.document.encode() for row in page.rows], locale)
 
 
 class SearchView(StoreView):
     modules = ("search",)
+    limit_cost = 2
+    listing = HITS
 
-    @extend_schema(
-        operation_id="store_search",
-        tags=["store"],
-        responses=OpenApiTypes.OBJECT,
-        parameters=[
-            OpenApiParameter("q", required=True, description='Words, "a phrase", -without, or.'),
-            OpenApiParameter("type", enum=list(search.SEARCHABLE)),
-            *_LIST,
-        ],
-    )
+    @operation("store_search", tag="store", answers=shown.SearchHit, refuses=(ModuleOff,))
     def get(self, request: Request) -> HttpResponse:
         """Full-text search over products and content, best first: `{"type", "rank", "document"}`."""
-        _refuse_unknown(request, *PAGE_PARAMETERS, "q", "type")
         locale = read_locale(request)
         query = _read_query(request)
         kinds = _searched(request)
@@ -224,9 +255,12 @@ def read_locale(request: HttpRequest | Request) -> str:
     asked = request.GET.get("locale")
     if asked is not None:
         if asked not in tenant.locales:
-            raise errors.ValidationFailed.for_field(
-                "/locale", "unknown_locale", f'"{asked}" is not enabled here; use one of {", ".join(tenant.locales)}.'
+            said = wording.say(
+                '"{value}" is not enabled here; use one of {known}.',
+                value=asked[:60],
+                known=", ".join(sorted(tenant.locales)),
             )
+            raise errors.ValidationFailed.for_field("/locale", "unknown_locale", said)
         return asked
     for tag in request.headers.get("Accept-Language", "").split(","):
         wanted = tag.split(";")[0].strip()
@@ -236,11 +270,12 @@ def read_locale(request: HttpRequest | Request) -> str:
     return tenant.default_locale
 
 
-def _document_list(request: Request, rows: QuerySet[Any], locale: str, order: tuple[str, ...]) -> HttpResponse:
+def _document_list(request: Request, listing: Listing, rows: QuerySet[Any], locale: str) -> HttpResponse:
+    order = listing.order(request)
     needed = ["tenant_id", "id", "locale", "document", "category_ids", *(name.removeprefix("-") for name in order)]
     if rows.model is models.LiveContent:
         needed.append("tag_ids")
-    page = pagination.paginate(rows.only(*needed), order=order, request=request)
+    page = pagination.paginate(listing.narrow(request, rows).only(*needed), order=order, request=request)
     return _list(request, page, _with_terms(page.rows, locale), locale)
 
 
@@ -251,14 +286,18 @@ def _with_terms(rows: Sequence[Any], locale: str) -> list[bytes]:
     documents = []
     for row in rows:
         parts = [row.document[:-1].encode(), b',"categories":', _array(labels, row.category_ids)]
-        if getattr(row, "tag_ids", None) is not None and not isinstance(row, models.LiveProduct):
+        if _is_content(row):
             parts += [b',"content_tags":', _array(labels, row.tag_ids)]
         documents.append(b"".join([*parts, b"}"]))
     return documents
 
 
 def _term_ids(row: Any) -> list[uuid.UUID]:
-    return [*row.category_ids, *(getattr(row, "tag_ids", None) or [])]
+    return [*row.category_ids, *(row.tag_ids if _is_content(row) else ())]
+
+
+def _is_content(row: Any) -> bool:
+    return row.kind == "content" if isinstance(row, search.Hit) else isinstance(row, models.LiveContent)
 
 
 def _array(labels: dict[uuid.UUID, bytes], term_ids: Iterable[uuid.UUID]) -> bytes:
@@ -266,14 +305,12 @@ def _array(labels: dict[uuid.UUID, bytes], term_ids: Iterable[uuid.UUID]) -> byt
 
 
 def _list(request: Request, page: pagination.Page[Any], rows: list[bytes], locale: str) -> HttpResponse:
-    tail = orjson.dumps(
-        {
-            "next": pagination.link(request, page.next),
-            "prev": pagination.link(request, page.previous),
-            "count": page.count,
-        }
-    )
-    return _json(request, b'{"data":[' + b",".join(rows) + b"]," + tail[1:], locale)
+    links = pagination.links(request, page)
+    tail = orjson.dumps({**links, "count": page.count})
+    answer = _json(request, b'{"data":[' + b",".join(rows) + b"]," + tail[1:], locale)
+    if named := pagination.link_header(links):
+        answer["Link"] = named
+    return answer
 
 
 def _json(request: Request, body: bytes, locale: str) -> HttpResponse:
@@ -292,34 +329,24 @@ def _json(request: Request, body: bytes, locale: str) -> HttpResponse:
     return HttpResponse(body, content_type="application/json", headers=headers)
 
 
-def _refuse_unknown(request: Request, *known: str) -> None:
-    for name in request.GET:
-        if name not in known:
-            raise errors.ValidationFailed.for_field(
-                f"/{name}", "unknown_parameter", f"there is no such parameter.{errors.did_you_mean(name, known)}"
-            )
-
-
-def _read_bool(request: Request, name: str) -> bool | None:
-    text = request.GET.get(name)
-    if text is None:
-        return None
-    return _choice(request, name, ("true", "false")) == "true"
-
-
 def _choice(request: Request, name: str, choices: Sequence[str]) -> str:
     text = request.GET.get(name, "")
     if text not in choices:
-        raise errors.ValidationFailed.for_field(
-            f"/{name}", "unknown_value", f'"{text}" is not one of {", ".join(choices)}.'
+        said = wording.say(
+            '"{value}" is not one of {known}.{hint}',
+            value=text[:60],
+            known=", ".join(choices),
+            hint=errors.did_you_mean(text, choices),
         )
+        raise errors.ValidationFailed.for_field(f"/{name}", "unknown_value", said)
     return text
 
 
 def _read_query(request: Request) -> str:
     text = request.GET.get("q", "").replace("\x00", "").strip()
-    if not text or len(text) > 200:
-        raise errors.ValidationFailed.for_field("/q", "invalid_query", "give 1 to 200 characters to search for.")
+    if not 1 <= len(text) <= LONGEST_QUERY:
+        said = wording.say("give 1 to 200 characters to search for.")
+        raise errors.ValidationFailed.for_field("/q", "invalid_query", said)
     return text
 
 
@@ -341,13 +368,9 @@ def _sources(request: Request) -> list[str]:
         "content": "content.category",
         "tag": "content.tag",
     }
-    kind = request.GET.get("type")
-    if not kind:
+    if "type" not in request.GET:
         return [source for kind, source in sources.items() if scope.current().has_one_of([MODULES[kind]])]
-    if kind not in sources:
-        raise errors.ValidationFailed.for_field(
-            "/type", "unknown_value", f'"{kind}" is not one of {", ".join(sources)}.'
-        )
+    kind = _choice(request, "type", tuple(sources))
     modules.require(MODULES[kind])
     return [sources[kind]]
 

@@ -10,31 +10,31 @@ import orjson
 from django.db.models import Q, QuerySet
 
 from apps.content import kinds
-from apps.kernel import errors, ids
+from apps.kernel import errors, ids, wording
 from apps.readmodels import following, models
 from apps.tenants import scope
 
 
 class ProductNotFound(errors.NotFound):
-    """No published product has this handle or id."""
+    """No published product has this handle or id. Follow the links of a list."""
 
     code = "product_not_found"
 
 
 class ContentNotFound(errors.NotFound):
-    """No published node of this kind has this slug or id."""
+    """No published node of this kind has this slug or id. Follow the links of a list."""
 
     code = "content_not_found"
 
 
 class KindNotFound(errors.NotFound):
-    """No kind of content has this name."""
+    """No kind of content has this name. `detail` names those there are."""
 
     code = "kind_not_found"
 
 
 class TermNotFound(errors.NotFound):
-    """No category, collection or tag has this slug."""
+    """No category, collection or tag has this slug. List those there are."""
 
     code = "term_not_found"
 
@@ -55,7 +55,7 @@ def get_product(*, handle_or_id: str, locale: str) -> models.LiveProduct:
     else:
         found = _by_name(products.filter(handle=handle_or_id), products, locale)
     if found is None:
-        raise ProductNotFound(f'There is no published product "{handle_or_id}".')
+        raise ProductNotFound(wording.say('There is no published product "{product}".', product=handle_or_id))
     return found
 
 
@@ -65,7 +65,7 @@ def content_of(kind: str) -> QuerySet[models.LiveContent]:
     """
     try:
         follows_parent = kinds.get_kind(kind).follows_parent
-    except kinds.UnknownKind as error:
+    except kinds.InvalidKind as error:
         raise KindNotFound(error.detail) from None
     nodes = models.LiveContent.objects.filter(kind=kind)
     return nodes.filter(following.ParentIsShown()) if follows_parent else nodes
@@ -79,7 +79,7 @@ def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveConten
     else:
         found = _by_name(nodes.filter(slug=slug_or_id), nodes, locale)
     if found is None:
-        raise ContentNotFound(f'There is no published {kind} "{slug_or_id}".')
+        raise ContentNotFound(wording.say('There is no published {kind} "{node}".', kind=kind, node=slug_or_id))
     return found
 
 
@@ -91,7 +91,7 @@ def get_parent(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent
     nodes = models.LiveContent.objects.filter(id=parent_id)
     found = nodes.filter(~Q(kind__in=kinds.following_parents()) | Q(following.ParentIsShown())).first()
     if found is None:
-        raise ContentNotFound(f'There is nothing published with the id "{slug_or_id}".')
+        raise ContentNotFound(wording.say('There is nothing published with the id "{id}".', id=slug_or_id))
     return found
 
 
@@ -108,7 +108,7 @@ def get_term(*, source: str, slug: str, taxonomy: str | None = None) -> models.L
     terms = models.LiveTerm.objects.filter(source=source, slug=slug)
     found = (terms.filter(taxonomy=taxonomy) if taxonomy else terms).order_by("id").first()
     if found is None:
-        raise TermNotFound(f'There is no {source.rpartition(".")[2]} "{slug}".')
+        raise TermNotFound(wording.say('There is no {kind} "{slug}".', kind=source.rpartition(".")[2], slug=slug))
     return found
 
 

@@ -14,7 +14,7 @@ from django.db import connection
 from django.http import HttpRequest
 
 from apps.content import kinds as content_kinds
-from apps.kernel import errors, pagination, text
+from apps.kernel import errors, pagination, text, wording
 from apps.tenants import scope
 
 SEARCHABLE = ("product", "content")
@@ -22,7 +22,7 @@ SEARCHABLE = ("product", "content")
 _WORDS = """%(kinds)s, websearch_to_tsquery(%(language)s::regconfig, %(text)s),
     websearch_to_tsquery(%(fallback_language)s::regconfig, %(text)s), %(locale)s, %(fallback)s, %(following)s::text[]"""
 PAGE = f"""
-SELECT kind, id, rank, document, category_ids, tag_ids
+SELECT kind, id, rank, document, category_ids, CASE kind WHEN 'content' THEN tag_ids END
 FROM readmodels_search({_WORDS}, %(is_backwards)s, %(rank)s::float8, %(id)s::uuid, %(limit)s)
 """  # noqa: S608 - a constant
 COUNT = f"SELECT readmodels_count_found({_WORDS})"
@@ -30,14 +30,14 @@ COUNT = f"SELECT readmodels_count_found({_WORDS})"
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A search result; `rank` orders them, higher is better."""
+    """A search result; `rank` orders them, higher is better. Only content has `tag_ids`."""
 
     kind: str
     id: uuid.UUID
     rank: float
     document: str
     category_ids: Sequence[uuid.UUID]
-    tag_ids: Sequence[uuid.UUID]
+    tag_ids: Sequence[uuid.UUID] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def find_page(*, query: str, kinds: Sequence[str], locale: str, request: HttpReq
     limit = pagination.read_limit(request)
     cursor = _read_cursor(request.GET.get("cursor"))
     parameters = _parameters(query, locale)
-    count = _count(kinds, parameters) if pagination.read_wants_count(request) else None
+    count = _count(kinds, parameters) if pagination.read_count(request) != "none" else None
     hits = _hits(kinds, cursor, parameters | {"limit": limit + 1})
     more = len(hits) > limit
     hits = hits[:limit]
@@ -117,8 +117,10 @@ def _read_cursor(given: str | None) -> Cursor | None:
         # JSON has no NaN and no infinity.
         if direction in ("n", "p") and isinstance(rank, float) and isinstance(hit_id, str):
             return Cursor(direction == "p", rank, uuid.UUID(hit_id))
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError):  # noqa: S110 - refused below, like a cursor of a list
         pass
     raise errors.ValidationFailed.for_field(
-        "/cursor", "invalid_cursor", "the cursor was not made by this search; follow its next and prev links instead."
+        "/cursor",
+        "invalid_cursor",
+        wording.say("the cursor was not made by this search; follow its next and prev links instead."),
     )

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar, TypedDict
 
 from django.urls import path
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from apps.kernel import api
-from apps.tenants import models, modules, queries, scope, services
+from apps.kernel import api, filters
+from apps.kernel.listing import Listing
+from apps.kernel.operations import Free, operation
+from apps.tenants import endpoint, events, models, modules, queries, scope, services
+from apps.tenants.endpoint import Endpoint
 
 
-def _shown(tenant: models.Tenant) -> dict[str, Any]:
+class Tenant(TypedDict):
+    slug: str
+    name: str
+    default_locale: str
+    currency: str
+    is_active: bool
+    settings: Free
+    domains: list[str]
+    locales: list[str]
+
+
+class Module(TypedDict):
+    """A part of the platform that a tenant can have or not; a core module is always on."""
+
+    slug: str
+    name: str
+    description: str
+    version: str
+    depends_on: list[str]
+    is_core: bool
+    enabled: bool
+    settings: Free
+
+
+def _shown(tenant: models.Tenant) -> Tenant:
     return {
         "slug": tenant.slug,
         "name": tenant.name,
@@ -32,29 +56,26 @@ def _current() -> models.Tenant:
     return models.Tenant.objects.prefetch_related("domains", "locales").get(id=scope.current_id())
 
 
-class TenantView(APIView):
+class TenantView(Endpoint):
+    versioned = endpoint.Versioned(events.AGGREGATE, lambda parts: scope.current_id())
     permissions = {"GET": "settings:read", "PATCH": "settings:update"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["tenant"], operation_id="tenant_get")
+    @operation("tenant_get", tag="tenant", answers=Tenant)
     def get(self, request: Request) -> Response:
         """The tenant with its domains and locales."""
         return Response(_shown(_current()))
 
-    @extend_schema(
-        request=services.TenantChanges, responses=OpenApiTypes.OBJECT, tags=["tenant"], operation_id="tenant_update"
-    )
+    @operation("tenant_update", tag="tenant", takes=services.TenantChanges, answers=Tenant)
     def patch(self, request: Request) -> Response:
         """Change what is given."""
         services.update_tenant(tenant=_current(), changes=api.read_input(request, services.TenantChanges))
         return Response(_shown(_current()))
 
 
-class LocalesView(APIView):
+class LocalesView(Endpoint):
     permissions = {"POST": "settings:create"}
 
-    @extend_schema(
-        request=services.LocaleChoice, responses=OpenApiTypes.OBJECT, tags=["tenant"], operation_id="locale_enable"
-    )
+    @operation("locale_enable", tag="tenant", takes=services.LocaleChoice, answers=Tenant, status=201)
     def post(self, request: Request) -> Response:
         """Publish in a language."""
         choice = api.read_input(request, services.LocaleChoice)
@@ -62,30 +83,43 @@ class LocalesView(APIView):
         return Response(_shown(_current()), status=201)
 
 
-class LocaleView(APIView):
+class LocaleView(Endpoint):
     permissions = {"DELETE": "settings:delete"}
 
-    @extend_schema(responses={204: None}, tags=["tenant"], operation_id="locale_disable")
+    @operation("locale_disable", tag="tenant", refuses=(services.LocaleInUse,))
     def delete(self, request: Request, locale: str) -> Response:
         """Stop publishing in a language."""
         services.disable_locale(tenant=_current(), locale=locale)
         return Response(status=204)
 
 
-class ModulesView(APIView):
+MODULES = Listing(
+    document=Module,
+    filters={"slug": filters.words(), "is_core": filters.flag(), "enabled": filters.flag()},
+    sorts={"slug": "slug"},
+    default="slug",
+)
+
+
+class ModulesView(Endpoint):
+    listing: ClassVar = MODULES
     permissions: ClassVar = {"GET": "modules:list"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_list")
+    @operation("module_list", tag="modules", answers=Module)
     def get(self, request: Request) -> Response:
         """Every module there is, what it depends on, and whether the tenant has it."""
-        return Response({"data": _modules()})
+        return MODULES.respond_all(request, _modules())
 
 
-class ModuleView(APIView):
+class ModuleView(Endpoint):
     permissions: ClassVar = {"PATCH": "modules:update"}
 
-    @extend_schema(
-        request=services.ModuleChoice, responses=OpenApiTypes.OBJECT, tags=["modules"], operation_id="module_choose"
+    @operation(
+        "module_choose",
+        tag="modules",
+        takes=services.ModuleChoice,
+        answers=Module,
+        refuses=(modules.UnknownModule, services.ModuleNeeded),
     )
     def patch(self, request: Request, slug: str) -> Response:
         """Switch a module on or off, or change its settings."""
@@ -93,7 +127,7 @@ class ModuleView(APIView):
         return Response(next(shown for shown in _modules() if shown["slug"] == slug))
 
 
-def _modules() -> list[dict[str, Any]]:
+def _modules() -> list[Module]:
     tenant = _current()
     on = queries.scope_of(tenant).modules
     settings = dict(tenant.modules.values_list("slug", "settings"))

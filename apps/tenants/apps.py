@@ -7,7 +7,7 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.consumers import sending
-        from apps.tenants import consumers, events, modules, queries  # noqa: F401 - register event types and who hears them
+        from apps.tenants import consumers, events, modules, origins, queries  # noqa: F401 - register what is heard
 
         sending.pause_for(queries.suspended_ids)
         modules.register(
@@ -16,7 +16,7 @@ class TenantsConfig(AppConfig):
                 name="Tenant",
                 description="The tenant's own data: domains, languages, modules.",
                 version="1",
-                packages=("apps.tenants", "apps.audit"),
+                packages=("apps.tenants", "apps.audit", "apps.jobs"),
                 is_core=True,
             )
         )

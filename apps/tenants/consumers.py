@@ -17,6 +17,7 @@ TYPES = (
     "tenants.locale.disabled",
     "tenants.module.enabled",
     "tenants.module.disabled",
+    "tenants.limits.changed",
     "tenants.tenant.suspended",
     "tenants.tenant.resumed",
 )

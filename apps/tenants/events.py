@@ -62,6 +62,16 @@ class LocaleDisabled(registry.Payload):
     locale: fields.Locale
 
 
+@registry.event("tenants.limits.changed", aggregate=AGGREGATE)
+class LimitsChanged(registry.Payload):
+    """The plan of the tenant has other rate limits."""
+
+    limits: Annotated[
+        dict[str, int],
+        Field(description="Requests in 60 seconds by policy, 0 without bound; what is absent is the installation's."),
+    ]
+
+
 @registry.event("tenants.tenant.suspended")
 class TenantSuspended(registry.Payload):
     """The tenant answers no request, and nothing is told to the outside for it, until it is resumed."""

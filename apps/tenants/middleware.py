@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import validate_host
 
-from apps.kernel import api, client, errors, isolation
+from apps.kernel import api, client, errors, isolation, wording
 from apps.tenants import modules, resolution, scope
 
 log = structlog.get_logger(__name__)
@@ -19,18 +19,35 @@ HEADER = "X-Tenant"
 # Probes and scrapers come by address, and nothing below depends on the host.
 _ANY_HOST = ("/health", "/metrics", "/static/", "/favicon.ico")
 # These serve the installation, not a tenant, on its own hosts and on those of tenants.
-_PLATFORM = ("/api/docs", "/api/schema", "/schemas", "/asyncapi.json", "/events/catalogue")
+_PLATFORM = (
+    "/api/docs",
+    "/api/redoc",
+    "/api/schema",
+    "/schemas",
+    "/asyncapi.json",
+    "/docs/",
+    "/events/catalogue",
+    "/problems/",
+    settings.CSP_REPORT_PATH,
+)
 # So do these, but where a tenant is named, they work for it.
-_OPTIONAL = ("/admin/", "/api/v1/auth/")
+_OPTIONAL = ("/admin/", "/api/v1/auth/", "/llms")
 
 
 class HostNotServed(errors.DomainError):
-    """The host is neither one of the installation's own nor a tenant's."""
+    """The host is neither one of the installation's own nor a tenant's. Use a domain of a tenant."""
 
     code = "host_not_served"
 
 
 class TenantMiddleware:
+    refuses = (
+        HostNotServed,
+        scope.TenantNotFound,
+        resolution.TenantInactive,
+        resolution.MalformedTenantName,
+    )
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
@@ -62,6 +79,8 @@ class TenantMiddleware:
 
 class ModuleMiddleware:
     """What belongs to a module the tenant has switched off is answered as an address that is not there."""
+
+    refuses = (errors.NotFound,)
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -108,7 +127,7 @@ def resolve(request: HttpRequest) -> resolution.Known:
     if len({known.scope.tenant_id for known in found}) != 1 or (by_host or by_name) is None:
         raise scope.TenantNotFound
     if not found[0].is_active:
-        raise resolution.TenantInactive(f'The tenant "{found[0].scope.slug}" is switched off.')
+        raise resolution.TenantInactive(wording.say('The tenant "{slug}" is switched off.', slug=found[0].scope.slug))
     return found[0]
 
 
@@ -125,5 +144,8 @@ def _check_host_is_served(request: HttpRequest) -> None:
     host = client.of(request).host
     if not _is_own(host) and resolution.find_by_host(host) is None:
         raise HostNotServed(
-            f'The host "{host}" is not served here: use a domain of a tenant, or one of RUSTOK_ALLOWED_HOSTS.'
+            wording.say(
+                'The host "{host}" is not served here: use a domain of a tenant, or one of RUSTOK_ALLOWED_HOSTS.',
+                host=host,
+            )
         )

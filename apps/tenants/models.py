@@ -22,6 +22,9 @@ class Tenant(models.Model):
     suspended_at = models.DateTimeField(null=True, editable=False)
     suspended_reason = models.CharField(max_length=255, blank=True, editable=False)
     settings = models.JSONField(default=dict, blank=True)
+    limits = models.JSONField(
+        default=dict, blank=True, help_text="Rate limits of its plan in place of the installation's."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -137,6 +140,34 @@ class TenantModel(models.Model):
     class Meta:
         abstract = True
         base_manager_name = "objects"
+
+
+class IdempotencyRecord(TenantModel):
+    """What a write was answered with, for whoever sends it again with the same key.
+
+    `actor` is who sent it, as the context names them; `fingerprint` is the SHA-256 of what was sent.
+    """
+
+    actor = models.CharField(max_length=80)
+    method = models.CharField(max_length=8)
+    path = models.TextField()
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    body = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "actor", "key", "method", "path"], name="tenants_idempotency_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "created_at"], name="tenants_idempotency_old")]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 def loaded_words(row: models.Model, field: str) -> str:

@@ -10,20 +10,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 from apps.tenants import scope
 
 
 class UnknownModule(errors.NotFound):
-    """No module has this slug."""
+    """No module has this slug. `detail` names the nearest."""
 
     code = "unknown_module"
 
 
 class ModuleOff(errors.NotFound):
-    """The module is switched off for the tenant."""
+    """The module is switched off for the tenant. Who operates the tenant can switch it on."""
 
     code = "module_off"
+    title = "The module is switched off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ def get(slug: str) -> Module:
     """Raises UnknownModule naming the nearest."""
     if slug not in _modules:
         known = sorted(_modules)
-        hint = errors.did_you_mean(slug, known) or f" There are: {', '.join(known)}."
-        raise UnknownModule(f'There is no module "{slug}".{hint}')
+        hint = errors.did_you_mean(slug, known) or wording.say(" There are: {known}.", known=", ".join(known))
+        raise UnknownModule(wording.say('There is no module "{slug}".{hint}', slug=slug, hint=hint))
     return _modules[slug]
 
 
@@ -90,10 +91,15 @@ def require(*slugs: str) -> None:
     """Raises ModuleOff unless the tenant in scope has one of the modules; for commands and parts of answers."""
     at_work = scope.current()
     if not at_work.has_one_of(slugs):
-        names = " or ".join(f'"{slug}"' for slug in slugs)
+        names = " / ".join(f'"{slug}"' for slug in slugs)
         raise ModuleOff(
-            f'The module {names} is switched off for the tenant "{at_work.slug}". '
-            f"Switch it on with: manage.py tenant_modules {at_work.slug} enable {slugs[0]}"
+            wording.say(
+                'The module {names} is switched off for the tenant "{slug}". Switch it on with: manage.py '
+                "tenant_modules {slug} enable {module}",
+                names=names,
+                slug=at_work.slug,
+                module=slugs[0],
+            )
         )
 
 

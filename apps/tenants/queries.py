@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet
 
-from apps.kernel import errors, isolation, validation
+from apps.kernel import errors, isolation, validation, wording
 from apps.tenants import models, modules, scope
 
 _SHOWN_TENANTS = 10
@@ -26,11 +26,12 @@ class LocaleRefused(errors.DomainError):
 def get_tenant(*, slug_or_id: str) -> models.Tenant:
     """Raises TenantNotFound, which suggests the nearest slug."""
     condition = Q(slug=slug_or_id)
+    # What is no UUID can still be a slug.
     with contextlib.suppress(ValueError):
         condition |= Q(id=uuid.UUID(slug_or_id))
     tenant = models.Tenant.objects.filter(condition).first()
     if tenant is None:
-        raise scope.TenantNotFound(f'There is no tenant "{slug_or_id}".')
+        raise scope.TenantNotFound(wording.say('There is no tenant "{tenant}".', tenant=slug_or_id))
     return tenant
 
 
@@ -58,7 +59,14 @@ def scope_of(tenant: models.Tenant) -> scope.Scope:
         found.currency,
         tuple(found.enabled_locales),
         modules.switched_on(dict.fromkeys(found.modules_on, True) | dict.fromkeys(found.modules_off, False)),
+        found.limits,
     )
+
+
+def current_name() -> str:
+    """What the tenant in scope is called."""
+    name: str = models.Tenant.objects.values_list("name", flat=True).get(pk=scope.current_id())
+    return name
 
 
 def suspended_ids() -> list[uuid.UUID]:
@@ -75,7 +83,7 @@ def scope_for_command(*, slug_or_id: str) -> scope.Scope:
     except scope.TenantNotFound as error:
         known = list(models.Tenant.objects.order_by("slug").values_list("slug", flat=True))
         raise scope.TenantNotFound(
-            error.detail + (errors.did_you_mean(slug_or_id, known) or _known_tenants(known))
+            wording.join("", [error.detail, errors.did_you_mean(slug_or_id, known) or _known_tenants(known)])
         ) from None
 
 
@@ -89,10 +97,16 @@ def locale_for_command(*, at_work: scope.Scope, locale: str | None) -> str:
         validation.parse(_LocaleChoice, {"locale": locale})
     except errors.ValidationFailed:
         raise LocaleRefused(
-            f'--locale: "{locale}" is no locale; one looks like "en" or "en-GB". Enabled for the tenant '
-            f'"{at_work.slug}": {", ".join(at_work.locales)}.{errors.did_you_mean(locale, at_work.locales)}'
+            wording.say(
+                '--locale: "{locale}" is no locale; one looks like "en" or "en-GB". Enabled for the tenant "{slug}": '
+                "{locales}.{hint}",
+                locale=locale,
+                slug=at_work.slug,
+                locales=", ".join(at_work.locales),
+                hint=errors.did_you_mean(locale, at_work.locales),
+            )
         ) from None
-    raise LocaleRefused(f"--locale: {at_work.not_enabled(locale)}")
+    raise LocaleRefused(wording.say("{field}: {problem}", field="--locale", problem=at_work.not_enabled(locale)))
 
 
 class _LocaleChoice(validation.Input):

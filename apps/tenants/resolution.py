@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.kernel import cache, errors, isolation
+from apps.kernel import cache, errors, isolation, wording
 from apps.tenants import models, queries
 from apps.tenants.scope import Scope
 
@@ -23,15 +23,16 @@ _LONGEST_SLUG = 64
 
 
 class MalformedTenantName(errors.DomainError):
-    """What is to name a tenant is neither a slug nor an id."""
+    """What is to name a tenant, such as the header `X-Tenant`, is neither a slug nor an id. Send one of these."""
 
     code = "malformed_tenant_name"
 
 
 class TenantInactive(errors.Forbidden):
-    """The tenant is switched off."""
+    """The tenant is switched off and answers nobody. Ask who operates the installation."""
 
     code = "tenant_inactive"
+    title = "The tenant is switched off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ def find_by_name(name: str) -> Known | None:
     except ValueError:
         if len(name) > _LONGEST_SLUG or not _SLUG.fullmatch(name):
             raise MalformedTenantName(
-                f'"{name[:100]}" is neither the slug of a tenant (a-z, 0-9 and hyphens) nor its id.'
+                wording.say(
+                    '"{name}" is neither the slug of a tenant (a-z, 0-9 and hyphens) nor its id.', name=name[:100]
+                )
             ) from None
         return _find(f"slug:{name}")
 

@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
-from apps.kernel import errors, isolation
+from apps.kernel import errors, isolation, wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Scope:
     currency: str
     locales: tuple[str, ...]
     modules: tuple[str, ...]
+    # Of its plan, in place of the installation's: `kernel.limits.Plan`.
+    limits: dict[str, int] = field(default_factory=dict, hash=False)
 
     def has_one_of(self, slugs: Iterable[str]) -> bool:
         """Whether one of these modules is switched on."""
@@ -30,15 +32,23 @@ class Scope:
 
     def refusal_of(self, locale: str) -> str:
         """What is wrong with a locale the tenant does not publish in, and what to do."""
-        return f"{self._lacks(locale)} Use one of these, or enable it first."
+        return wording.say(
+            '"{locale}" is not enabled for the tenant "{slug}"; enabled: {locales}.{hint} Use one of these, or '
+            "enable it first.",
+            **self._lacks(locale),
+        )
 
     def not_enabled(self, locale: str) -> str:
         """The same for who is at a terminal."""
-        return f"{self._lacks(locale)} Enable it with: manage.py enable_locale {self.slug} {locale}"
+        return wording.say(
+            '"{locale}" is not enabled for the tenant "{slug}"; enabled: {locales}.{hint} Enable it with: manage.py '
+            "enable_locale {slug} {locale}",
+            **self._lacks(locale),
+        )
 
-    def _lacks(self, locale: str) -> str:
+    def _lacks(self, locale: str) -> dict[str, str]:
         hint = errors.did_you_mean(locale, self.locales)
-        return f'"{locale}" is not enabled for the tenant "{self.slug}"; enabled: {", ".join(self.locales)}.{hint}'
+        return {"locale": locale, "slug": self.slug, "locales": ", ".join(self.locales), "hint": hint}
 
 
 class TenantNotFound(errors.NotFound):

@@ -9,11 +9,12 @@ from functools import partial
 from typing import Annotated, Any
 
 from django.db import IntegrityError, transaction
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from apps.audit import recording as audit
 from apps.events import registry
-from apps.kernel import errors, isolation, validation
+from apps.kernel import errors, isolation, validation, wording
+from apps.kernel.limits import policies
 from apps.outbox.append import append, unit_of_work
 from apps.tenants import events, models, modules, queries, resolution
 
@@ -21,30 +22,47 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9](
 
 
 class SlugTaken(errors.Conflict):
-    """Another tenant has this slug."""
+    """Another tenant has this slug. Choose another one."""
 
     code = "tenant_slug_taken"
+    title = "The slug is taken"
 
 
 class DomainTaken(errors.Conflict):
-    """The host leads to a tenant already."""
+    """The host leads to a tenant already. Take another host, or remove it there first."""
 
     code = "domain_taken"
+    title = "The domain is taken"
 
 
 class LocaleInUse(errors.Conflict):
-    """The default locale can't be disabled."""
+    """The default locale can't be disabled. Set another default first."""
 
     code = "default_locale"
+    title = "The locale is the default"
+
+
+def _check_host(host: str) -> str:
+    lowered = host.lower().rstrip(".")
+    if not host.isascii() or not _HOST.fullmatch(lowered):
+        raise wording.refusal(
+            "invalid_host", "this is not a host name such as shop.example.com, without scheme or port"
+        )
+    return lowered
+
+
+# 253 characters, and a dot at the end.
+Host = Annotated[str, validation.Prose(254), AfterValidator(_check_host)]
+Hosts = Annotated[list[Host], Field(max_length=100)]
 
 
 class NewTenant(validation.Input):
-    slug: Annotated[validation.Slug, Field(max_length=64)]
+    slug: validation.ShortSlug
     name: validation.Title
     default_locale: validation.Locale = "en"
     currency: validation.Currency = "USD"
-    domains: list[str] = []
-    locales: list[validation.Locale] = []
+    domains: Hosts = []
+    locales: Annotated[list[validation.Locale], Field(max_length=validation.MAXIMUM_LOCALES)] = []
     settings: validation.Metadata = {}
 
 
@@ -58,21 +76,23 @@ class TenantChanges(validation.Input):
 
 
 class PurgeBegun(errors.Conflict):
-    """Part of the tenant is deleted: it can't answer any more."""
+    """Part of the tenant is deleted: it can't answer any more. Finish the purge."""
 
     code = "tenant_purge_begun"
+    title = "The tenant is being purged"
 
 
 class ModuleNeeded(errors.Conflict):
-    """Another module stands in the way of switching this one on or off."""
+    """Another module stands in the way of switching this one on or off. `modules` names those to switch first."""
 
     code = "module_needed"
+    title = "Modules need each other"
 
 
 class ModuleChoice(validation.Input):
     """What is given is changed; what is absent stays."""
 
-    enabled: bool | None = None
+    enabled: validation.Flag | None = None
     settings: validation.Metadata | None = None
 
 
@@ -82,16 +102,18 @@ class Suspension(validation.Input):
 
 class LocaleChoice(validation.Input):
     locale: validation.Locale
-    name: validation.ShortText = ""
+    name: Annotated[str, validation.Line(100)] = ""
 
 
 @isolation.all_tenants(reason="create tenant")
 def create_tenant(*, new: NewTenant) -> models.Tenant:
     """A tenant with its domains and locales. Raises SlugTaken, DomainTaken, ValidationFailed."""
-    hosts = dict.fromkeys(check_host(host) for host in new.domains)
+    hosts = dict.fromkeys(new.domains)
     with unit_of_work():
         if models.Tenant.objects.filter(slug=new.slug).exists():
-            raise SlugTaken(f'A tenant with the slug "{new.slug}" exists already; choose another slug.')
+            raise SlugTaken(
+                wording.say('A tenant with the slug "{slug}" exists already; choose another slug.', slug=new.slug)
+            )
         tenant = models.Tenant.objects.create(
             slug=new.slug,
             name=new.name,
@@ -130,15 +152,19 @@ def add_domain(*, tenant: models.Tenant, host: str) -> models.Domain:
     """Lead a host name to the tenant. Raises DomainTaken, ValidationFailed."""
     host = check_host(host)
     if (slug := resolution.slug_in(host)) and slug != tenant.slug:
-        raise DomainTaken(f'The domain "{host}" is kept for the tenant "{slug}": it is below a base domain.')
+        raise DomainTaken(
+            wording.say(
+                'The domain "{host}" is kept for the tenant "{slug}": it is below a base domain.', host=host, slug=slug
+            )
+        )
     with unit_of_work():
         if models.Domain.objects.filter(host=host).exists():
             # Whose it is, is not for everybody to know.
-            raise DomainTaken(f'The domain "{host}" already leads to a tenant.')
+            raise DomainTaken(wording.say('The domain "{host}" already leads to a tenant.', host=host))
         try:
             domain = models.Domain.objects.create(host=host, tenant=tenant)
         except IntegrityError:
-            raise DomainTaken(f'The domain "{host}" was taken a moment ago.') from None
+            raise DomainTaken(wording.say('The domain "{host}" was taken a moment ago.', host=host)) from None
         _record(tenant, events.DomainAdded(host=host))
     return domain
 
@@ -148,19 +174,23 @@ def remove_domain(*, tenant: models.Tenant, host: str) -> None:
     with isolation.to_tenant(tenant.id), unit_of_work():
         deleted, _ = models.Domain.objects.filter(host=host.lower(), tenant=tenant).delete()
         if not deleted:
-            raise errors.NotFound(f'The domain "{host}" does not lead to the tenant "{tenant.slug}".')
+            raise errors.NotFound(
+                wording.say('The domain "{host}" does not lead to the tenant "{slug}".', host=host, slug=tenant.slug)
+            )
         _record(tenant, events.DomainRemoved(host=host.lower()), before={"host": host.lower()}, after={})
 
 
 def enable_locale(*, tenant: models.Tenant, locale: str, name: str = "") -> models.TenantLocale:
     """Publish in a language; enabling one that is enabled changes nothing. Raises ValidationFailed."""
-    validation.parse(LocaleChoice, {"locale": locale, "name": name})
+    choice = validation.parse(LocaleChoice, {"locale": locale, "name": name})
     with isolation.to_tenant(tenant.id), unit_of_work():
-        row, created = models.TenantLocale.objects.get_or_create(tenant=tenant, locale=locale, defaults={"name": name})
+        row, created = models.TenantLocale.objects.get_or_create(
+            tenant=tenant, locale=choice.locale, defaults={"name": choice.name}
+        )
         if created or not row.is_enabled:
             row.is_enabled = True
             row.save()
-            _record(tenant, events.LocaleEnabled(locale=locale, name=row.name))
+            _record(tenant, events.LocaleEnabled(locale=row.locale, name=row.name))
     return row
 
 
@@ -168,12 +198,20 @@ def disable_locale(*, tenant: models.Tenant, locale: str) -> None:
     """Stop publishing in a language. Raises LocaleInUse for the default one, NotFound for one not enabled."""
     with isolation.to_tenant(tenant.id), unit_of_work():
         if locale == tenant.default_locale:
-            raise LocaleInUse(f'"{locale}" is the default locale of "{tenant.slug}"; set another default first.')
+            raise LocaleInUse(
+                wording.say(
+                    '"{locale}" is the default locale of "{slug}"; set another default first.',
+                    locale=locale,
+                    slug=tenant.slug,
+                )
+            )
         changed = models.TenantLocale.objects.filter(tenant=tenant, locale=locale, is_enabled=True).update(
             is_enabled=False
         )
         if not changed:
-            raise errors.NotFound(f'The locale "{locale}" is not enabled for "{tenant.slug}".')
+            raise errors.NotFound(
+                wording.say('The locale "{locale}" is not enabled for "{slug}".', locale=locale, slug=tenant.slug)
+            )
         _record(tenant, events.LocaleDisabled(locale=locale), before={"locale": locale}, after={})
 
 
@@ -207,20 +245,46 @@ def _refuse_needed(tenant: models.Tenant, module: modules.Module, *, is_on: bool
     if is_on:
         if missing := [slug for slug in module.depends_on if slug not in on]:
             raise ModuleNeeded(
-                f'"{module.slug}" needs {_named(missing)}, switched off for "{tenant.slug}"; switch that on first.',
+                wording.say(
+                    '"{module}" needs {missing}, switched off for "{slug}"; switch that on first.',
+                    module=module.slug,
+                    missing=_named(missing),
+                    slug=tenant.slug,
+                ),
                 modules=missing,
             )
     elif module.is_core:
-        raise ModuleNeeded(f'"{module.slug}" is part of every tenant and can\'t be switched off.', modules=[])
+        raise ModuleNeeded(
+            wording.say('"{module}" is part of every tenant and can\'t be switched off.', module=module.slug),
+            modules=[],
+        )
     elif needing := [other.slug for other in modules.dependants_of(module.slug) if other.slug in on]:
         raise ModuleNeeded(
-            f'"{module.slug}" is needed by {_named(needing)}, switched on for "{tenant.slug}"; switch that off first.',
+            wording.say(
+                '"{module}" is needed by {needing}, switched on for "{slug}"; switch that off first.',
+                module=module.slug,
+                needing=_named(needing),
+                slug=tenant.slug,
+            ),
             modules=needing,
         )
 
 
 def _named(slugs: Sequence[str]) -> str:
     return ", ".join(f'"{slug}"' for slug in slugs)
+
+
+def set_limits(*, tenant: models.Tenant, plan: policies.Plan) -> models.Tenant:
+    """Give the tenant the rate limits of its plan, all of them anew; nothing is written when nothing differs."""
+    wanted = plan.chosen()
+    with isolation.to_tenant(tenant.id), unit_of_work():
+        tenant = models.Tenant.objects.select_for_update().get(pk=tenant.pk)
+        if tenant.limits == wanted:
+            return tenant
+        before, tenant.limits = {"limits": tenant.limits}, wanted
+        tenant.save()
+        _record(tenant, events.LimitsChanged(limits=wanted), before=before)
+    return tenant
 
 
 def suspend_tenant(*, tenant: models.Tenant, suspension: Suspension, now: datetime) -> models.Tenant:
@@ -231,7 +295,11 @@ def suspend_tenant(*, tenant: models.Tenant, suspension: Suspension, now: dateti
 def resume_tenant(*, tenant: models.Tenant) -> models.Tenant:
     """Have the tenant answer again; one that does stays as it is. Raises PurgeBegun."""
     if models.Purge.objects.filter(purged_id=tenant.pk, finished_at=None).exists():
-        raise PurgeBegun(f'"{tenant.slug}" is being purged, and part of it is gone; finish that with tenant_purge.')
+        raise PurgeBegun(
+            wording.say(
+                '"{slug}" is being purged, and part of it is gone; finish that with tenant_purge.', slug=tenant.slug
+            )
+        )
     return _switch(tenant, is_active=True, reason="", suspended_at=None)
 
 
@@ -270,12 +338,8 @@ def settle_tenant(
 
 def check_host(host: str) -> str:
     """The host in lower case. Raises ValidationFailed when it is not a host name."""
-    lowered = host.strip().lower().rstrip(".")
-    if not _HOST.fullmatch(lowered):
-        raise errors.ValidationFailed.for_field(
-            "/domains", "invalid_host", f'"{host}" is not a host name such as shop.example.com, without scheme or port.'
-        )
-    return lowered
+    checked: str = validation.check(Host, host, field="domains")
+    return checked
 
 
 def _state(tenant: models.Tenant) -> dict[str, Any]:

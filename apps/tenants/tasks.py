@@ -7,9 +7,11 @@ from functools import wraps
 from typing import Any
 
 from celery import Task, current_task, shared_task
+from django.utils import timezone
 
-from apps.kernel import isolation
-from apps.tenants import resolution, scope
+from apps.kernel import isolation, wording
+from apps.kernel.tasks import platform_task
+from apps.tenants import idempotency, resolution, scope
 
 HEADER = "rustok_tenant"
 
@@ -50,6 +52,12 @@ def tenant_task[**P, Result](name: str) -> Callable[[Callable[P, Result]], Any]:
     return register
 
 
+@platform_task("tenants.forget_idempotency_keys")
+def forget_idempotency_keys() -> int:
+    """Delete idempotency records that are over a day old; returns how many went."""
+    return idempotency.forget_old(now=timezone.now())
+
+
 def _with_tenant(options: dict[str, Any]) -> dict[str, Any]:
     at_work = scope.find()
     tenant_id = str(at_work.tenant_id) if at_work else _tenant_in(current_task.request if current_task else None)
@@ -77,5 +85,5 @@ def _scope_of(request: Any) -> scope.Scope:
     if known is None:
         raise scope.TenantNotFound
     if not known.is_active:
-        raise resolution.TenantInactive(f'The tenant "{known.scope.slug}" is switched off.')
+        raise resolution.TenantInactive(wording.say('The tenant "{slug}" is switched off.', slug=known.scope.slug))
     return known.scope

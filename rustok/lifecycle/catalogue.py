@@ -29,6 +29,7 @@ LOG = "outbox_log"
 EVENTS = "its events are exported as streams"
 READ_MODEL = "a read model: built from the events"
 LETS_IN = "lets somebody in here: made anew where the tenant goes"
+AT_WORK = "work of this installation, asked for by its people and forgotten within days"
 SEALED = "sealed with keys of this installation, where it can be verified"
 LEFT_OUT = {
     LOG: EVENTS,
@@ -42,6 +43,9 @@ LEFT_OUT = {
     "accounts_customermailedtoken": LETS_IN,
     "accounts_authzversion": "counts changes of rights in this installation",
     "accounts_breakglass": "what the staff of this installation was let into",
+    "tenants_idempotencyrecord": "what callers of this installation may send again",
+    "jobs_job": AT_WORK,
+    "jobs_operation": AT_WORK,
     "audit_entry": SEALED,
     "audit_personal": SEALED,
 }

@@ -36,8 +36,8 @@ class IdTaken(errors.Conflict):
 class Placement(validation.Input):
     """Where the tenant comes to stand. Without a slug and domains those of the archive."""
 
-    slug: validation.Slug | None = None
-    domains: list[str] | None = None
+    slug: validation.ShortSlug | None = None
+    domains: tenant_services.Hosts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class _Run:
             raise archive.ArchiveRefused(f"{reader.path} names no tenant.") from None
         self.slug = placement.slug or self.manifest.slug
         self.keeps_domains = placement.domains is None
-        self.hosts = [tenant_services.check_host(host) for host in placement.domains or []]
+        self.hosts = placement.domains or []
         self.tables = catalogue.exported()
         self.parts = {part.table: part for part in self.manifest.parts if part.table}
         self.named = {part.name: part for part in self.manifest.parts}

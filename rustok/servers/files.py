@@ -34,6 +34,7 @@ def make_private(folder: Path, *, owner: int) -> None:
 
 def remove_if_empty(folder: Path) -> None:
     """Leave no empty folder behind below /tmp."""
+    # It holds files of somebody, or is gone already.
     with contextlib.suppress(OSError):
         folder.rmdir()
 

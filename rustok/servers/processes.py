@@ -59,6 +59,7 @@ def recall(pid_file: Path) -> psutil.Process | None:
 
 def is_alive(process: psutil.Process) -> bool:
     """Whether it runs. A dead child nobody has waited for is dead."""
+    # Not our child: then somebody else waits for it.
     with contextlib.suppress(ChildProcessError):
         os.waitpid(process.pid, os.WNOHANG)
     try:
@@ -75,7 +76,7 @@ def working_in(folder: Path, *, name: str) -> Iterator[psutil.Process]:
         try:
             if process.name() == name and process.cwd() in places:
                 yield process
-        except GONE:
+        except GONE:  # noqa: S112 - ended while we looked, so it is none of them
             continue
 
 
@@ -102,6 +103,7 @@ def wait_until(condition: Callable[[], bool], *, timeout_seconds: float, interva
 
 def last_lines(log: Path, *, count: int = 12) -> str:
     """The end of a log, for an error message."""
+    # Its server may have died before it wrote a word.
     with contextlib.suppress(FileNotFoundError):
         return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
     return ""
@@ -109,6 +111,7 @@ def last_lines(log: Path, *, count: int = 12) -> str:
 
 def trim(log: Path, *, largest_bytes: int = 5_000_000) -> None:
     """Start a log anew when it has grown large; called only while its server is down."""
+    # Without a log there is nothing to trim.
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > largest_bytes:
             log.replace(log.with_suffix(".old.log"))

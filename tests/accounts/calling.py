@@ -27,14 +27,14 @@ class Caller:
         token = factories.make_tokens(self.user).access_token
         self.headers = {"X-Tenant": self.tenant.slug, "Authorization": f"Bearer {token}"}
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer of `/api/v1/admin/<path>`."""
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The answer of `/api/v1/admin/<path>`; a write brings what it needs, and replaces whatever is there."""
         return self.client.generic(
             method,
             path if path.startswith("/") else f"/api/v1/admin/{path}",
             "" if body is None else json.dumps(body),
             content_type="application/json",
-            headers=self.headers,
+            headers=factories.write_headers(method) | self.headers | headers,
         )
 
 

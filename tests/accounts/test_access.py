@@ -67,7 +67,7 @@ def test_changing_the_role_changes_the_permissions() -> None:
 
 def test_the_tenant_is_changed_through_the_api(client: Client) -> None:
     tenant = factories.make_tenant()
-    headers = {"X-Tenant": tenant.slug, "Authorization": f"Bearer {factories.make_token(tenant)}"}
+    headers = {"X-Tenant": tenant.slug, "Authorization": f"Bearer {factories.make_token(tenant)}", "If-Match": "*"}
 
     changed = client.patch(TENANT, {"name": "New"}, content_type="application/json", headers=headers)
     added = client.post(f"{TENANT}/locales", {"locale": "fr"}, content_type="application/json", headers=headers)

@@ -274,7 +274,7 @@ def test_a_slug_is_given_once_and_roles_of_the_program_stay(tenant: tenants.Tena
     assert owner.call("GET", "roles/editor").json()["is_system"]
     listed = owner.call("GET", "roles").json()["data"]
     assert [role["slug"] for role in listed] == [
-        "owner", "admin", "manager", "editor", "merchandiser", "customer", "mine",
+        "admin", "customer", "editor", "manager", "merchandiser", "mine", "owner",
     ]  # fmt: skip
 
 

@@ -146,7 +146,7 @@ def test_in_another_tenant_a_key_is_as_unknown_as_any(shop: Shop) -> None:
     foreign, gone = (other.request("GET", NODES, token=token) for token in (key, unknown.key))
 
     assert foreign.status_code == gone.status_code == 401
-    documents = [{**answer.json(), "correlation_id": ""} for answer in (foreign, gone)]
+    documents = [{**answer.json(), "request_id": ""} for answer in (foreign, gone)]
     assert documents[0] == documents[1]
 
 

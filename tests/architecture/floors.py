@@ -17,10 +17,11 @@ FLOORS = {
     "audit": 4,
     "tenants": 5,
     "accounts": 6,
-    "content": 7,
-    "commerce": 7,
-    "readmodels": 8,
-    "rustok": 9,
+    "jobs": 7,
+    "content": 8,
+    "commerce": 8,
+    "readmodels": 9,
+    "rustok": 10,
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs/reference/security-bar.md"
 # Later ones may stand there; none of these may be missing.
-REQUIRED = range(1, 23)
+REQUIRED = (*range(1, 38), 43, 44, 47)
 TEST = re.compile(r"`([^`\s]+\.py)::([^`]+)`")
 
 
@@ -95,4 +95,4 @@ def test_what_is_wrong_with_a_page_is_named(before: str, after: str, problem: st
 def test_a_row_may_say_why_it_has_no_test_and_further_rows_may_follow() -> None:
     reasoned = WHOLE.replace(OWN, "", 1).replace("| |\n", "| There is nothing to be tried here. |\n", 1)
 
-    assert problems_of(f"{reasoned}\n| 23 | It holds too. | {OWN} | |") == []
+    assert problems_of(f"{reasoned}\n| 99 | It holds too. | {OWN} | |") == []

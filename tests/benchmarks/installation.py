@@ -69,6 +69,10 @@ def set_up_django() -> None:
 
     import django
 
+    from tests.kernel import limiting
+
+    os.environ.setdefault("RUSTOK_LIMITS", limiting.OUT_OF_REACH)
+
     django.setup()
     logging.disable(logging.WARNING)
 

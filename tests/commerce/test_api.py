@@ -30,7 +30,8 @@ class Api:
 
     def __call__(self, method: str, path: str, data: Any = None, *, status: int = 200) -> Any:
         body = "" if data is None else orjson.dumps(data)
-        answer = self._client.generic(method, path, body, content_type="application/json")
+        headers = factories.write_headers(method)
+        answer = self._client.generic(method, path, body, content_type="application/json", headers=headers)
         assert answer.status_code == status, answer.content
         return answer.json() if answer.content else None
 
@@ -121,7 +122,7 @@ def test_variants_and_prices_have_addresses_of_their_own(api: Api) -> None:
     assert prices == {"prices": [{"currency": "EUR", "amount": "5.00", "compare_at": "6.00"}]}
     assert read["prices"] == prices["prices"]
     assert (refused["code"], refused["errors"][0]["pointer"]) == ("invalid_price", "/prices/0/compare_at")
-    assert listed["count"] == 2
+    assert [row["sku"] for row in listed["data"]] == [None, None]
     assert last["code"] == "last_variant"
 
 

@@ -799,3 +799,77 @@ def test_lines_are_the_same_wherever_the_pieces_end(
         assert cells() == whole
 
     assert [row[0] for row in whole if row] == ["Handle", "a", "b", "c"]
+
+
+def test_a_sku_is_found_again_however_its_letters_are_composed(importer: Importer) -> None:
+    importer.take(row("one", Variant_SKU="CAFÉ-1"))
+    importer.take(row("one", Variant_SKU="CAFE\u0301-1"), row("two", Variant_SKU="  CAFE\u0301-1"))
+
+    assert stored("one").variants[0].row.sku == "CAFÉ-1"
+    assert stored("two").variants[0].row.sku is None
+    assert importer.report[0]["problem"].startswith("another variant has this SKU already")
+
+
+@pytest.mark.parametrize("sku", ["RED\u200b42", "RED\u202e42", "RED\t42", "x" * 256])
+def test_a_sku_that_no_api_would_take_costs_no_variant(importer: Importer, sku: str) -> None:
+    importer.take(row(Variant_SKU=sku))
+
+    [entry] = importer.report
+    assert (entry["row"], entry["column"]) == (1, "Variant SKU")
+    assert "a SKU has" in entry["problem"]
+    assert entry["problem"].endswith("imported without a SKU")
+    assert stored().variants[0].row.sku is None
+
+
+def test_names_that_break_in_the_middle_are_taken_as_one_line(importer: Importer) -> None:
+    importer.take(row(Title="Red\r\nshoes", Vendor=" A\tB ", Tags="new\nin, sale", SEO_Title="Buy\nthem"))
+
+    product = stored()
+    assert (product.translations["en"].title, product.translations["en"].meta_title) == ("Red shoes", "Buy them")
+    assert (product.product.vendor, product.product.tags) == ("A B", ["new in", "sale"])
+    assert importer.report == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "problem"),
+    [
+        ("Title", "Red\x01shoes", "remove the line break or control character U+0001"),
+        ("Title", "\u200b", "there is nothing to be seen in this"),
+        ("Vendor", "x" * 256, "at most 255 characters"),
+        ("Variant Price", "-1", "must be zero or more"),
+        ("Variant Price", "1e3", "decimal number such as 19.90"),
+        ("Variant Price", "\uff11\uff19", "decimal number such as 19.90"),
+    ],
+)
+def test_what_the_api_would_refuse_is_refused_by_column_value_and_fix(
+    importer: Importer, column: str, value: str, problem: str
+) -> None:
+    with pytest.raises(CommandError, match="Nothing could be imported"):
+        importer.take(row() | {column: value})
+
+    [entry] = importer.report
+    assert (entry["row"], entry["column"], entry["value"][:100]) == (1, column, value[:100])
+    assert problem in entry["problem"]
+    assert "skipped" in entry["problem"]
+
+
+@pytest.mark.parametrize("number", ["1e999999999", "-1e999999999", "9" * 30, "\uff11", "NaN", "1.5e-999999999"])
+def test_numbers_beyond_measure_are_left_out_at_once(importer: Importer, number: str) -> None:
+    importer.take(row(Variant_Grams=number, Variant_Inventory_Qty=number, Variant_Inventory_Tracker="shopify"))
+
+    assert {entry["column"] for entry in importer.report} <= {"Variant Grams", "Variant Inventory Qty"}
+    assert "Variant Inventory Qty" in {entry["column"] for entry in importer.report}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("currency", "eur", '--currency "eur": not an ISO 4217 currency code'),
+        ("location", "No Code", '--location "No Code": a slug has only a-z'),
+    ],
+)
+def test_an_option_is_held_against_the_rule_of_its_field(
+    importer: Importer, option: str, value: str, said: str
+) -> None:
+    with pytest.raises(CommandError, match=said):
+        importer.take(row(), **{option: value})

@@ -394,4 +394,4 @@ def test_another_tenants_product_is_not_there() -> None:
             update(product.id, vendor="Thief")
         with pytest.raises(errors.VariantNotFound):
             services.remove_variant(variant_id=product.variants[0].row.id)
-        assert list(queries.list_products(filters={})) == []
+        assert list(queries.list_products()) == []

@@ -72,8 +72,11 @@ def test_the_tree_has_a_bound() -> None:
     for number in range(1, models.taxonomy.MAXIMUM_DEPTH + 1):
         parent = make_category(str(number), parent)
 
-    with pytest.raises(errors.CategoryTooDeep):
+    with pytest.raises(errors.CategoryTooDeep) as refused:
         make_category("too deep", parent)
+    assert [(problem.pointer, problem.code) for problem in refused.value.problems] == [
+        ("/parent_id", "depth_too_large")
+    ]
     with pytest.raises(errors.CategoryTooDeep):
         update_category(models.Category.objects.get(depth=0), parent_id=make_category("above").id)
 

@@ -353,7 +353,7 @@ def test_an_object_that_cannot_be_taken_is_skipped_whole(run: Run, tmp_path: Pat
     assert ended.value.returncode == 3
     assert set(models.Node.objects.values_list("external_id", flat=True)) == {f"{SITE}:1", f"{SITE}:3"}
     assert models.Tag.objects.count() == 1
-    assert run.problems(2)[0].startswith("bodies/0/body")
+    assert run.problems(2)[0].endswith("this has at most 1000000 characters; skipped")
     assert run.problems(2)[1:] == ["what it comments on was not taken"] * 2
     assert "posts: 2 created, 0 updated, 0 unchanged, 1 skipped" in run.capsys.readouterr().out
 
@@ -692,3 +692,29 @@ def test_many_items_may_be_larger_than_one_may_be(tmp_path: Path, monkeypatch: p
     path = wxr.write(tmp_path / "site.xml", *(wxr.item(number, content="x" * 10_000) for number in range(50)))
 
     assert reading.survey(path).item_count == 50
+
+
+def test_a_field_that_is_refused_is_named_by_its_element_with_the_fix(run: Run, tmp_path: Path, at_work: Any) -> None:
+    path = wxr.write(tmp_path / "site.xml", wxr.item(1, content="x" * 1_000_001), wxr.item(2))
+
+    with pytest.raises(CommandError, match="Skipped objects: 1"):
+        run(path)
+
+    assert [entry[:3] for entry in run.rows] == [(1, "content:encoded", "A post")]
+    assert "at most 1000000 characters" in run.rows[0][3]
+    assert run.rows[0][3].endswith("skipped")
+    assert models.Node.objects.count() == 1
+
+
+def test_names_are_kept_in_one_form_and_a_second_time_changes_nothing(run: Run, tmp_path: Path, at_work: Any) -> None:
+    path = wxr.write(
+        tmp_path / "site.xml",
+        wxr.item(1, "Cafe\u0301 del mar", name="cafe", terms=[("category", "cafe", "Cafe\u0301")]),
+        wxr.item(2, "\u200b\u200d", name="a-name"),
+        wxr.item(3, "a\x7fb", name="del"),
+    )
+    run(path)
+
+    assert [node(key).translations.get().title for key in (1, 2, 3)] == ["Café del mar", "A name", "Del"]
+    assert models.CategoryTranslation.objects.get().name == "Café"
+    assert "posts: 0 created, 0 updated, 3 unchanged" in run(path)

@@ -73,8 +73,11 @@ def test_a_tree_has_a_hundred_levels_below_its_root(at_work: Any) -> None:
     pair = chain(2)
 
     assert place_of(nodes[-1])[2] == 100
-    with pytest.raises(services.TreeTooDeep, match="101 ancestors"):
+    with pytest.raises(services.TreeTooDeep, match="101 ancestors") as refused:
         make_node("Too deep", parent_id=nodes[-1].id)
+    assert [(problem.pointer, problem.code) for problem in refused.value.problems] == [
+        ("/parent_id", "depth_too_large")
+    ]
     with pytest.raises(services.TreeTooDeep, match="deepest node below"):
         services.set_parent(node_id=pair[0].id, parent_id=nodes[-2].id)
 
@@ -127,7 +130,7 @@ def test_an_order_must_name_exactly_the_children(at_work: Any) -> None:
     ):
         with pytest.raises(services.WrongChildren, match=message):
             services.reorder_children(parent_id=parent.id, ids_in_order=wrong)
-    with pytest.raises(errors.ValidationFailed, match="start at 0"):
+    with pytest.raises(errors.ValidationFailed, match="zero or more"):
         services.move_node(node_id=child.id, position=-1)
 
 

@@ -277,6 +277,7 @@ def partitions_may_go_while_the_relay_is_behind(stage: Stage) -> list[str]:
         partitions.ensure()
         for first, last in archiving.sealed():
             archiving.archive(first, last)
+        # Somebody may still need them: then they stay, as they should.
         with suppress(retention.Held):
             retention.drop()
         transport = memory.MemoryBus()
@@ -296,6 +297,7 @@ def a_consumer_dies_while_it_applies(stage: Stage) -> list[str]:
         raise KeyboardInterrupt
 
     number = generations.live_number(projections.get(CONTENT))
+    # The death that is patched in below.
     with pytest.MonkeyPatch.context() as patched, suppress(KeyboardInterrupt):
         patched.setattr(writing, "replace_each", die)
         runner.advance_window(runner.Run(CONTENT, number, 0))

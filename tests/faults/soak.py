@@ -131,6 +131,7 @@ class Soak:
         [name] = self.chance.choices(list(self.victims), [OFTEN.get(name, 1) for name in self.victims])
         pids = self.victims[name]()
         if pids:
+            # It may have died of something else meanwhile.
             with suppress(ProcessLookupError):
                 os.kill(self.chance.choice(sorted(pids)), signal.SIGKILL)
                 self.report.kills[name] += 1

@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from tests.kernel import limiting
+
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -29,7 +31,12 @@ class Stack:
         # Everything that names the servers of the test run itself must not leak into this installation.
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("RUSTOK_", "DJANGO_"))}
         inherited = {key: value for key, value in inherited.items() if key not in {"DATABASE_URL", "VALKEY_URL"}}
-        self.environment = inherited | {"RUSTOK_DATA_DIR": str(data_dir), "COVERAGE_CORE": "", "PYTHONUNBUFFERED": "1"}
+        self.environment = inherited | {
+            "RUSTOK_DATA_DIR": str(data_dir),
+            "RUSTOK_LIMITS": limiting.OUT_OF_REACH,
+            "COVERAGE_CORE": "",
+            "PYTHONUNBUFFERED": "1",
+        }
         self.environment |= variables
         self.output = (data_dir.parent / "dev.log").open("w")
         self.process = self.start("dev", stdout=self.output, stderr=subprocess.STDOUT)

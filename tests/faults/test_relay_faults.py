@@ -130,6 +130,7 @@ def test_faults_of_the_bus_change_nothing_in_the_end(monkeypatch: pytest.MonkeyP
     for _ in range(STEPS):
         record_events(chance.randint(0, 2), aggregate_id=chance.choice(aggregates))
         let_leases_end()
+        # The faults under test; what counts is what is published in the end.
         with suppress(bus.BusUnavailable, Died):
             relay.publish_pending(transport)
         if chance.random() < 0.3:

@@ -1,6 +1,7 @@
 """A process that works on a database until it is done, or until a failpoint kills it.
 
-python -m tests.faults.work DATABASE (sell VARIANT TENANT | drain | rebuild | seal | command NAME ARGUMENT…)
+python -m tests.faults.work DATABASE (sell VARIANT TENANT | post TENANT TOKEN KEY PATH BODY | drain | rebuild | seal |
+    jobs | command NAME ARGUMENT…)
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def start(what: str, *arguments: str, failpoint: str) -> int:
 def main(database: str, what: str, *arguments: str) -> None:
     django.setup()
     connection.settings_dict["NAME"] = database
-    duties = {"sell": sell, "drain": drain, "rebuild": rebuild, "seal": seal, "command": command}
+    duties = {
+        "sell": sell, "post": post, "drain": drain, "rebuild": rebuild, "seal": seal, "jobs": jobs, "command": command,
+    }  # fmt: skip
     duties[what](*arguments)
 
 
@@ -40,6 +43,14 @@ def sell(variant_id: str, tenant_slug: str) -> None:
 
     with factories.at_work(queries.get_tenant(slug_or_id=tenant_slug)):
         making.adjust(uuid.UUID(variant_id), -5)
+
+
+def post(tenant: str, token: str, key: str, path: str, body: str) -> None:
+    """A request with an idempotency key; its answer goes to nobody."""
+    from django.test import Client
+
+    headers = {"X-Tenant": tenant, "Authorization": f"Bearer {token}", "Idempotency-Key": key}
+    Client().post(path, body, content_type="application/json", headers=headers)
 
 
 def drain() -> None:
@@ -62,6 +73,13 @@ def rebuild() -> None:
 
     rebuilding.STEP_EVENTS = 1
     rebuilding.rebuild(projections.get("products"))
+
+
+def jobs() -> None:
+    """Whatever jobs there are."""
+    from apps.jobs import working
+
+    working.advance()
 
 
 def seal() -> None:

@@ -25,7 +25,8 @@ class Shopkeeper:
 
     def send(self, method: str, path: str, body: Any = None, *, expect: int = 200) -> Any:
         request = getattr(self.client, method)
-        answer = request(f"/api/v1/admin/{path}", body, content_type="application/json", headers=self.headers)
+        headers = self.headers | factories.write_headers(method.upper())
+        answer = request(f"/api/v1/admin/{path}", body or "", content_type="application/json", headers=headers)
         assert answer.status_code == expect, answer.content
         return answer.json() if answer.content else None
 

@@ -121,3 +121,8 @@ def test_links_keep_the_other_parameters(names: list[str]) -> None:
 
     assert pagination.link(request, "new") == "http://testserver/things?limit=3&locale=de&cursor=new"
     assert pagination.link(request, None) is None
+
+
+@pytest.mark.parametrize("how", ["estimate", "exact"])
+def test_what_can_have_no_rows_is_counted_without_asking(how: str) -> None:
+    assert pagination.count_rows(Tenant.objects.filter(id__in=[]), how) == 0

@@ -20,8 +20,10 @@ from psycopg import sql
 
 from apps.accounts import models as accounts
 from apps.accounts import services as account_services
+from apps.commerce.bulk import PRODUCTS
 from apps.consumers import tasks
 from apps.content.models import Node
+from apps.jobs import services as jobs
 from apps.kernel import isolation
 from apps.tenants import models, services
 from rustok.lifecycle import catalogue, checksum, files
@@ -48,6 +50,7 @@ def make_full_tenant(canary: str = CANARY, **fields: Any) -> models.Tenant:
     account_services.grant_role(user=user, tenant=tenant, role="merchandiser")
     with factories.at_work(tenant):
         site.services.share_node(node_id=page.id, new=site.services.NewShare(email=user.email, action="update"))
+        jobs.ask(kind=PRODUCTS, operations=[{"op": canary}], by=user, now=site.NOW)
     services.choose_module(
         tenant=tenant, slug="search", choice=services.ModuleChoice(enabled=False, settings={"note": canary})
     )

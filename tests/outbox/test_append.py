@@ -57,6 +57,32 @@ def test_events_are_written_when_the_unit_of_work_ends(db: None) -> None:
     assert versions_of(aggregate_id) == [1]
 
 
+def test_a_unit_alone_in_another_ones_transaction_records_and_fails_by_itself(db: None) -> None:
+    kept, stale = uuid.uuid4(), uuid.uuid4()
+
+    with unit_of_work():
+        with unit_of_work(alone=True):
+            record(kept)
+        assert versions_of(kept) == [1]
+        with pytest.raises(appending.ConcurrencyConflict), unit_of_work(alone=True):
+            record(stale, expected_version=7)
+        with unit_of_work(alone=True):
+            record(kept, expected_version=1)
+
+    assert (versions_of(kept), versions_of(stale)) == ([1, 2], [])
+
+
+def test_a_unit_alone_does_not_overtake_events_of_the_outer_one(db: None) -> None:
+    aggregate_id = uuid.uuid4()
+
+    with pytest.raises(appending.UnitBroken, match="after those"), unit_of_work():
+        record(aggregate_id)
+        with unit_of_work(alone=True):
+            record(aggregate_id)
+
+    assert versions_of(aggregate_id) == []
+
+
 def test_a_failed_unit_of_work_records_nothing(db: None) -> None:
     aggregate_id = uuid.uuid4()
 
@@ -178,6 +204,7 @@ def test_an_event_in_a_foreign_savepoint_is_refused(db: None) -> None:
 
 
 def test_a_unit_that_swallowed_an_inner_failure_says_so(db: None) -> None:
+    # Swallowed on purpose: the outer unit must not pass for whole.
     with pytest.raises(appending.UnitBroken), unit_of_work(), suppress(ZeroDivisionError), unit_of_work():
         raise ZeroDivisionError
 

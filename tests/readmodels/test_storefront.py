@@ -318,6 +318,16 @@ def test_search_ranks_titles_first_and_pages(get: Get, client: Any, tenant: Tena
     assert get("search", q='"leather boots" -oil').json()["data"][0]["document"]["title"] == "Leather boots"
 
 
+def test_what_is_found_is_what_is_shown_alone(get: Get) -> None:
+    make_product("Leather boots")
+    make_node("Caring for leather")
+
+    found = {hit["type"]: hit["document"] for hit in get("search", q="leather").json()["data"]}
+
+    assert found["product"] == get("products/leather-boots").json()
+    assert found["content"] == get("content/post/caring-for-leather").json()
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 def test_search_is_walked_to_its_end_and_back(get: Get, client: Any, limit: int) -> None:
     for number in range(5):  # three ranks, and within each the id decides
@@ -351,7 +361,7 @@ def test_etags_save_the_body(get: Get) -> None:
     [
         ("products", {"vndor": "x"}, 422, 'Did you mean "vendor"?'),
         ("products", {"limit": "1000"}, 422, "1 to 100"),
-        ("products", {"in_stock": "maybe"}, 422, "true, false"),
+        ("products", {"in_stock": "maybe"}, 422, "send true or false"),
         ("products", {"cursor": "x"}, 422, "not made by this list"),
         ("products/prod_xyz", {}, 404, "not an id of this kind"),
         ("products/nothing", {}, 404, '"nothing"'),
@@ -390,7 +400,7 @@ def test_wrong_requests_are_answered_with_the_name_of_the_problem(
     assert answer.status_code == code
     assert answer["Content-Type"] == "application/problem+json"
     assert complaint in answer.json()["detail"]
-    assert answer.json()["correlation_id"]
+    assert answer.json()["request_id"]
 
 
 def test_a_rebuild_of_everything_answers_the_same_bytes(get: Get) -> None:

@@ -240,7 +240,7 @@ def test_the_image_copies_what_there_is() -> None:
     text = (CHECKOUT / "deploy/Dockerfile").read_text()
     copied = [name for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE) for name in line.split()]
 
-    assert {"pyproject.toml", "uv.lock", "manage.py", "apps", "rustok"} == set(copied)
+    assert {"pyproject.toml", "uv.lock", "manage.py", "apps", "rustok", "docs"} == set(copied)
     assert all((CHECKOUT / name).exists() for name in copied)
 
 

@@ -52,6 +52,7 @@ class Dev:
     def child(self, *words: str) -> psutil.Process:
         """The supervised process with these words in its command line."""
         for process in psutil.Process(self.process.pid).children(recursive=True):
+            # It may end while we look, and so is not the one.
             with contextlib.suppress(*processes.GONE):
                 command = process.cmdline()
                 if all(word in command for word in words):

@@ -40,6 +40,18 @@ def test_every_event_is_told_with_who_publishes_and_who_hears_it():
     assert all(f"## {name}\n" in page for name in schemas.published())
 
 
+def test_every_field_of_an_input_is_told_with_its_bounds_and_codes():
+    page = docs_reference.render_limits()
+
+    node = page.split("### content.NewNode\n")[1].split("\n### ")[0]
+    codes = "`position_must_be_non_negative`, `position_too_large`"
+    assert f"| `position` | whole number | 0 to 100,000 |  | {codes} |\n" in node
+    assert "| `translations` | list | 1 to 100 entries | yes | `too_long`, `too_short` |\n" in node
+    assert "| `translations[]` | [TranslationInput](#contenttranslationinput) |  |  |  |\n" in node
+    assert "### content.TranslationInput\n" in page
+    assert "| `sku` | text | 0 to 255 characters |  | `sku_invalid_characters`, `sku_too_long` |\n" in page
+
+
 def test_every_command_tells_its_exit_codes_or_needs_none():
     page = docs_reference.render_commands()
 

@@ -22,7 +22,8 @@ from tests.sweep.probing import Answer, Probe, Request, Sweep
 
 # A number that no row has and no page shows.
 NO_NUMBER = "987654321"
-TOKEN = re.compile(r'(csrfmiddlewaretoken" value=|csrfToken: )"\w+"')
+# What is drawn for each page: the token of its forms, and what its own scripts and styles are known by.
+DRAWN = re.compile(r"""((?:csrfmiddlewaretoken" value=|csrfToken: |nonce=)"|'nonce-)[\w-]+["']""")
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Browsing(Sweep):
         return Answer(response.status_code, dict(response.headers), f"{told} {response.content.decode()}")
 
     def _plain(self, text: str) -> str:
-        return super()._plain(TOKEN.sub("<token>", text))
+        return super()._plain(DRAWN.sub(r"\1<drawn>", text))
 
 
 def screens() -> list[ModelAdmin[Any]]:

@@ -35,6 +35,7 @@ def pair(django_db_setup: None, django_db_blocker: Any, _superuser: Superuser) -
     with django_db_blocker.unblock():
         try:
             here, other = mirrored.make_side("qk"), mirrored.make_side("qm")
+            probing.answer_first(other, writes_of=here)
             own, others = rows.ids_of(here.tenant.id), rows.ids_of(other.tenant.id)
             theirs = canaries.Canaries(other.words.mark, frozenset(others - own))
             yield Pair(here, other, theirs, frozenset(own | others))

@@ -17,26 +17,45 @@ type Path = tuple[str | int, ...]
 # A new input whose name ends like that of an id must be written here, or the sweep fails and names it.
 KINDS: dict[str, str | dict[str, str]] = {
     "actor": "actor",
-    "category": {"store/products": "product_category_slug", "store/content": "content_category_slug"},
+    "category": {
+        "admin/nodes": "content_category",
+        "admin/products": "product_category",
+        "store/products": "product_category_slug",
+        "store/content": "content_category_slug",
+    },
     "category_id": {"admin/content-categories": "content_category", "admin/categories": "product_category"},
     "category_ids": {"admin/nodes": "content_category", "admin/products": "product_category"},
     "code": "location",
     "collection": "collection_slug",
     "collection_id": "collection",
     "correlation_id": "correlation_id",
+    "created_by": "owner",
     "customer_id": "customer",
-    "email": {"store/account": "customer_email", "auth": "member_email", "admin": "member_email"},
+    "email": {
+        "store/account": "customer_email",
+        "auth": "member_email",
+        "admin": "member_email",
+        "admin/customers": "customer_email",
+    },
     "entry_id": "audit_entry",
     "external_id": {"admin/nodes": "node_external_id", "admin/products": "product_external_id"},
-    "handle": "handle",
+    "handle": {"admin/categories": "product_category_slug", "admin/collections": "collection_slug", "": "handle"},
+    "id": {"admin/nodes/bulk": "node", "admin/products/bulk": "product", "admin/variants": "variant"},
     "ids": "child_node",
     "image": "image",
     "invitation_id": "invitation",
+    "job_id": "job",
     "key_id": "api_key",
     "location": "location",
     "node_id": "node",
     "object_id": "object_id",
-    "parent": {"admin/nodes": "node", "store/content": "node_slug", "store/categories": "parent_slug"},
+    "parent": {
+        "admin/nodes": "node",
+        "admin/categories": "product_category",
+        "admin/content-categories": "content_category",
+        "store/content": "node_slug",
+        "store/categories": "parent_slug",
+    },
     "parent_id": {
         "admin/nodes": "other_node",
         "admin/content-categories": "other_content_category",
@@ -58,7 +77,7 @@ KINDS: dict[str, str | dict[str, str]] = {
         "admin/tags": "tag_slug",
         "store/content": "node_slug",
     },
-    "tag": {"store/products": "product_tag", "store/content": "tag_slug"},
+    "tag": {"admin/nodes": "tag", "store/products": "product_tag", "store/content": "tag_slug"},
     "tag_id": "tag",
     "tag_ids": "tag",
     "tags": "product_tag",
@@ -69,6 +88,7 @@ KINDS: dict[str, str | dict[str, str]] = {
         "store/account/reset": "reset_token",
     },
     "url": "image",
+    "user": "member_email",
     "user_id": "member",
     "values": "option_value",
     "variant_id": "variant",
@@ -83,11 +103,14 @@ OF_PEOPLE = {
 }
 # Bodies take nothing for these that is there already; and what operations need that their description does not tell.
 NEW = ("code", "external_id", "handle", "sku", "slug")
-NEEDED: dict[str, Path] = {
-    "invitation_accept": ("password",),
-    "product_create": ("variants", 0, "barcode"),
-    "reservation_create": ("location",),
-    "variant_create": ("values", 0),
+NEEDED: dict[str, tuple[Path, ...]] = {
+    "invitation_accept": (("password",),),
+    "node_bulk": (("operations", 0, "if_match"),),
+    "product_bulk": (("operations", 0, "if_match"), ("operations", 0, "data", "variants", 0, "barcode")),
+    "product_create": (("variants", 0, "barcode"),),
+    "reservation_create": (("location",),),
+    "variant_create": (("values", 0),),
+    "variant_set_prices_bulk": (("operations", 0, "if_match"),),
 }
 # The locale an address takes something out of; the default one stays.
 IN_ADDRESSES = {"locale": "de"}
@@ -105,6 +128,8 @@ SAMPLES = {
     "permission": "nodes:read",
     "scopes": "nodes:read",
 }
+# What the contract asks of requests and lists whatever they are about: the probes say it themselves.
+OF_THE_CONTRACT = {"cursor", "expand", "fields", "If-Match", "If-None-Match", "Idempotency-Key", "X-Tenant"}
 _ID_LIKE = ("_id", "_ids", "ids", "token", "key", "slug", "handle", "sku")
 
 
@@ -119,6 +144,11 @@ class Input:
     @property
     def name(self) -> str:
         return next(str(part) for part in reversed(self.path) if isinstance(part, str))
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether only words of the program are taken."""
+        return _without_operator(self.name) in SAMPLES
 
     def __str__(self) -> str:
         return f"{self.place} {'/'.join(map(str, self.path))}"
@@ -143,6 +173,11 @@ class Operation:
         """Whether the answer comes in pages, as far as the address tells."""
         return self.method == "GET" and not self.path.endswith("}")
 
+    @property
+    def takes_key(self) -> bool:
+        """Whether an idempotency key says anything to it."""
+        return self.method != "GET" and self.area.startswith("admin")
+
     def inputs(self) -> Iterator[Input]:
         """All of them. Raises LookupError for one that looks like an id and means nothing known."""
         for place, name in self.parameters:
@@ -155,6 +190,7 @@ class Operation:
                 yield Input("body", path, self.kind_of(found.name))
 
     def kind_of(self, name: str) -> str:
+        name = _without_operator(name)
         kind = KINDS.get(name)
         if isinstance(kind, dict):
             kind = next((kind[start] for start in sorted(kind, reverse=True) if self.area.startswith(start)), None)
@@ -166,12 +202,14 @@ class Operation:
 
     def sample_body(self, fill: Callable[[str], str], wanted: Path = ()) -> Any:
         """The least that is valid, with what leads to `wanted`; texts come from `fill(name)`."""
-        paths = [path for path in (wanted, NEEDED.get(self.name, ())) if path]
-        return None if self.body is None else _sample(self.body, fill, "", paths)
+        if self.body is None:
+            return None
+        needed = [path for path in NEEDED.get(self.name, ()) if _leads_somewhere(self.body, path)]
+        return _sample(self.body, fill, "", [path for path in (wanted, *needed) if path])
 
 
 def operations() -> list[Operation]:
-    """Every operation of the API's description."""
+    """Every operation of the API's description, once for each kind of thing that its body can ask for."""
     document = SchemaGenerator().get_schema(request=None, public=True)
     components = document["components"]["schemas"]
     return [
@@ -180,34 +218,60 @@ def operations() -> list[Operation]:
             method=method.upper(),
             path=path,
             parameters=tuple(
-                (each["in"], each["name"]) for each in operation.get("parameters", ()) if each["name"] != "cursor"
+                (each["in"], each["name"])
+                for each in operation.get("parameters", ())
+                if each["name"] not in OF_THE_CONTRACT and _is_free_text(each["schema"].get("items", each["schema"]))
             ),
-            body=_body_of(operation, components),
+            body=body,
         )
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
         if method in {"get", "post", "put", "patch", "delete"}
+        for body in _bodies_of(operation, components)
     ]
 
 
-def _body_of(operation: Mapping[str, Any], components: Mapping[str, Schema]) -> Schema | None:
+def is_closed(schema: Schema) -> bool:
+    """Whether no object in it whose members are declared takes further ones."""
+    is_open = bool(schema.get("properties")) and schema.get("additionalProperties") is not False
+    more = schema.get("additionalProperties")
+    inner = [*schema.get("properties", {}).values(), schema.get("items", {}), more if isinstance(more, dict) else {}]
+    return not is_open and all(is_closed(each) for each in inner if each)
+
+
+def _bodies_of(operation: Mapping[str, Any], components: Mapping[str, Schema]) -> list[Schema | None]:
     content = operation.get("requestBody", {}).get("content", {})
     schema = content.get("application/json", {}).get("schema")
-    return None if schema is None else _resolved(schema, components)
+    if schema is None:
+        return [None]
+    return [_resolved(schema, components, kind) for kind in range(_kinds_in(schema, components))]
 
 
-def _resolved(schema: Schema, components: Mapping[str, Schema]) -> Schema:
-    """Without references and alternatives: of several the first that is not null."""
+def _kinds_in(schema: Schema, components: Mapping[str, Schema]) -> int:
     if "$ref" in schema:
-        return _resolved(components[schema["$ref"].rpartition("/")[2]], components)
+        return _kinds_in(components[schema["$ref"].rpartition("/")[2]], components)
+    if "discriminator" in schema:
+        return len(schema["oneOf"])
+    inner = [*schema.get("properties", {}).values(), schema.get("items", {})]
+    return max((_kinds_in(each, components) for each in inner if each), default=1)
+
+
+def _resolved(schema: Schema, components: Mapping[str, Schema], kind: int) -> Schema:
+    """Without references and alternatives: of named kinds that one, of others the first that is no number."""
+    if "$ref" in schema:
+        return _resolved(components[schema["$ref"].rpartition("/")[2]], components, kind)
+    if "discriminator" in schema:
+        return _resolved(schema["oneOf"][kind], components, kind)
     if options := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
-        return _resolved(next(option for option in options if option.get("type") != "null"), components)
+        known = [option for option in options if option.get("type") != "null"]
+        first = next((each for each in known if each.get("type") != "integer"), known[0])
+        return _resolved(first, components, kind)
     found = dict(schema)
     if "properties" in found:
-        found["properties"] = {name: _resolved(inner, components) for name, inner in found["properties"].items()}
+        found["properties"] = {name: _resolved(inner, components, kind) for name, inner in found["properties"].items()}
     for key in ("items", "additionalProperties"):
         if isinstance(found.get(key), dict):
-            found[key] = _resolved(found[key], components)
+            found[key] = _resolved(found[key], components, kind)
     return found
 
 
@@ -221,8 +285,19 @@ def _texts(schema: Schema, path: Path) -> Iterator[Path]:
                 yield from _texts(more if isinstance(more, dict) else {"type": "string"}, (*path, "en"))
         case "array":
             yield from _texts(schema.get("items", {}), (*path, 0))
-        case "string" if not schema.get("enum") and "const" not in schema and schema.get("format") != "date-time":
+        case "string" if _is_free_text(schema):
             yield path
+
+
+def _is_free_text(schema: Schema) -> bool:
+    """Whether words of a tenant can be sent for it."""
+    is_one_of_few = "const" in schema or bool(schema.get("enum"))
+    return schema.get("type") == "string" and not is_one_of_few and schema.get("format") != "date-time"
+
+
+def _without_operator(name: str) -> str:
+    """Of a filter such as `slug__in`."""
+    return name.partition("__")[0]
 
 
 def _sample(schema: Schema, fill: Callable[[str], str], name: str, wanted: Sequence[Path]) -> Any:
@@ -240,6 +315,12 @@ def _sample(schema: Schema, fill: Callable[[str], str], name: str, wanted: Seque
             return max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
         case _:
             return schema.get("const") or (schema.get("enum") or [None])[0] or fill(name)
+
+
+def _leads_somewhere(schema: Schema, path: Path) -> bool:
+    for part in path:
+        schema = schema.get("items", {}) if isinstance(part, int) else schema.get("properties", {}).get(part, {})
+    return bool(schema)
 
 
 def _part(schema: Schema, name: str | int) -> Schema:

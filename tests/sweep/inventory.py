@@ -39,12 +39,12 @@ def pages(patterns: Iterable[Any], prefix: str = "/") -> Iterator[tuple[str, Any
 
 
 def of_page(path: str, callback: Any) -> str | None:
-    """By the path where the middleware lets it by without a tenant; else by what the view declares."""
+    """By the path where the middleware lets it by without a tenant; else by what view or page (`tenancy`) declares."""
     if path == "/" or path.startswith((*middleware._ANY_HOST, *middleware._PLATFORM)):
         return "public"
     view = getattr(callback, "cls", None)
     if view is None:
-        return None
+        return getattr(getattr(callback, "view_class", None), "tenancy", None)
     public, methods = declaring.public_reason(view), declaring.methods_of(view)
     says_all = all(public or declaring.permission_of(view, method) for method in methods)
     return "tenant" if methods and says_all else None

@@ -6,12 +6,17 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from apps.accounts import models as accounts
+from apps.accounts import tokens
 from apps.audit import models as audit
+from apps.commerce.bulk import PRODUCTS
 from apps.consumers import models as consumers
 from apps.consumers import tasks
+from apps.jobs import models as models_of_jobs
+from apps.jobs import services as jobs
 from apps.kernel import context, ids, isolation
 from apps.outbox import models as outbox
 from apps.tenants import models, services
@@ -48,11 +53,15 @@ def make_side(letters: str) -> Side:
             names: Names = {"tenant": tenant.slug, "tenant_id": str(tenant.id), **_fill_shop(words)}
             names |= _fill_site(words)
             staff = people.fill_people(words, names)
-            secrets, bearers = people.fill_secrets(staff, words, names)
-            names |= _names_in_the_audit_log() | {"text": words()}
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(tokens, "LIFETIME", people.LASTING)
+                secrets, bearers = people.fill_secrets(staff, words, names)
+            names |= _names_in_the_audit_log() | {"text": words(), "job": _fill_jobs(staff, words)}
         tasks.drain()
         with factories.at_work(tenant):
             _fill_consumers(words, aggregate_id=ids.decode("node", names["node"]))
+            names["idempotency_key"] = words()
+            remember(words, actor=words(), method="POST", path=f"/{words()}", key=names["idempotency_key"])
     unknown = {kind: canaries.twin(name, words.mark) for kind, name in names.items()}
     unknown |= {kind: nobodys for kind, (_, nobodys) in secrets.items()}
     names |= {kind: own for kind, (own, _) in secrets.items()}
@@ -194,6 +203,17 @@ def _names_in_the_audit_log() -> Names:
     }
 
 
+def _fill_jobs(staff: accounts.User, words: canaries.Words) -> str:
+    """One that is waiting, with an operation that has failed already."""
+    with context.use(origin=f"http://{words()}.test"):
+        job = jobs.ask(kind=PRODUCTS, operations=[{"op": words()}] * 2, by=staff, now=timezone.now())
+    models_of_jobs.Job.objects.update(reason=words(), done=1, failed=1)
+    first = models_of_jobs.Operation.objects.order_by("index")[0]
+    first.status, first.problem = 422, {"detail": words()}
+    first.save()
+    return ids.encode("job", job.id)
+
+
 def _fill_consumers(words: canaries.Words, *, aggregate_id: uuid.UUID) -> None:
     """As consumers leave them behind: an event that could not be read, and something that could not be told."""
     events = outbox.Log.objects.filter(aggregate_id=aggregate_id).values("id")
@@ -220,4 +240,19 @@ def _fill_consumers(words: canaries.Words, *, aggregate_id: uuid.UUID) -> None:
         next_at=now,
         response=words(),
         planned_at=now,
+    )
+
+
+def remember(words: canaries.Words, *, actor: str, method: str, path: str, key: str) -> None:
+    """That the tenant at work has answered a write with this idempotency key."""
+    models.IdempotencyRecord.objects.create(
+        actor=actor,
+        method=method,
+        path=path,
+        key=key,
+        fingerprint=words(),
+        status=201,
+        body=f'{{"note": "{words()}"}}'.encode(),
+        headers={"Location": words()},
+        created_at=timezone.now(),
     )

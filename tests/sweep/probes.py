@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tests.sweep import canaries, inputs, mirrored
 from tests.sweep.probing import Asking, Probe, Request, Sweep
 
 # What a request may carry beside its address and body: the name of a tenant, and what people and machines come in with.
 TENANT_HEADERS = [inputs.Input("header", ("X-Tenant",), kind) for kind in ("tenant", "tenant_id")]
+# Beside the "*" of all edits: no version, and one that nobody has read. Of reads: one that is not to be sent again.
+VERSIONS: dict[str, tuple[str, tuple[str | None, ...]]] = {
+    "GET": ("If-None-Match", ("*",)),
+    **dict.fromkeys(("PUT", "PATCH", "DELETE"), ("If-Match", (None, '"v999999"'))),
+}
 BEARERS = {"admin": ("key", "owner_token"), "store/account": ("customer_token",), "auth": ("key",)}
 
 
@@ -17,6 +23,8 @@ def probes(sweep: Sweep) -> Iterator[Probe]:
     """All of them."""
     for operation in inputs.operations():
         yield from of_inputs(sweep, operation)
+        yield from of_keys(sweep, operation)
+        yield from _of_versions(sweep, operation)
         yield from _of_headers(sweep, operation)
 
 
@@ -26,7 +34,7 @@ def of_inputs(sweep: Sweep, operation: inputs.Operation) -> Iterator[Probe]:
     named, texts = [], []
     for found in operation.inputs():
         if found.kind == "text":
-            texts += [found] if found.name not in inputs.SAMPLES else []
+            texts += [] if found.is_sampled else [found]
             continue
         pair = _cursors(sweep, operation) if found.kind == "cursor" else _names(other, found.kind)
         if pair is None:
@@ -55,6 +63,33 @@ def _all_at_once(
         if found.place != "body" or _is_in(request.body, found.path):
             request = asking.put(operation, request, found, names[found.kind])
     return request
+
+
+def of_keys(sweep: Sweep, operation: inputs.Operation) -> Iterator[Probe]:
+    """The idempotency key under which the other tenant has answered the same write of the same caller."""
+    if operation.takes_key:
+        own = Asking(sweep.here).own(operation)
+        where = inputs.Input("header", ("Idempotency-Key",), "")
+        pair = (Asking.put(operation, own, where, key) for key in _names(sweep.other, "idempotency_key"))
+        yield Probe(operation.name, str(where), *pair)
+
+
+def _of_versions(sweep: Sweep, operation: inputs.Operation) -> Iterator[Probe]:
+    """Things of the other tenant in the address, with versions that tell nothing of them."""
+    for found in operation.inputs():
+        if operation.method in VERSIONS and found.place == "path" and found.kind != "text":
+            own = Asking(sweep.here).own(operation, found)
+            header, versions = VERSIONS[operation.method]
+            for version in versions:
+                asked = with_version(own, header, version)
+                pair = (Asking.put(operation, asked, found, name) for name in _names(sweep.other, found.kind))
+                yield Probe(operation.name, f"{found} {header} {version}", *pair)
+
+
+def with_version(request: Request, header: str, version: str | None) -> Request:
+    """The request with this version instead of its own; None for without any."""
+    others = {name: value for name, value in request.headers.items() if name != header}
+    return replace(request, headers=others if version is None else others | {header: version})
 
 
 def _of_headers(sweep: Sweep, operation: inputs.Operation) -> Iterator[Probe]:

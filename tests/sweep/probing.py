@@ -13,6 +13,7 @@ import logging
 import re
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,16 +21,20 @@ from urllib.parse import quote, urlencode
 from django.core import mail
 from django.db import transaction
 from django.test import Client
+from django.urls import resolve
 from django.utils import timezone
 
 from apps.accounts.services import mailed
 from apps.kernel import isolation
+from apps.kernel.limits import headers
+from tests import factories
 from tests.sweep import canaries, inputs, mirrored, rows
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 SECRET = re.compile(r"\b(?:rt[a-z]_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+)")
-# They differ from request to request, or with the length and the words of what was sent.
-OTHER_HEADERS = ("X-Correlation-Id", "Content-Length", "ETag", "Expires", "Set-Cookie")
+# They differ from request to request, or with the length and the words of what was sent. What is left of a limit is
+# not another tenant's.
+OTHER_HEADERS = ("X-Correlation-Id", "Content-Length", "ETag", "Expires", "Set-Cookie", *headers.DESCRIPTIONS)
 
 
 @dataclass(frozen=True)
@@ -114,9 +119,9 @@ class Sweep:
                     self._look(probe, before)
                 looked_at.add(probe.where)
 
-    def ask(self, request: Request) -> Answer:
-        """The answer; what it wrote is taken back."""
-        with taken_back():
+    def ask(self, request: Request, *, is_kept: bool = False) -> Answer:
+        """The answer; what it wrote is taken back, unless it is to be kept."""
+        with nullcontext() if is_kept else taken_back():
             return self._send(request)
 
     def _send(self, request: Request) -> Answer:
@@ -230,6 +235,7 @@ class Asking:
             if place == "path"
         }
         request = Request(operation.method, operation.path.format(**values), {}, body, self.headers(operation))
+        request.query.update(_everything_in_full(request))
         if operation.area == "store/search":
             request.query["q"] = self.side.names["title"]
         if wanted is None or is_body:
@@ -240,9 +246,10 @@ class Asking:
         bearer = {"store/account": "customer", "admin": "staff", "auth": "staff"}
         who = next((name for start, name in bearer.items() if operation.area.startswith(start)), None)
         known = {"Authorization": f"Bearer {self.side.bearers[who]}"} if who else {}
-        return {"Host": self.side.host} | known
+        return {"Host": self.side.host} | known | factories.write_headers(operation.method)
 
-    def put(self, operation: inputs.Operation, request: Request, where: inputs.Input, value: str) -> Request:
+    @staticmethod
+    def put(operation: inputs.Operation, request: Request, where: inputs.Input, value: str) -> Request:
         """The request with this value for the input."""
         changed, path = copy.deepcopy(request), request.path
         match where.place:
@@ -268,6 +275,22 @@ class Asking:
         if operation.area.startswith("admin/modules") and name == "slug":
             return "search"
         return self.side.names[operation.kind_of(name)]
+
+
+def _everything_in_full(request: Request) -> dict[str, str]:
+    """What a list is asked, so that it shows the things its documents name as well."""
+    listing = getattr(getattr(resolve(request.path).func, "cls", None), "listing", None)
+    expansions = listing.expansions if listing is not None and request.method == "GET" else {}
+    return {"expand": ",".join(expansions)} if expansions else {}
+
+
+def answer_first(other: mirrored.Side, *, writes_of: mirrored.Side) -> None:
+    """Have the tenant remember every write of the other's staff, under a key of its own: people work for several."""
+    actor, key = f"user:{writes_of.staff.pk}", other.names["idempotency_key"]
+    writes = [Asking(writes_of).own(operation) for operation in inputs.operations() if operation.takes_key]
+    with factories.at_work(other.tenant):
+        for method, path in {(write.method, write.path) for write in writes}:
+            mirrored.remember(other.words, actor=actor, method=method, path=path, key=key)
 
 
 def _replaced(template: str, path: str, name: str, value: str) -> str:

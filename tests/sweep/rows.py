@@ -38,6 +38,7 @@ OF_THE_PROGRAM = {
     "type": "names of events",
 }
 OF_THE_PROGRAM_IN = {
+    ("jobs.Operation", "written_id"): "an id, and looked for as such",
     ("tenants.TenantModule", "slug"): "one of the registered modules",
 }
 _SHORTEST = 16

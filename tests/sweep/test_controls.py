@@ -17,13 +17,14 @@ from tests.sweep import inputs, probes, probing
 
 @pytest.fixture
 def telling(sweep: probing.Sweep) -> list[probing.Probe]:
-    """Probes that look for rows of the other tenant, or would delete them.
+    """Probes that look for rows of the other tenant, or would delete them, or send its idempotency key.
 
     Without the search: it asks the database which tenant is at work, and fails where that names none.
     """
     wanted = [each for each in inputs.operations() if each.method in {"GET", "DELETE"}]
     operations = [each for each in wanted if each.name != "store_search"]
-    return [probe for operation in operations for probe in probes.of_inputs(sweep, operation)]
+    makers = (probes.of_inputs, probes.of_keys)
+    return [probe for operation in operations for make in makers for probe in make(sweep, operation)]
 
 
 @pytest.fixture
@@ -62,3 +63,4 @@ def test_without_both_the_sweep_finds_what_shows(sweep: probing.Sweep, telling: 
     assert len(telling) > 80
     assert len(leaking) > 30
     assert kinds == {"is answered", "changes rows in"}
+    assert any("Idempotency-Key is answered 422" in problem for problem in sweep.problems)

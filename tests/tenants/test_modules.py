@@ -20,7 +20,17 @@ pytestmark = pytest.mark.usefixtures("db")
 
 CHOOSABLE = ("commerce", "content", "inventory", "search")
 # What serves the installation and belongs to no tenant.
-PLATFORM = ("apps.events", "apps.consumers", "rustok", "django", "drf_spectacular", "guardian", "whitenoise")
+PLATFORM = (
+    "apps.kernel.problems",
+    "apps.kernel.csp_reports",
+    "apps.events",
+    "apps.consumers",
+    "rustok",
+    "django",
+    "drf_spectacular",
+    "guardian",
+    "whitenoise",
+)
 # Values for the places in addresses; what stands there does not matter to whether there is an address.
 PLACES = {"int": "1", "slug": "page", "uuid": str(uuid.UUID(int=7)), "str": "x", "path": "1"}
 

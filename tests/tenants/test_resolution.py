@@ -123,7 +123,7 @@ def test_a_tenant_is_named_by_its_id_too(client: Client, acme: models.Tenant) ->
 def test_a_mismatch_does_not_tell_that_the_other_tenant_exists(client: Client) -> None:
     def body(header: str) -> dict[str, object]:
         answer = client.get(PRODUCTS, headers={"host": DOMAIN, "X-Tenant": header})
-        return {name: value for name, value in answer.json().items() if name != "correlation_id"}
+        return {name: value for name, value in answer.json().items() if name != "request_id"}
 
     assert body("other") == body("asleep") == body("nobody")
 

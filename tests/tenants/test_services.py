@@ -46,7 +46,7 @@ def test_a_slug_and_a_domain_belong_to_one_tenant() -> None:
     [
         ("slug", "No Spaces", "a slug has only a-z"),
         ("default_locale", "english", 'a locale looks like "en"'),
-        ("default_locale", "en-GB-oxendict", 'a locale looks like "en"'),
+        ("default_locale", "en-GB-oxendict", "a locale has 2 to 10 characters"),
         ("currency", "EURO", 'in capitals, such as EUR. Did you mean "EUR"?'),
         ("currency", "euro", '"euro": not an ISO 4217 currency code in capitals, such as EUR. Did you mean "EUR"?'),
         ("currency", "EUX", "not an ISO 4217 currency"),
@@ -65,7 +65,7 @@ def test_bad_input_names_the_field_the_problem_and_the_fix(field: str, value: An
 def test_a_host_with_a_scheme_or_port_is_refused() -> None:
     for host in ("https://shop.example.com", "shop.example.com:80", "-shop.example.com", ""):
         with pytest.raises(errors.ValidationFailed, match="not a host name"):
-            factories.make_tenant(domains=[host])
+            validation.parse(services.NewTenant, {"slug": "shop", "name": "Shop", "domains": [host]})
 
 
 def test_a_change_that_changes_nothing_records_nothing() -> None:
@@ -91,6 +91,16 @@ def test_locales_are_enabled_and_disabled_but_never_the_default_one() -> None:
 
     assert event_types(tenant)[-2:] == ["tenants.locale.disabled", "tenants.locale.enabled"]
     assert queries.scope_of(tenant).locales == ("de", "en")
+
+
+def test_the_name_of_a_locale_is_kept_as_long_as_it_may_be_and_refused_beyond() -> None:
+    tenant = factories.make_tenant(locales=[])
+
+    enabled = services.enable_locale(tenant=tenant, locale=" de ", name=f" {'n' * 100} ")
+    with pytest.raises(errors.ValidationFailed, match="at most 100 characters"):
+        services.enable_locale(tenant=tenant, locale="fr", name="n" * 101)
+
+    assert (enabled.locale, enabled.name) == ("de", "n" * 100)
 
 
 def test_domains_are_removed_with_their_event() -> None:
@@ -190,7 +200,7 @@ def test_a_domain_given_twice_is_one_domain() -> None:
     [
         (["--locale", "xx-YY-zz"], '--locale: "xx-YY-zz": a locale looks like "en" or "en-GB"'),
         (["--currency", "euro"], '--currency: "euro": not an ISO 4217 currency code in capitals'),
-        (["--domain", "https://a.test"], '--domain: "https://a.test" is not a host name'),
+        (["--domain", "https://a.test"], '--domain: "https://a.test": this is not a host name'),
         (["--name", "x" * 256], "--name: "),
         (["--locale", "english", "--currency", "euro"], '"euro": not an ISO 4217'),
     ],

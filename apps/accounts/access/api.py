@@ -3,162 +3,158 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Annotated
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts import models
-from apps.accounts.access import break_glass, engine, granting, limiting, matrix, members, rights, roles
+from apps.accounts.access import (
+    break_glass,
+    catalogue,
+    engine,
+    granting,
+    limiting,
+    lists,
+    matrix,
+    members,
+    rights,
+    roles,
+)
 from apps.accounts.permissions import InTenant
-from apps.kernel import api, ids, pagination, validation
-from apps.tenants import scope
+from apps.kernel import api, ids, validation, wording
+from apps.kernel.operations import operation
+from apps.tenants.endpoint import Endpoint
 
 ACCESS = "access"
-PAGE = [
-    OpenApiParameter("limit", int, description="1 to 100 rows, 20 by default"),
-    OpenApiParameter("cursor", str, description="from the next or prev link of another page"),
-    OpenApiParameter("count", str, enum=["none", "exact"], description="whether to count all rows"),
-]
+
+
+RoleNames = Annotated[list[roles.RoleName], Field(max_length=100)]
 
 
 class MemberRoles(validation.Input):
     """All roles the member is to hold: system roles by name, the tenant's own by slug."""
 
-    roles: list[validation.ShortText]
+    roles: RoleNames
 
 
 def granter(request: Request) -> granting.Granter:
     """Who makes a change of rights, for the services. Raises NotPermitted."""
     user = request.user
     if not isinstance(user, models.User):
-        raise limiting.NotPermitted("Only accounts of people change who may do what.")
+        raise limiting.NotPermitted(wording.say("Only accounts of people change who may do what."))
     return granting.Granter(user, getattr(request.auth, "scopes", None), timezone.now())
 
 
-def _system_role(role: matrix.SystemRole) -> dict[str, Any]:
-    grants = [grant.shown() for grant in role.grants]
-    return {"slug": role.name, "name": role.name, "description": role.description, "is_system": True, "grants": grants}
-
-
-def _role(role: models.Role) -> dict[str, Any]:
-    return {
-        "slug": role.slug,
-        "name": role.name,
-        "description": role.description,
-        "is_system": False,
-        "grants": [grant.shown() for grant in roles.grants_of(role)],
-    }
-
-
-def _member(membership: models.Membership) -> dict[str, Any]:
-    return {
-        "user_id": ids.encode("user", membership.user_id),
-        "email": membership.user.email,
-        "name": membership.user.name,
-        "is_active": membership.user.is_active,
-        "roles": sorted(row.system_role or row.role.slug for row in membership.roles.all()),
-        "created_at": validation.to_text(membership.created_at),
-    }
-
-
-def _access(access: models.BreakGlass) -> dict[str, Any]:
-    return {
-        "id": ids.encode("glass", access.id),
-        "user": access.user.email,
-        "reason": access.reason,
-        "ticket": access.ticket,
-        "is_read_only": access.is_read_only,
-        "state": break_glass.state(access, now=timezone.now()),
-        "opened_at": validation.to_text(access.opened_at),
-        "expires_at": validation.to_text(access.expires_at),
-        "approved_by": access.approved_by.email if access.approved_by else None,
-        "closed_at": access.closed_at and validation.to_text(access.closed_at),
-    }
-
-
-class RolesView(APIView):
+class RolesView(Endpoint):
+    listing = lists.ROLES
     permissions = {"GET": "roles:list", "POST": "roles:create"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="role_list")
+    @operation("role_list", tag=ACCESS, answers=lists.Role)
     def get(self, request: Request) -> Response:
-        """The roles members can be given: those of the program, then the tenant's own."""
-        system = [_system_role(matrix.system_roles()[name]) for name in matrix.assignable()]
-        own = [_role(role) for role in models.Role.objects.prefetch_related("grants")]
-        return Response({"data": [*system, *own], "next": None, "prev": None, "count": len(system) + len(own)})
+        """The roles members can be given: those of the program, and the tenant's own."""
+        return lists.ROLES.respond_all(request, lists.all_roles())
 
-    @extend_schema(
-        request=roles.NewRole, responses={201: OpenApiTypes.OBJECT}, tags=[ACCESS], operation_id="role_create"
+    @operation(
+        "role_create",
+        tag=ACCESS,
+        takes=roles.NewRole,
+        answers=lists.Role,
+        status=201,
+        refuses=(roles.RoleTaken, catalogue.UnknownPermission, rights.UnknownConstraint, granting.CannotGrant),
     )
     def post(self, request: Request) -> Response:
         """A role of the tenant's own; it gives nothing you do not hold yourself."""
         role = roles.create_role(new=api.read_input(request, roles.NewRole), by=granter(request))
-        return Response(_role(role), status=201)
+        return Response(lists.role(role), status=201)
 
 
-class RoleView(APIView):
+class RoleView(Endpoint):
     permissions = {"GET": "roles:read", "PATCH": "roles:update", "DELETE": "roles:delete"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="role_get")
+    @operation("role_get", tag=ACCESS, answers=lists.Role, refuses=(roles.RoleNotFound, roles.SystemRole))
     def get(self, request: Request, slug: str) -> Response:
         """The role with what it gives."""
         if slug in matrix.assignable():
-            return Response(_system_role(matrix.system_roles()[slug]))
-        return Response(_role(roles.get_own(slug)))
+            return Response(lists.system_role(matrix.system_roles()[slug]))
+        return Response(lists.role(roles.get_own(slug)))
 
-    @extend_schema(request=roles.RoleChanges, responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="role_update")
+    @operation(
+        "role_update",
+        tag=ACCESS,
+        takes=roles.RoleChanges,
+        answers=lists.Role,
+        refuses=(
+            roles.RoleNotFound,
+            roles.SystemRole,
+            catalogue.UnknownPermission,
+            rights.UnknownConstraint,
+            granting.CannotGrant,
+        ),
+    )
     def patch(self, request: Request, slug: str) -> Response:
         """Change what is given; in force for all who hold it when this answers."""
         changes = api.read_input(request, roles.RoleChanges)
         roles.update_role(slug=slug, changes=changes, by=granter(request))
-        return Response(_role(roles.get_own(slug)))
+        return Response(lists.role(roles.get_own(slug)))
 
-    @extend_schema(responses={204: None}, tags=[ACCESS], operation_id="role_delete")
+    @operation(
+        "role_delete", tag=ACCESS, refuses=(roles.RoleNotFound, roles.SystemRole, roles.RoleInUse, granting.CannotGrant)
+    )
     def delete(self, request: Request, slug: str) -> Response:
         """Delete a role nobody holds."""
         roles.delete_role(slug=slug, by=granter(request))
         return Response(status=204)
 
 
-class MembersView(APIView):
+class MembersView(Endpoint):
+    listing = lists.MEMBERS
     permissions = {"GET": "users:list"}
 
-    @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="member_list")
+    @operation("member_list", tag=ACCESS, answers=lists.Member)
     def get(self, request: Request) -> Response:
         """Members with their roles, in the order they came."""
-        rows = models.Membership.objects.filter(tenant_id=scope.current_id())
-        rows = rows.select_related("user").prefetch_related("roles__role")
-        page = pagination.paginate(rows, order=("id",), request=request)
-        return api.list_response(request, page, [_member(row) for row in page.rows])
+        rows = lists.memberships()
+        return lists.MEMBERS.respond(request, rows, lambda page: [lists.member(row) for row in page])
 
 
-class MemberView(APIView):
+class MemberView(Endpoint):
     permissions = {"PATCH": "users:update", "DELETE": "users:delete"}
 
-    @extend_schema(request=MemberRoles, responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="member_set_roles")
+    @operation(
+        "member_set_roles",
+        tag=ACCESS,
+        takes=MemberRoles,
+        answers=lists.Member,
+        refuses=(
+            members.MemberNotFound,
+            granting.UnknownRole,
+            granting.CannotGrant,
+            members.OwnRoles,
+            members.LastOwner,
+        ),
+    )
     def patch(self, request: Request, user_id: str) -> Response:
         """Give the member exactly these roles; none that gives, or takes, what you do not hold yourself."""
         wanted = api.read_input(request, MemberRoles)
         membership = members.set_roles(user_id=ids.decode("user", user_id), roles=wanted.roles, by=granter(request))
-        return Response(_member(membership))
+        return Response(lists.member(membership))
 
-    @extend_schema(responses={204: None}, tags=[ACCESS], operation_id="member_remove")
+    @operation("member_remove", tag=ACCESS, refuses=(members.MemberNotFound, granting.CannotGrant, members.LastOwner))
     def delete(self, request: Request, user_id: str) -> Response:
         """End the membership; the account stays."""
         members.remove_member(user_id=ids.decode("user", user_id), by=granter(request))
         return Response(status=204)
 
 
-class MyPermissionsView(APIView):
+class MyPermissionsView(Endpoint):
     permission_classes = (InTenant,)
     public = "whoever is logged in may know what they may do"
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="my_permissions")
+    @operation("my_permissions", tag=ACCESS, answers=lists.OwnPermissions)
     def get(self, request: Request) -> Response:
         """What you may do in this tenant, within the scopes of the key or token you came with."""
         held = engine.acting() or rights.NOTHING
@@ -171,14 +167,15 @@ class MyPermissionsView(APIView):
         )
 
 
-class BreakGlassView(APIView):
+class BreakGlassView(Endpoint):
+    listing = lists.BREAK_GLASS
     permissions = {"GET": "audit:list"}
 
-    @extend_schema(parameters=PAGE, responses=OpenApiTypes.OBJECT, tags=[ACCESS], operation_id="break_glass_list")
+    @operation("break_glass_list", tag=ACCESS, answers=lists.EmergencyAccess)
     def get(self, request: Request) -> Response:
         """Every emergency access of platform staff to this tenant, newest first: who, why, how long."""
-        page = pagination.paginate(break_glass.accesses(), order=("-id",), request=request)
-        return api.list_response(request, page, [_access(row) for row in page.rows])
+        rows = break_glass.accesses()
+        return lists.BREAK_GLASS.respond(request, rows, lambda page: [lists.access(row) for row in page])
 
 
 def _shown_id(break_glass_id: uuid.UUID | None) -> str | None:

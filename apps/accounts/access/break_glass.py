@@ -11,13 +11,12 @@ import structlog
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from prometheus_client import Counter
-from pydantic import Field
 
 from apps.accounts import events, models
 from apps.accounts.access import catalogue
 from apps.audit import recording as audit
 from apps.events import registry
-from apps.kernel import errors, ids, validation
+from apps.kernel import errors, ids, validation, wording
 from apps.outbox.append import append, unit_of_work
 from apps.tenants import scope
 
@@ -30,30 +29,32 @@ OPENED = Counter(
 
 
 class NotPlatformStaff(errors.Forbidden):
-    """The account is none that may break the glass, or approve it."""
+    """The account is not of the platform's staff who may break the glass or approve it. Ask somebody of the staff."""
 
     code = "not_platform_staff"
+    title = "Only platform staff may do this"
 
 
 class BreakGlassNotFound(errors.NotFound):
-    """The tenant has no such emergency access."""
+    """The tenant has no such emergency access. List those it has."""
 
     code = "break_glass_not_found"
 
 
 class CannotApprove(errors.Conflict):
-    """The access needs no approval, or not that of this account."""
+    """The access waits for no approval, or not for that of this account. Ask somebody else of the staff."""
 
     code = "cannot_approve"
+    title = "The access cannot be approved"
 
 
 class Opening(validation.Input):
     """`minutes` from now, 60 at most; without `write` nothing can be changed."""
 
-    reason: Annotated[validation.Text, Field(min_length=10, max_length=2_000)]
+    reason: Annotated[str, validation.Prose(2_000, minimum=10)]
     ticket: validation.ShortText = ""
-    minutes: Annotated[int, Field(ge=1, le=LONGEST_MINUTES)] = 30
-    write: bool = False
+    minutes: Annotated[int, validation.Whole("minutes", LONGEST_MINUTES, minimum=1)] = 30
+    write: validation.Flag = False
 
 
 def open_access(*, user: models.User, opening: Opening, now: datetime) -> models.BreakGlass:
@@ -92,9 +93,9 @@ def approve(*, break_glass_id: uuid.UUID, by: models.User, now: datetime) -> mod
     with unit_of_work():
         access = _locked(break_glass_id)
         if access.user_id == by.pk:
-            raise CannotApprove("Nobody approves their own access; ask somebody else of the staff.")
+            raise CannotApprove(wording.say("Nobody approves their own access; ask somebody else of the staff."))
         if access.approved_at is not None or access.closed_at is not None or access.expires_at <= now:
-            raise CannotApprove("The access waits for no approval: it is approved, closed or has expired.")
+            raise CannotApprove(wording.say("The access waits for no approval: it is approved, closed or has expired."))
         access.approved_by, access.approved_at = by, now
         access.save()
         _record(access, events.BreakGlassApproved(approved_by=by.pk))
@@ -130,13 +131,17 @@ def _check_staff(user: models.User) -> None:
     if not user.is_active or not (
         user.is_superuser or (user.is_staff and user.user_permissions.filter(permission).exists())
     ):
-        raise NotPlatformStaff(f"{user} is not of the platform's staff who may break the glass.")
+        raise NotPlatformStaff(wording.say("{user} is not of the platform's staff who may break the glass.", user=user))
 
 
 def _locked(break_glass_id: uuid.UUID) -> models.BreakGlass:
     access = models.BreakGlass.objects.select_for_update().filter(id=break_glass_id).first()
     if access is None:
-        raise BreakGlassNotFound(f"There is no access {ids.encode('glass', break_glass_id)} to this tenant.")
+        raise BreakGlassNotFound(
+            wording.say(
+                "There is no access {break_glass} to this tenant.", break_glass=ids.encode("glass", break_glass_id)
+            )
+        )
     return access
 
 

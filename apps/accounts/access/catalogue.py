@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 RESOURCES = (
     "users", "tenants", "modules", "settings", "products", "categories", "orders", "customers", "inventory",
@@ -32,7 +32,7 @@ PLATFORM_PERMISSIONS = frozenset({"consumers.operate_events", OPEN_BREAK_GLASS})
 
 
 class UnknownPermission(errors.ValidationFailed):
-    """No such resource, or no such action on it."""
+    """No such resource, or no such action on it. Take a permission from the catalogue of permissions."""
 
     code = "unknown_permission"
 
@@ -41,7 +41,9 @@ def check(permission: str) -> str:
     """The permission itself. Raises UnknownPermission, which suggests the nearest one."""
     if permission not in PERMISSIONS:
         hint = errors.did_you_mean(permission, PERMISSIONS)
-        detail = f'"{permission}" is no permission; one looks like products:update.{hint}'
+        detail = wording.say(
+            '"{permission}" is no permission; one looks like products:update.{hint}', permission=permission, hint=hint
+        )
         problem = errors.FieldProblem("/grants", "unknown_permission", detail)
         raise UnknownPermission(detail, problems=[problem])
     return permission

@@ -13,8 +13,8 @@ from apps.accounts.access import catalogue
 _READING = {"HEAD": "GET"}
 # Views of others that can't say it themselves.
 _PUBLIC = {
-    "drf_spectacular.views.SpectacularAPIView": "the API's description holds no data",
-    "drf_spectacular.views.SpectacularSwaggerView": "the API's description holds no data",
+    "drf_spectacular.views.SpectacularRedocView": "the API's description holds no data",
+    "drf_spectacular.views.SpectacularSwaggerSplitView": "the API's description holds no data",
 }
 
 

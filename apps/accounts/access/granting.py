@@ -9,17 +9,18 @@ from datetime import datetime
 
 from apps.accounts import models
 from apps.accounts.access import engine, matrix, rights
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 
 class CannotGrant(errors.Forbidden):
-    """The change would give, or take, rights that who makes it does not hold."""
+    """The change would give, or take, rights that who makes it does not hold. Leave out those in `lacking`."""
 
     code = "cannot_grant"
+    title = "You cannot give what you do not hold"
 
 
 class UnknownRole(errors.ValidationFailed):
-    """No role of this name can be given in the tenant."""
+    """No role of this name can be given in the tenant. Take one of those that `detail` names."""
 
     code = "unknown_role"
 
@@ -39,9 +40,13 @@ def check_grantable(*, grants: Iterable[rights.Grant], tenant_id: uuid.UUID, by:
         return
     held = engine.rights_of(by.user, tenant_id, now=by.now, fresh=True).limited_to(by.scopes)
     if lacking := held.lacking(grants):
-        more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+        more = wording.say(" and {count} more", count=len(lacking) - 5) if len(lacking) > 5 else ""
         raise CannotGrant(
-            f"This gives or takes {', '.join(lacking[:5])}{more}, which you do not hold yourself as widely.",
+            wording.say(
+                "This gives or takes {lacking}{more}, which you do not hold yourself as widely.",
+                lacking=", ".join(lacking[:5]),
+                more=more,
+            ),
             lacking=lacking,
         )
 
@@ -63,6 +68,8 @@ def check_assignable(slugs: Iterable[str], *, pointer: str = "/roles") -> dict[s
         if slug not in known:
             every = sorted({*known, *models.Role.objects.values_list("slug", flat=True)})
             hint = errors.did_you_mean(slug, every)
-            detail = f'"{slug}" is not one of {", ".join(every)}.{hint}'
+            detail = wording.say(
+                '"{value}" is not one of {known}.{hint}', value=slug, known=", ".join(every), hint=hint
+            )
             raise UnknownRole(detail, problems=[errors.FieldProblem(pointer, "unknown_role", detail)])
     return own

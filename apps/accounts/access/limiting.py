@@ -12,13 +12,15 @@ from typing import Any
 from django.db.models import Model, Q, QuerySet
 
 from apps.accounts.access import engine, rights
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 
 class NotPermitted(errors.Forbidden):
-    """The account lacks the permission, or holds it for other objects than this one."""
+    """The account lacks the permission, or holds it for other objects than this one. Ask who gives roles in the tenant
+    for `permission`."""
 
     code = "not_permitted"
+    title = "You lack the permission"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ def demand(permission: str) -> tuple[rights.Constraint, ...] | None:
     """The same, and at least one of them. Raises NotPermitted."""
     alternatives = held(permission)
     if alternatives == ():
-        raise NotPermitted(f'Your account lacks "{permission}" in this tenant.', permission=permission)
+        raise NotPermitted(
+            wording.say('Your account lacks "{permission}" in this tenant.', permission=permission),
+            permission=permission,
+        )
     return alternatives
 
 
@@ -93,6 +98,16 @@ def visible[Row: Model](rows: QuerySet[Row], permission: str, columns: Columns) 
     return rows.filter(pk__in=found.values("pk"))
 
 
+def among[Row: Model](rows: QuerySet[Row], permission: str, columns: Columns | None = None) -> QuerySet[Row]:
+    """The same, and no rows where the permission is not held at all: for what is shown beside what was asked for.
+
+    Without columns the permission is one that has no limits.
+    """
+    if held(permission) == ():
+        return rows.none()
+    return rows if columns is None else visible(rows, permission, columns)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What constraints ask of one object: the locales a change touches, or all it has; the categories it is in, and
@@ -130,7 +145,11 @@ def check(permission: str, facts: Facts, *, what: str) -> None:
         return
     if not any(fits(constraint, facts, acting.holder_id) for constraint in alternatives):
         raise NotPermitted(
-            f'Your account holds "{permission}" for other objects only; {what} is beyond its limits.',
+            wording.say(
+                'Your account holds "{permission}" for other objects only; {what} is beyond its limits.',
+                permission=permission,
+                what=what,
+            ),
             permission=permission,
             limits=[constraint.stored() for constraint in alternatives],
         )

@@ -10,28 +10,30 @@ from apps.accounts import events, models
 from apps.accounts.access import engine, granting, matrix
 from apps.audit import recording as audit
 from apps.events import registry
-from apps.kernel import errors, ids, isolation
+from apps.kernel import errors, ids, isolation, wording
 from apps.outbox.append import append, unit_of_work
 from apps.tenants import queries, scope
 from apps.tenants.models import Tenant
 
 
 class MemberNotFound(errors.NotFound):
-    """The user is no member of the tenant."""
+    """The user is no member of the tenant. List its members."""
 
     code = "member_not_found"
 
 
 class LastOwner(errors.Conflict):
-    """The tenant would be left without an active owner."""
+    """The tenant would be left without an active owner. Make somebody else an owner first."""
 
     code = "last_owner"
+    title = "The tenant needs an owner"
 
 
 class OwnRoles(errors.Forbidden):
-    """Somebody would give roles to themselves."""
+    """Somebody would give roles to themselves. Ask another member who holds them."""
 
     code = "own_roles"
+    title = "Nobody gives roles to themselves"
 
 
 def grant_role(*, user: models.User, tenant: Tenant, role: str) -> models.Membership:
@@ -107,7 +109,7 @@ def _set_roles(membership: models.Membership, before: set[str], after: set[str],
     added, removed = after - before, before - after
     own = granting.check_assignable(sorted(added))
     if by is not None and by.user.pk == membership.user_id and added:
-        raise OwnRoles("Nobody gives roles to themselves; ask another member who holds them.")
+        raise OwnRoles(wording.say("Nobody gives roles to themselves; ask another member who holds them."))
     if by is None or by.user.pk != membership.user_id:
         changed = granting.grants_of(added | removed)
         granting.check_grantable(grants=changed, tenant_id=membership.tenant_id, by=by)
@@ -134,7 +136,13 @@ def _check_owner_stays(membership: models.Membership, before: set[str], after: s
     for name in (before - after) & matrix.protected():
         holders = models.MembershipRole.objects.filter(system_role=name, membership__user__is_active=True)
         if not holders.exclude(membership=membership).exists():
-            raise LastOwner(f"{membership.user} is the last active {name}; make somebody else {name} first.")
+            raise LastOwner(
+                wording.say(
+                    "{user} is the last active {name}; make somebody else {name} first.",
+                    user=membership.user,
+                    name=name,
+                )
+            )
 
 
 def _membership(user_id: uuid.UUID) -> models.Membership:
@@ -142,7 +150,7 @@ def _membership(user_id: uuid.UUID) -> models.Membership:
         models.Membership.objects.select_related("user").filter(tenant_id=scope.current_id(), user_id=user_id).first()
     )
     if found is None:
-        raise MemberNotFound(f"There is no member {ids.encode('user', user_id)} in this tenant.")
+        raise MemberNotFound(wording.say("There is no member {user} in this tenant.", user=ids.encode("user", user_id)))
     return found
 
 

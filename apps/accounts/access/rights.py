@@ -6,17 +6,18 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypedDict
 
 from apps.accounts.access import catalogue
-from apps.kernel import errors
+from apps.kernel import errors, wording
+from apps.kernel.operations import Free
 
 FLAGS = ("own", "published")
 SETS = ("kind", "category", "locale")
 
 
 class UnknownConstraint(errors.ValidationFailed):
-    """A grant carries a constraint that its resource does not know, or a wrong value."""
+    """A grant carries a constraint that its resource does not know, or a wrong value. `detail` says what it takes."""
 
     code = "unknown_constraint"
 
@@ -69,6 +70,13 @@ def _both(mine: frozenset[str] | None, theirs: frozenset[str] | None) -> frozens
     return mine & theirs
 
 
+class PermissionGrant(TypedDict):
+    """A permission, `resource:action`; `constraint` says for which objects, empty for all."""
+
+    permission: str
+    constraint: Free
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """One permission, perhaps limited."""
@@ -76,7 +84,7 @@ class Grant:
     permission: str
     constraint: Constraint = ANY
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> PermissionGrant:
         return {"permission": self.permission, "constraint": self.constraint.stored()}
 
 
@@ -86,9 +94,19 @@ def parse_grant(permission: str, constraint: Mapping[str, Any]) -> Grant:
     known = catalogue.CONSTRAINTS.get(resource, ())
     for name, value in constraint.items():
         if name not in known:
-            accepted = f"it takes {', '.join(known)}" if known else "it takes none"
+            accepted = (
+                wording.say("it takes {known}", known=", ".join(known)) if known else wording.say("it takes none")
+            )
             hint = errors.did_you_mean(name, known)
-            raise UnknownConstraint.of(f'"{name}" is no constraint on {resource}; {accepted}.{hint}')
+            raise UnknownConstraint.of(
+                wording.say(
+                    '"{name}" is no constraint on {resource}; {accepted}.{hint}',
+                    name=name,
+                    resource=resource,
+                    accepted=accepted,
+                    hint=hint,
+                )
+            )
         _check_value(name, value)
     words: dict[str, Any] = {name: frozenset(value) if name in SETS else value for name, value in constraint.items()}
     return Grant(permission, Constraint(**words))
@@ -97,9 +115,13 @@ def parse_grant(permission: str, constraint: Mapping[str, Any]) -> Grant:
 def _check_value(name: str, value: Any) -> None:
     if name in FLAGS:
         if value is not True:
-            raise UnknownConstraint.of(f'"{name}" is true or absent, not {value!r}.')
+            raise UnknownConstraint.of(
+                wording.say('"{name}" is true or absent, not {value}.', name=name, value=repr(value))
+            )
     elif not isinstance(value, list | tuple) or not value or not all(isinstance(word, str) for word in value):
-        raise UnknownConstraint.of(f'"{name}" is a list of at least one text, not {value!r}.')
+        raise UnknownConstraint.of(
+            wording.say('"{name}" is a list of at least one text, not {value}.', name=name, value=repr(value))
+        )
 
 
 def expand(grants: Iterable[Grant]) -> dict[str, tuple[Constraint, ...]]:
@@ -166,7 +188,7 @@ class Rights:
             if not all(any(mine.covers(other) for mine in self.on(permission)) for other in constraints)
         )
 
-    def shown(self) -> list[dict[str, Any]]:
+    def shown(self) -> list[PermissionGrant]:
         """Every permission with each of its constraints, in order."""
         return [
             Grant(permission, constraint).shown()

@@ -8,57 +8,69 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from apps.accounts import events, models
-from apps.accounts.access import engine, granting, matrix, rights
+from apps.accounts.access import catalogue, engine, granting, matrix, rights
 from apps.audit import recording as audit
 from apps.events import registry
-from apps.kernel import errors, validation
+from apps.kernel import errors, validation, wording
 from apps.outbox.append import append, unit_of_work
 from apps.tenants import scope
 
 
 class RoleNotFound(errors.NotFound):
-    """The tenant has no role of its own with this slug."""
+    """The tenant has no role of its own with this slug. List its roles."""
 
     code = "role_not_found"
 
 
 class RoleTaken(errors.Conflict):
-    """There is a role with this slug."""
+    """There is a role with this slug. Choose another slug."""
 
     code = "role_slug_taken"
+    title = "The slug is taken"
 
 
 class SystemRole(errors.Conflict):
-    """A role of the program can't be changed by a tenant."""
+    """A role of the program can't be changed by a tenant. Make one of your own."""
 
     code = "system_role"
+    title = "Roles of the program stay as they are"
 
 
 class RoleInUse(errors.Conflict):
-    """Members hold the role."""
+    """Members hold the role. Give them others first."""
 
     code = "role_in_use"
+    title = "The role is in use"
+
+
+# Of a role of the tenant, or of one of the program.
+RoleName = Annotated[str, validation.Line(64, minimum=1)]
 
 
 class GrantInput(validation.Input):
     """A permission such as `nodes:update`, and what limits it: `own`, `published`, `kind`, `category`, `locale`."""
 
-    permission: validation.ShortText
-    constraint: dict[str, Any] = {}
+    # Held against the catalogue where the grant is parsed, which names the nearest.
+    permission: Annotated[
+        str,
+        validation.Line(64, minimum=1),
+        validation.LooksLike(enum=sorted(catalogue.PERMISSIONS), **{"x-bounds": "a permission of the catalogue"}),
+    ]
+    constraint: validation.Metadata = {}
 
 
 class RoleChanges(validation.Input):
     """What is given is changed; given grants replace the stored ones."""
 
     name: validation.Title | None = None
-    description: Annotated[validation.Text, Field(max_length=2_000)] | None = None
+    description: Annotated[str, validation.Prose(2_000)] | None = None
     grants: Annotated[list[GrantInput], Field(max_length=500)] | None = None
 
 
 class NewRole(validation.Input):
-    slug: Annotated[validation.Slug, Field(max_length=64)]
+    slug: validation.ShortSlug
     name: validation.Title
-    description: Annotated[validation.Text, Field(max_length=2_000)] = ""
+    description: Annotated[str, validation.Prose(2_000)] = ""
     grants: Annotated[list[GrantInput], Field(max_length=500)] = []
 
 
@@ -68,7 +80,7 @@ def create_role(*, new: NewRole, by: granting.Granter | None) -> models.Role:
     with unit_of_work():
         engine.lock_and_bump(scope.current_id())
         if new.slug in matrix.system_roles() or models.Role.objects.filter(slug=new.slug).exists():
-            raise RoleTaken(f'There is a role "{new.slug}" already; choose another slug.')
+            raise RoleTaken(wording.say('There is a role "{slug}" already; choose another slug.', slug=new.slug))
         granting.check_grantable(grants=grants, tenant_id=scope.current_id(), by=by)
         role = models.Role.objects.create(slug=new.slug, name=new.name, description=new.description)
         _store(role, grants)
@@ -107,7 +119,12 @@ def delete_role(*, slug: str, by: granting.Granter | None) -> None:
         role = get_own(slug)
         granting.check_grantable(grants=grants_of(role), tenant_id=scope.current_id(), by=by)
         if holders := role.memberships.count():
-            raise RoleInUse(f'{holders} members hold the role "{slug}"; give them others first.', holders=holders)
+            raise RoleInUse(
+                wording.say(
+                    '{holders} members hold the role "{slug}"; give them others first.', holders=holders, slug=slug
+                ),
+                holders=holders,
+            )
         _record(role, events.RoleDeleted(slug=role.slug))
         role.grants.all().delete()
         role.delete()
@@ -116,10 +133,12 @@ def delete_role(*, slug: str, by: granting.Granter | None) -> None:
 def get_own(slug: str) -> models.Role:
     """A role of the tenant's own. Raises RoleNotFound, SystemRole."""
     if slug in matrix.system_roles():
-        raise SystemRole(f'"{slug}" is a role of the program, the same in every tenant; make one of your own.')
+        raise SystemRole(
+            wording.say('"{slug}" is a role of the program, the same in every tenant; make one of your own.', slug=slug)
+        )
     role = models.Role.objects.prefetch_related("grants").filter(slug=slug).first()
     if role is None:
-        raise RoleNotFound(f'There is no role "{slug}" in this tenant.')
+        raise RoleNotFound(wording.say('There is no role "{slug}" in this tenant.', slug=slug))
     return role
 
 

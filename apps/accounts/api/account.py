@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from typing import Any, cast
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts import models, services
-from apps.accounts.api import auth, mailed, shown, walls
+from apps.accounts import attempts, hashing, models, services, walls
+from apps.accounts.api import auth, mailed, shown
 from apps.accounts.authentication import CustomerAuthentication
 from apps.accounts.clients import client_of
 from apps.accounts.realms import STORE
-from apps.accounts.services import customers, resets
-from apps.kernel import api
+from apps.accounts.services import customers, passwords, resets
+from apps.accounts.services.mailed import TokenUnusable
+from apps.kernel import api, problems, wording
+from apps.kernel.listing import View
+from apps.kernel.operations import operation
 
-TAGS = ["account"]
+TAG = "account"
 
 
 class CustomerLoggedIn(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not isinstance(cast(Any, request.user), models.Customer):
-            raise exceptions.NotAuthenticated(
-                "Send Authorization: Bearer <token>; get one from POST /api/v1/store/account/login."
+            raise problems.NotAuthenticated(
+                wording.say("Send Authorization: Bearer <token>; get one from POST /api/v1/store/account/login.")
             )
         return True
 
@@ -42,33 +45,48 @@ class OwnAccount(auth.OwnView):
 
 
 class RegisterView(mailed.PublicView):
-    @extend_schema(
-        request=customers.Registration, responses={202: OpenApiTypes.OBJECT}, tags=TAGS, operation_id="account_register"
+    @operation(
+        "account_register",
+        tag=TAG,
+        takes=customers.Registration,
+        answers=shown.Mailed,
+        status=202,
+        refuses=(hashing.Busy,),
     )
     def post(self, request: Request) -> Response:
         """Become a customer. The account exists once `verify` got the mailed token; the answer is always the same."""
-        walls.hold_back(request, group="register", rate=mailed.RATE)
         customers.register(registration=api.read_input(request, customers.Registration), now=timezone.now())
         return Response({"detail": "A mail is on its way; it says how to go on."}, status=202)
 
 
 class VerifyView(mailed.PublicView):
-    @extend_schema(
-        request=resets.MailedSecret, responses={201: OpenApiTypes.OBJECT}, tags=TAGS, operation_id="account_verify"
+    @operation(
+        "account_verify",
+        tag=TAG,
+        takes=resets.MailedSecret,
+        answers=shown.Customer,
+        status=201,
+        refuses=(TokenUnusable,),
     )
     def post(self, request: Request) -> Response:
         """Confirm one's address with the token of the mail, and be a customer."""
-        walls.hold_back(request, group="verify", rate=mailed.RATE)
         token = api.read_input(request, resets.MailedSecret).token
         customer = customers.confirm_registration(token=token, now=timezone.now())
         return Response(shown.customer(customer), status=201)
 
 
 class LoginView(mailed.PublicView):
-    @extend_schema(request=services.Credentials, responses=OpenApiTypes.OBJECT, tags=TAGS, operation_id="account_login")
+    limit_cost = 1
+
+    @operation(
+        "account_login",
+        tag=TAG,
+        takes=services.Credentials,
+        answers=shown.CustomerLogin,
+        refuses=(passwords.WrongCredentials, attempts.TooManyAttempts, walls.AddressHeldBack, hashing.Busy),
+    )
     def post(self, request: Request) -> Response:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next one."""
-        walls.hold_back(request, group="login", rate=auth.LOGIN_RATE)
         credentials = api.read_input(request, services.Credentials)
         logged_in = customers.log_in(credentials=credentials, client=client_of(request), now=timezone.now())
         document = shown.tokens(logged_in.tokens) | {"customer": shown.customer(logged_in.account)}
@@ -76,12 +94,12 @@ class LoginView(mailed.PublicView):
 
 
 class MeView(OwnAccount):
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=TAGS, operation_id="account_me")
+    @operation("account_me", tag=TAG, answers=shown.Customer)
     def get(self, request: Request) -> Response:
         """Whose token this is."""
         return Response(shown.customer(cast(models.Customer, request.user)), headers=auth.NOT_STORED)
 
-    @extend_schema(request=services.OwnChanges, responses=OpenApiTypes.OBJECT, tags=TAGS, operation_id="account_update")
+    @operation("account_update", tag=TAG, takes=services.OwnChanges, answers=shown.Customer)
     def patch(self, request: Request) -> Response:
         """Change one's own name."""
         customer = cast(models.Customer, request.user)
@@ -89,9 +107,21 @@ class MeView(OwnAccount):
         return Response(shown.customer(customers.change_own(customer=customer, changes=changes)))
 
 
-def _of_account(method: str, operation_id: str) -> Any:
-    """Tell the inherited view's method apart in the OpenAPI document."""
-    return extend_schema_view(**{method: extend_schema(operation_id=operation_id, tags=TAGS)})
+def _of_account(method: str, identifier: str) -> Callable[[type[View]], type[View]]:
+    """Gives the inherited view's method an operation of its own, in all else the same."""
+
+    def declare(view: type[View]) -> type[View]:
+        inherited = getattr(view, method)
+
+        @wraps(inherited)
+        def answer(self: View, request: Request, **parts: str) -> Response:
+            return cast(Response, inherited(self, request, **parts))
+
+        setattr(view, method, answer)
+        answer.operation = replace(inherited.operation, id=identifier, tag=TAG)  # type: ignore[attr-defined] # as `operation` does
+        return view
+
+    return declare
 
 
 @_of_account("post", "account_refresh")

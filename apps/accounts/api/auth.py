@@ -7,53 +7,65 @@ from typing import Any, cast
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import AllowAny, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from apps.accounts import models, services
-from apps.accounts.api import shown, walls
+from apps.accounts import attempts, hashing, models, services, tokens, walls
+from apps.accounts.api import shown
 from apps.accounts.clients import client_of
 from apps.accounts.permissions import LoggedIn
 from apps.accounts.realms import STAFF
-from apps.accounts.services import sessions
-from apps.kernel import api, errors, ids, validation
+from apps.accounts.services import passwords, second_factors, sessions
+from apps.kernel import api, errors, ids, operations, validation, wording
+from apps.kernel.listing import View
+from apps.kernel.operations import operation
 
-LOGIN_RATE = "30/m"
 NOT_STORED = {"Cache-Control": "no-store"}
 
 
 class Refresh(validation.Input):
-    refresh_token: validation.ShortText
+    refresh_token: validation.Token
 
 
-class TokenView(APIView):
+class TokenView(View):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     public = "whoever logs in has no rights yet"
+    limit_class = "auth"
 
-    @extend_schema(
-        request=services.StaffCredentials, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="login"
+    @operation(
+        "login",
+        tag="auth",
+        takes=services.StaffCredentials,
+        answers=shown.StaffLogin,
+        refuses=(
+            passwords.WrongCredentials,
+            second_factors.CodeRequired,
+            second_factors.WrongCode,
+            attempts.TooManyAttempts,
+            walls.AddressHeldBack,
+            hashing.Busy,
+        ),
     )
     def post(self, request: Request) -> Response:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next one."""
-        walls.hold_back(request, group="login", rate=LOGIN_RATE)
         credentials = api.read_input(request, services.StaffCredentials)
         logged_in = services.log_in(credentials=credentials, client=client_of(request), now=timezone.now())
         document = shown.tokens(logged_in.tokens) | {"user": shown.user(logged_in.account)}
         return Response(document, headers=NOT_STORED)
 
 
-class RefreshView(APIView):
+class RefreshView(View):
     realm = STAFF
     authentication_classes = ()
     permission_classes = (AllowAny,)
     public = "whoever logs in has no rights yet"
+    limit_class = "auth"
 
-    @extend_schema(request=Refresh, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="refresh")
+    @operation(
+        "refresh", tag="auth", takes=Refresh, answers=shown.Tokens, refuses=(tokens.TokenRefused, sessions.RefreshRaced)
+    )
     def post(self, request: Request) -> Response:
         """The next access and refresh token; the refresh token sent is used up. Using one twice ends the session."""
         token = api.read_input(request, Refresh).refresh_token
@@ -61,12 +73,17 @@ class RefreshView(APIView):
         return Response(shown.tokens(issued), headers=NOT_STORED)
 
 
-class OwnView(APIView):
+class OwnView(View):
     """Of whoever is logged in, in no tenant in particular."""
 
     realm = STAFF
     public = "what concerns only whoever is logged in"
     permission_classes: Sequence[type[BasePermission]] = (LoggedIn,)
+
+    @classmethod
+    def manners(cls, method: str) -> operations.Manners:
+        """Most are about a login and not for API keys: see `session_of`."""
+        return super().manners(method) | operations.Manners(refuses=(errors.Forbidden,))
 
     @staticmethod
     def user_of(request: Request) -> models.User:
@@ -77,12 +94,12 @@ class OwnView(APIView):
         """Raises Forbidden for requests that came with something else than the token of a session."""
         session = getattr(request.auth, "session", None)
         if session is None:
-            raise errors.Forbidden("This is about a login of a person; log in and use the access token.")
+            raise errors.Forbidden(wording.say("This is about a login of a person; log in and use the access token."))
         return session
 
 
 class LogoutView(OwnView):
-    @extend_schema(request=None, responses={204: None}, tags=["auth"], operation_id="logout")
+    @operation("logout", tag="auth")
     def post(self, request: Request) -> Response:
         """End the session this request came with, its refresh token included."""
         session = self.session_of(request)
@@ -92,13 +109,13 @@ class LogoutView(OwnView):
 
 
 class MeView(OwnView):
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="me")
+    @operation("me", tag="auth", answers=shown.User)
     def get(self, request: Request) -> Response:
         """Whose token this is."""
         self.session_of(request)
         return Response(shown.user(self.user_of(request)))
 
-    @extend_schema(request=services.OwnChanges, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="me_update")
+    @operation("me_update", tag="auth", takes=services.OwnChanges, answers=shown.User)
     def patch(self, request: Request) -> Response:
         """Change one's own name."""
         self.session_of(request)
@@ -107,8 +124,14 @@ class MeView(OwnView):
 
 
 class PasswordView(OwnView):
-    @extend_schema(
-        request=services.PasswordChange, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="password_change"
+    limit_class = "auth"
+
+    @operation(
+        "password_change",
+        tag="auth",
+        takes=services.PasswordChange,
+        answers=shown.Tokens,
+        refuses=(passwords.WrongPassword, attempts.TooManyAttempts, hashing.Busy),
     )
     def post(self, request: Request) -> Response:
         """Change one's own password. Every other session ends; this one goes on with the tokens of the answer."""
@@ -124,7 +147,7 @@ class PasswordView(OwnView):
 
 
 class SessionsView(OwnView):
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="sessions")
+    @operation("sessions", tag="auth", answers=shown.Sessions)
     def get(self, request: Request) -> Response:
         """One's own sessions that go on, newest first."""
         current = self.session_of(request)
@@ -133,7 +156,7 @@ class SessionsView(OwnView):
 
 
 class SessionView(OwnView):
-    @extend_schema(responses={204: None}, tags=["auth"], operation_id="session_revoke")
+    @operation("session_revoke", tag="auth", refuses=(sessions.SessionNotFound,))
     def delete(self, request: Request, session_id: str) -> Response:
         """End one of one's own sessions; its tokens are refused from now on."""
         self.session_of(request)
@@ -148,7 +171,7 @@ class SessionView(OwnView):
 
 
 class RevokeAllView(OwnView):
-    @extend_schema(request=None, responses={204: None}, tags=["auth"], operation_id="sessions_revoke_all")
+    @operation("sessions_revoke_all", tag="auth")
     def post(self, request: Request) -> Response:
         """End all of one's own sessions, this one included."""
         self.session_of(request)
@@ -157,7 +180,7 @@ class RevokeAllView(OwnView):
 
 
 class HistoryView(OwnView):
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="login_history")
+    @operation("login_history", tag="auth", answers=shown.LoginHistory)
     def get(self, request: Request) -> Response:
         """One's own last 50 logins, newest first."""
         current = self.session_of(request)

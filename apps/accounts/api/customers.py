@@ -2,48 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.urls import path
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts import models, queries
 from apps.accounts.api import shown
 from apps.accounts.services import customers
-from apps.kernel import api, ids, pagination
+from apps.kernel import api, filters, ids
+from apps.kernel.listing import Listing
+from apps.kernel.operations import operation
+from apps.tenants.endpoint import Endpoint
 
 
-def _shown(row: models.Customer) -> dict[str, Any]:
-    return shown.customer(row) | {"is_active": row.is_active}
+class CustomerAccount(shown.Customer):
+    """A customer as those see it who work in the tenant."""
+
+    is_active: bool
 
 
-class CustomersView(APIView):
+def _shown(row: models.Customer) -> CustomerAccount:
+    return {**shown.customer(row), "is_active": row.is_active}
+
+
+CUSTOMERS = Listing(
+    document=CustomerAccount,
+    filters={
+        "email": filters.words(read=filters.email),
+        "is_active": filters.flag(),
+        "created_at": filters.moments(),
+    },
+    sorts={"created_at": "id", "email": "email"},
+)
+
+
+class CustomersView(Endpoint):
+    listing: ClassVar = CUSTOMERS
     permissions: ClassVar = {"GET": "customers:list"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["customers"], operation_id="customers")
+    @operation("customers", tag="customers", answers=CustomerAccount)
     def get(self, request: Request) -> Response:
         """Customers, newest first."""
-        page = pagination.paginate(models.Customer.objects.all(), order=("-id",), request=request)
-        return api.list_response(request, page, [_shown(row) for row in page.rows])
+        rows = models.Customer.objects.all()
+        return CUSTOMERS.respond(request, rows, lambda page: [_shown(row) for row in page])
 
 
-class CustomerView(APIView):
+class CustomerView(Endpoint):
     permissions: ClassVar = {"GET": "customers:read", "PATCH": "customers:update"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["customers"], operation_id="customer_get")
+    @operation("customer_get", tag="customers", answers=CustomerAccount, refuses=(queries.CustomerNotFound,))
     def get(self, request: Request, customer_id: str) -> Response:
         """One customer."""
         return Response(_shown(queries.get_customer(ids.decode("cust", customer_id))))
 
-    @extend_schema(
-        request=customers.CustomerChanges,
-        responses=OpenApiTypes.OBJECT,
-        tags=["customers"],
-        operation_id="customer_update",
+    @operation(
+        "customer_update",
+        tag="customers",
+        takes=customers.CustomerChanges,
+        answers=CustomerAccount,
+        refuses=(queries.CustomerNotFound,),
     )
     def patch(self, request: Request, customer_id: str) -> Response:
         """Switch a customer's account off or on; switched off, all its sessions end for good."""

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.api import auth
+from apps.accounts import attempts, hashing
+from apps.accounts.api import auth, shown
 from apps.accounts.clients import client_of
-from apps.accounts.services import second_factors
+from apps.accounts.services import passwords, second_factors
 from apps.kernel import api
+from apps.kernel.operations import operation
 
 
 class TotpView(auth.OwnView):
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="totp")
+    @operation("totp", tag="auth", answers=second_factors.SecondFactor)
     def get(self, request: Request) -> Response:
         """Whether logins ask for a code, and how many recovery codes are left."""
         self.session_of(request)
         return Response(second_factors.state(user=self.user_of(request)))
 
-    @extend_schema(request=None, responses={201: OpenApiTypes.OBJECT}, tags=["auth"], operation_id="totp_enrol")
+    @operation("totp_enrol", tag="auth", answers=shown.Enrolment, status=201, refuses=(second_factors.AlreadyEnrolled,))
     def post(self, request: Request) -> Response:
         """Begin with an authenticator app: the secret, and the URI for a QR code, are shown in this answer only."""
         self.session_of(request)
@@ -32,8 +32,19 @@ class TotpView(auth.OwnView):
 
 
 class TotpConfirmView(auth.OwnView):
-    @extend_schema(
-        request=second_factors.Code, responses=OpenApiTypes.OBJECT, tags=["auth"], operation_id="totp_confirm"
+    limit_class = "auth"
+
+    @operation(
+        "totp_confirm",
+        tag="auth",
+        takes=second_factors.Code,
+        answers=shown.RecoveryCodes,
+        refuses=(
+            second_factors.NotEnrolled,
+            second_factors.AlreadyEnrolled,
+            second_factors.WrongCode,
+            attempts.TooManyAttempts,
+        ),
     )
     def post(self, request: Request) -> Response:
         """Show a first code of the app; logins ask for one from now on. Only this answer shows the recovery codes."""
@@ -48,7 +59,20 @@ class TotpConfirmView(auth.OwnView):
 
 
 class TotpDisableView(auth.OwnView):
-    @extend_schema(request=second_factors.Disabling, responses={204: None}, tags=["auth"], operation_id="totp_disable")
+    limit_class = "auth"
+
+    @operation(
+        "totp_disable",
+        tag="auth",
+        takes=second_factors.Disabling,
+        refuses=(
+            second_factors.NotEnrolled,
+            second_factors.WrongCode,
+            passwords.WrongPassword,
+            attempts.TooManyAttempts,
+            hashing.Busy,
+        ),
+    )
     def post(self, request: Request) -> Response:
         """Ask for no code any more; takes the password and a code."""
         self.session_of(request)

@@ -68,4 +68,5 @@ class Invitation(MailedTokenRecord, TenantModel):
         ]
         indexes = [
             models.Index(fields=["tenant", "email", "purpose"], name="accounts_invitation_by_email"),
+            models.Index(fields=["tenant", "id"], name="accounts_invitation_list"),
         ]

@@ -11,14 +11,15 @@ from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 from guardian.mixins import GuardianUserMixin
 
-from apps.kernel import ids
+from apps.kernel import ids, validation
 from apps.tenants.constraints import tenant_key
 from apps.tenants.models import Tenant
 
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
-        user = self.model(email=email.strip().lower(), **fields)
+        """Raises ValidationFailed for what is no e-mail address."""
+        user = self.model(email=validation.check(validation.Email, email, field="email"), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -27,7 +28,7 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def get_by_natural_key(self, username: str | None) -> User:
-        return self.get(email=(username or "").strip().lower())
+        return self.get(email=validation.find_email(username or ""))
 
 
 class User(GuardianUserMixin, AbstractBaseUser, PermissionsMixin):

@@ -122,7 +122,10 @@ class BreakGlass(TenantModel):
                 condition=Q(approved_by__isnull=True) | ~Q(approved_by=F("user")), name="accounts_breakglass_approver"
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "user", "expires_at"], name="accounts_breakglass_open")]
+        indexes = [
+            models.Index(fields=["tenant", "user", "expires_at"], name="accounts_breakglass_open"),
+            models.Index(fields=["tenant", "id"], name="accounts_breakglass_list"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.tenant_id} until {self.expires_at:%H:%M}"

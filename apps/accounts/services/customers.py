@@ -11,24 +11,24 @@ from apps.accounts import events, models
 from apps.accounts.clients import Client
 from apps.accounts.models import Purpose
 from apps.accounts.realms import STORE
-from apps.accounts.services import invitations, logins, mailed, passwords, sessions, trail
+from apps.accounts.services import logins, mailed, passwords, sessions, trail
 from apps.accounts.services.people import OwnChanges
 from apps.events import registry
-from apps.kernel import validation
+from apps.kernel import validation, wording
 from apps.outbox.append import append, unit_of_work
 from apps.tenants import scope
 
 
 class Registration(validation.Input):
-    email: validation.ShortText
-    password: passwords.Password
+    email: validation.Email
+    password: passwords.NewPassword
     name: validation.ShortText = ""
 
 
 class CustomerChanges(validation.Input):
     """What those who work in the tenant change about a customer."""
 
-    is_active: bool
+    is_active: validation.Flag
 
 
 def register(*, registration: Registration, now: datetime) -> None:
@@ -36,8 +36,7 @@ def register(*, registration: Registration, now: datetime) -> None:
 
     Raises ValidationFailed, Busy. Whoever is a customer already gets a mail to reset the password instead.
     """
-    invitations.check_email(registration.email)
-    someone = models.Customer(email=registration.email.lower(), name=registration.name)
+    someone = models.Customer(email=registration.email, name=registration.name)
     passwords.check_new(password=registration.password, account=someone, pointer="/password")
     mailed.ask(
         table=models.CustomerMailedToken,
@@ -61,7 +60,9 @@ def confirm_registration(*, token: str, now: datetime) -> models.Customer:
             _record(customer, events.CustomerRegistered)
             trail.tell(customer, "customer.registered", after={"email": customer.email, "name": customer.name})
     except IntegrityError:
-        raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.") from None
+        raise mailed.TokenUnusable(
+            wording.say("The token is unknown, used or expired; ask for another mail.")
+        ) from None
     return customer
 
 

@@ -8,29 +8,27 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.contrib.auth.hashers import make_password
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 
 from apps.accounts import access, models
-from apps.accounts.access import granting, members
+from apps.accounts.access import granting, members, roles
 from apps.accounts.models import Purpose
 from apps.accounts.services import mailed, passwords, trail
-from apps.kernel import errors, isolation, validation
+from apps.kernel import errors, isolation, validation, wording
 from apps.tenants import queries, scope
 
 
 class NewInvitation(validation.Input):
-    email: validation.ShortText
-    role: validation.ShortText
+    email: validation.Email
+    role: roles.RoleName
 
 
 class Acceptance(validation.Input):
     """`password` and `name` are for whoever has no account yet."""
 
-    token: validation.ShortText
+    token: validation.Token
     name: validation.ShortText = ""
-    password: passwords.Password | None = None
+    password: passwords.NewPassword | None = None
 
 
 class Joined(NamedTuple):
@@ -41,21 +39,23 @@ class Joined(NamedTuple):
 
 
 class RoleNotHeld(errors.Forbidden):
-    """Nobody invites into a role that may do what they may not."""
+    """Nobody invites into a role that may do what they may not. Invite into another role."""
 
     code = "role_not_held"
+    title = "You cannot give what you do not hold"
 
 
 class InvitationNotFound(errors.NotFound):
+    """There is no such invitation that is still open. List those that are, or invite anew."""
+
     code = "invitation_not_found"
 
 
 def invite(*, new: NewInvitation, by: models.User, now: datetime) -> models.Invitation:
     """Invite an address into the tenant in scope. Raises ValidationFailed, UnknownRole, RoleNotHeld."""
-    check_email(new.email)
     granting.check_assignable([new.role], pointer="/role")
     if not _may_give(by, new.role, now):
-        raise RoleNotHeld(f'The role "{new.role}" may do what you may not in this tenant.')
+        raise RoleNotHeld(wording.say('The role "{role}" may do what you may not in this tenant.', role=new.role))
     with transaction.atomic():
         row: models.Invitation = mailed.ask(
             table=models.Invitation,
@@ -74,7 +74,7 @@ def withdraw(*, invitation_id: uuid.UUID) -> None:
     with transaction.atomic():
         row = models.Invitation.objects.select_for_update().filter(id=invitation_id, used_at=None).first()
         if row is None:
-            raise InvitationNotFound("There is no such invitation that is still open.")
+            raise InvitationNotFound(wording.say("There is no such invitation that is still open."))
         trail.tell_of_tenant("invitation", row, "withdrawn", before={"email": row.email, "role": row.role})
         row.delete()
 
@@ -92,12 +92,12 @@ def accept(*, acceptance: Acceptance, now: datetime) -> Joined:
         at_work = queries.scope_of(tenant)
     with scope.use(at_work):
         if not _may_give(found.invited_by, found.role, now):
-            raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+            raise mailed.TokenUnusable(wording.say("The token is unknown, used or expired; ask for another mail."))
     user = models.User.objects.filter(email=found.email).first()
     if user is None:
         user = _new_user(found.email, acceptance, now)
     elif not user.is_active:
-        raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+        raise mailed.TokenUnusable(wording.say("The token is unknown, used or expired; ask for another mail."))
     with (
         scope.use(at_work),
         mailed.using(table=models.Invitation, purpose=Purpose.INVITATION, token=acceptance.token, now=now),
@@ -110,16 +110,6 @@ def accept(*, acceptance: Acceptance, now: datetime) -> Joined:
     return Joined(at_work.slug, found.role)
 
 
-def check_email(email: str) -> None:
-    """Raises ValidationFailed."""
-    try:
-        validate_email(email)
-    except ValidationError:
-        raise errors.ValidationFailed.for_field(
-            "/email", "invalid_email", f'"{email[:60]}" is not an e-mail address.'
-        ) from None
-
-
 def _may_give(user: models.User, role: str, now: datetime) -> bool:
     return not access.rights_of(user, scope.current_id(), now=now).lacking(granting.grants_of([role]))
 
@@ -128,7 +118,7 @@ def _new_user(email: str, acceptance: Acceptance, now: datetime) -> models.User:
     user = models.User(email=email, name=acceptance.name, email_verified_at=now)
     if acceptance.password is None:
         raise errors.ValidationFailed.for_field(
-            "/password", "missing", "choose a password; there is no account with this address yet."
+            "/password", "password_needed", wording.say("choose a password; there is no account with this address yet.")
         )
     passwords.check_new(password=acceptance.password, account=user, pointer="/password")
     user.password = make_password(acceptance.password)

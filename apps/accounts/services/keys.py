@@ -16,14 +16,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from apps.accounts import access, models, tokens
 from apps.accounts.access import rights
 from apps.accounts.access.catalogue import PERMISSIONS
 from apps.accounts.clients import Client
 from apps.accounts.services import trail
-from apps.kernel import errors, ids, validation
+from apps.kernel import errors, ids, validation, wording
 from apps.tenants import scope
 
 PREFIX = "rtk"
@@ -36,19 +35,22 @@ _CHECK_LENGTH = 6
 
 
 class KeyNotFound(errors.NotFound):
+    """The tenant has no such API key that is still valid. List its keys."""
+
     code = "api_key_not_found"
 
 
 class ScopeNotHeld(errors.Forbidden):
-    """Nobody gives a key what they may not do themselves."""
+    """Nobody gives a key what they may not do themselves. Leave out the scopes that `detail` names."""
 
     code = "scope_not_held"
+    title = "You cannot give what you do not hold"
 
 
 def _check_scope(value: str) -> str:
     if value not in PERMISSIONS:
         hint = errors.did_you_mean(value, PERMISSIONS)
-        raise PydanticCustomError("unknown_scope", "there is no such permission.{hint}", {"hint": hint})
+        raise wording.refusal("unknown_scope", "there is no such permission.{hint}", hint=hint)
     return value
 
 
@@ -56,13 +58,18 @@ def _check_network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
     except ValueError:
-        raise PydanticCustomError(
+        raise wording.refusal(
             "invalid_network", "this is no address or network such as 192.0.2.0/24 or 2001:db8::/48"
         ) from None
 
 
-Scope = Annotated[str, AfterValidator(_check_scope)]
-Network = Annotated[str, AfterValidator(_check_network)]
+Scope = Annotated[
+    str, validation.Line(64), AfterValidator(_check_scope), validation.LooksLike(enum=sorted(PERMISSIONS))
+]
+# Without the bits beyond the mask, which must be zero.
+_BYTE = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_NETWORK = rf"^{_BYTE}(\.{_BYTE}){{3}}(/([12]?\d|3[0-2]))?$|^([0-9a-f]{{1,4}}:){{1,7}}:(/(12[0-8]|1[01]\d|[1-9]?\d))?$"
+Network = Annotated[str, validation.Line(64), AfterValidator(_check_network), validation.LooksLike(pattern=_NETWORK)]
 
 
 class NewApiKey(validation.Input):
@@ -77,7 +84,7 @@ class NewApiKey(validation.Input):
 class Rotation(validation.Input):
     """How long the old key goes on beside the new one."""
 
-    overlap_hours: Annotated[int, Field(ge=0, le=24 * 30)] = 24
+    overlap_hours: Annotated[int, validation.Whole("overlap_hours", 24 * 30)] = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +100,15 @@ def create_key(*, new: NewApiKey, by: models.User, now: datetime) -> MadeKey:
     held = access.rights_of(by, scope.current_id(), now=now)
     missing = held.lacking(rights.Grant(permission) for permission in new.scopes)
     if missing:
-        raise ScopeNotHeld(f"You may not do this yourself in this tenant: {', '.join(missing)}.")
+        raise ScopeNotHeld(
+            wording.say("You may not do this yourself in this tenant: {missing}.", missing=", ".join(missing))
+        )
     expires_at = new.expires_at or now + LIFETIME
     if not now < expires_at <= now + LONGEST:
         raise errors.ValidationFailed.for_field(
-            "/expires_at", "out_of_range", f"a key lasts until a moment within the next {LONGEST.days} days."
+            "/expires_at",
+            "out_of_range",
+            wording.say("a key lasts until a moment within the next {days} days.", days=LONGEST.days),
         )
     key_id = ids.new_id()
     prefix = f"{PREFIX}_{_environment()}_{ids.encode('', key_id)[1:]}"
@@ -126,7 +137,7 @@ def rotate_key(*, key_id: uuid.UUID, rotation: Rotation, by: models.User, now: d
     with transaction.atomic():
         old = models.ApiKey.objects.select_for_update().filter(_live(now), id=key_id).first()
         if old is None:
-            raise KeyNotFound("There is no such key that is still valid.")
+            raise KeyNotFound(wording.say("There is no such key that is still valid."))
         new = NewApiKey(
             name=old.name,
             scopes=old.scopes,
@@ -147,7 +158,7 @@ def revoke_key(*, key_id: uuid.UUID, now: datetime) -> None:
     with transaction.atomic():
         row = models.ApiKey.objects.select_for_update().filter(id=key_id, revoked_at=None).first()
         if row is None:
-            raise KeyNotFound("There is no such key that is still valid.")
+            raise KeyNotFound(wording.say("There is no such key that is still valid."))
         row.revoked_at = now
         row.save(update_fields=["revoked_at"])
         trail.tell_of_tenant("api_key", row, "revoked")
@@ -165,6 +176,11 @@ def find_key(*, key: str, client: Client, now: datetime) -> models.ApiKey:
     if row.last_used_at is None or row.last_used_at <= now - NOTED_EVERY:
         models.ApiKey.objects.filter(id=row.id).update(last_used_at=now)
     return row
+
+
+def find_live(*, key_id: uuid.UUID, now: datetime) -> models.ApiKey | None:
+    """The key with this id, for work that was asked for with it; None once it is revoked or over."""
+    return models.ApiKey.objects.filter(_live(now), id=key_id).first()
 
 
 def _live(now: datetime) -> Q:

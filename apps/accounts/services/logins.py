@@ -13,18 +13,18 @@ from apps.accounts import attempts, hashing, models
 from apps.accounts.clients import Client
 from apps.accounts.realms import STAFF, Realm
 from apps.accounts.services import passwords, second_factors, sessions, trail
-from apps.kernel import validation
+from apps.kernel import validation, wording
 
 
 class Credentials(validation.Input):
-    email: validation.ShortText
-    password: passwords.Password
+    email: validation.Email
+    password: validation.Password
 
 
 class StaffCredentials(Credentials):
     """`code` is of the authenticator app, or a recovery code; for accounts that ask for one."""
 
-    code: validation.ShortText | None = None
+    code: validation.Token | None = None
 
 
 type Proof = Callable[[Any], None]
@@ -50,7 +50,7 @@ def identify(*, realm: Realm, credentials: Credentials, client: Client, prove: P
         try:
             account = passwords.find_by_password(realm=realm, email=credentials.email, password=credentials.password)
             if account is None:
-                raise passwords.WrongCredentials("No active account has this e-mail and password.")
+                raise passwords.WrongCredentials(wording.say("No active account has this e-mail and password."))
             if prove is not None:
                 prove(account)
         except (hashing.Busy, second_factors.CodeRequired):

@@ -17,7 +17,7 @@ from django.db import transaction
 
 from apps.accounts import models, tokens
 from apps.accounts.models import Purpose
-from apps.kernel import errors, isolation, nudges
+from apps.kernel import errors, isolation, nudges, validation, wording
 from apps.outbox.append import unit_of_work
 from apps.tenants import queries, scope
 from apps.tenants.models import TenantModel
@@ -53,7 +53,7 @@ WORDS = {
 
 
 class TokenUnusable(errors.DomainError):
-    """The token is unknown, expired or used; which of these is not said."""
+    """The token of a mail is unknown, expired or used; which of these is not said. Ask for another mail."""
 
     code = "token_unusable"
     status = 422
@@ -62,7 +62,7 @@ class TokenUnusable(errors.DomainError):
 
 def ask(*, table: type[Any], purpose: Purpose, email: str, now: datetime, **facts: Any) -> Any:
     """Have a token mailed soon to whoever has the address."""
-    row = table.objects.create(purpose=purpose, email=email.strip().lower(), requested_at=now, **facts)
+    row = table.objects.create(purpose=purpose, email=validation.find_email(email), requested_at=now, **facts)
     transaction.on_commit(_nudge)
     return row
 
@@ -80,7 +80,7 @@ def find_usable(*, table: type[Any], purpose: Purpose, token: str, now: datetime
     """The row of a token that could be used now. Raises TokenUnusable."""
     row = _usable(table, purpose, token, now).first()
     if row is None:
-        raise TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+        raise TokenUnusable(wording.say("The token is unknown, used or expired; ask for another mail."))
     return row
 
 
@@ -94,7 +94,7 @@ def using(*, table: type[Any], purpose: Purpose, token: str, now: datetime) -> I
     """
     with unit_of_work():
         if not _usable(table, purpose, token, now).update(used_at=now):
-            raise TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+            raise TokenUnusable(wording.say("The token is unknown, used or expired; ask for another mail."))
         yield table.objects.get(digest=tokens.digest(token), purpose=purpose)
 
 

@@ -5,29 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
+from django.conf import settings
 from django.contrib.auth import password_validation
 from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from pydantic import AfterValidator, StringConstraints
 
 from apps.accounts import attempts, hashing
 from apps.accounts.clients import Client
 from apps.accounts.realms import Realm
 from apps.accounts.services import sessions, trail
-from apps.kernel import errors, validation
+from apps.kernel import errors, validation, wording
 
-LONGEST = 1024
-# As it was typed: nothing trimmed, cut off or folded.
-Password = Annotated[
-    str,
-    StringConstraints(strip_whitespace=False, max_length=LONGEST),
-    AfterValidator(validation.refuse_nul),
-]
+# Chosen from now on; one that is shown may be older and longer.
+SHORTEST, LONGEST = settings.PASSWORD_LENGTH
+NewPassword = Annotated[str, validation.Secret("password", LONGEST, minimum=SHORTEST)]
 
 
 class WrongCredentials(errors.DomainError):
-    """No active account has this e-mail and password."""
+    """No active account has this e-mail and password. Correct them, or have the password reset."""
 
     code = "wrong_credentials"
     status = 401
@@ -35,7 +31,7 @@ class WrongCredentials(errors.DomainError):
 
 
 class WrongPassword(errors.DomainError):
-    """Whoever is logged in does not know the password of the account."""
+    """Whoever is logged in does not know the password of the account. Send the current one."""
 
     code = "wrong_password"
     status = 403
@@ -43,13 +39,13 @@ class WrongPassword(errors.DomainError):
 
 
 class PasswordChange(validation.Input):
-    current_password: Password
-    new_password: Password
+    current_password: validation.Password
+    new_password: NewPassword
 
 
 def find_by_password(*, realm: Realm, email: str, password: str) -> Any | None:
     """The active account with this e-mail and password, or None. Whatever the reason, one hash is made. Raises Busy."""
-    account = realm.accounts.objects.filter(email=email.strip().lower()).first()
+    account = realm.accounts.objects.filter(email=validation.find_email(email)).first()
     if account is None:
         check_password(password, NOBODYS)
         return None
@@ -66,7 +62,7 @@ def prove_again(*, realm: Realm, account: Any, password: str, client: Client) ->
         attempts.was_not_looked_at(guess)
         raise
     if not is_right:
-        raise WrongPassword("The current password is wrong.")
+        raise WrongPassword(wording.say("The current password is wrong."))
     attempts.was_right(guess)
 
 
@@ -75,11 +71,11 @@ def check_new(*, password: str, account: Any, pointer: str = "/new_password") ->
     try:
         password_validation.validate_password(password, account)
     except ValidationError as failure:
-        problems = [
-            errors.FieldProblem(pointer, str(entry.code), " ".join(entry.messages)) for entry in failure.error_list
-        ]
-        named = " ".join(problem.detail for problem in problems)
-        raise errors.ValidationFailed(f"{pointer.lstrip('/')}: {named}", problems=problems) from None
+        problems = [errors.FieldProblem(pointer, str(entry.code), _in_our_words(entry)) for entry in failure.error_list]
+        named = wording.join(" ", [problem.detail for problem in problems])
+        raise errors.ValidationFailed(
+            wording.say("{field}: {problem}", field=pointer.lstrip("/"), problem=named), problems=problems
+        ) from None
 
 
 def change_password(
@@ -100,3 +96,28 @@ def change_password(
 
 # No account has it: checking against it costs one hash and never succeeds.
 NOBODYS = "!"
+
+
+class MaximumLengthValidator:
+    """For settings.AUTH_PASSWORD_VALIDATORS, which the commands of Django ask: the bound that NewPassword has."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        if len(password) > LONGEST:
+            raise ValidationError(self.get_help_text(), "password_too_long", {"max_length": LONGEST})
+
+    def get_help_text(self) -> str:
+        return str(wording.say(_WEAKNESSES["password_too_long"], max_length=LONGEST))
+
+
+# What the validators find, by the names of Django's.
+_WEAKNESSES = {
+    "password_too_long": wording.mark("This password is too long. It must contain at most {max_length} characters."),
+    "password_too_short": wording.mark("This password is too short. It must contain at least {min_length} characters."),
+    "password_too_common": wording.mark("This password is too common."),
+    "password_too_similar": wording.mark("The password is too similar to the {verbose_name}."),
+}
+
+
+def _in_our_words(entry: ValidationError) -> str:
+    template = _WEAKNESSES.get(str(entry.code))
+    return wording.say(template, **(entry.params or {})) if template else " ".join(entry.messages)

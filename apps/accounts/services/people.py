@@ -13,10 +13,12 @@ from apps.accounts import models
 from apps.accounts.access import catalogue
 from apps.accounts.realms import STAFF
 from apps.accounts.services import sessions, trail
-from apps.kernel import errors, validation
+from apps.kernel import errors, validation, wording
 
 
 class UserNotFound(errors.NotFound):
+    """No account has this e-mail address. Check its spelling."""
+
     code = "user_not_found"
 
 
@@ -37,9 +39,9 @@ def change_own(*, user: models.User, changes: OwnChanges) -> models.User:
 
 def get_user(*, email: str) -> models.User:
     """Raises UserNotFound."""
-    user = models.User.objects.filter(email=email.strip().lower()).first()
+    user = models.User.objects.filter(email=validation.find_email(email)).first()
     if user is None:
-        raise UserNotFound(f'There is no user "{email}".')
+        raise UserNotFound(wording.say('There is no user "{email}".', email=email))
     return user
 
 
@@ -77,7 +79,9 @@ def set_platform_permission(*, user: models.User, permission: str, is_held: bool
     if permission not in catalogue.PLATFORM_PERMISSIONS:
         known = sorted(catalogue.PLATFORM_PERMISSIONS)
         hint = errors.did_you_mean(permission, known) or f" There are: {', '.join(known)}."
-        raise catalogue.UnknownPermission(f'"{permission}" is no permission of the platform.{hint}')
+        raise catalogue.UnknownPermission(
+            wording.say('"{permission}" is no permission of the platform.{hint}', permission=permission, hint=hint)
+        )
     app_label, _, codename = permission.partition(".")
     held = user.user_permissions.filter(content_type__app_label=app_label, codename=codename)
     with transaction.atomic():

@@ -10,20 +10,20 @@ from django.contrib.auth.hashers import make_password
 from apps.accounts.models import Purpose
 from apps.accounts.realms import Realm
 from apps.accounts.services import mailed, passwords, sessions, trail
-from apps.kernel import validation
+from apps.kernel import validation, wording
 
 
 class Address(validation.Input):
-    email: validation.ShortText
+    email: validation.Email
 
 
 class NewPassword(validation.Input):
-    token: validation.ShortText
-    password: passwords.Password
+    token: validation.Token
+    password: passwords.NewPassword
 
 
 class MailedSecret(validation.Input):
-    token: validation.ShortText
+    token: validation.Token
 
 
 def ask_for_reset(*, realm: Realm, email: str, now: datetime) -> None:
@@ -69,5 +69,5 @@ def _which(realm: Realm, purpose: Purpose, token: str, now: datetime) -> dict[st
 def _account_of(row: Any) -> Any:
     """The account a token was mailed to, if it is still the one with that address. Raises TokenUnusable."""
     if row.account is None or not row.account.is_active or row.account.email != row.email:
-        raise mailed.TokenUnusable("The token is unknown, used or expired; ask for another mail.")
+        raise mailed.TokenUnusable(wording.say("The token is unknown, used or expired; ask for another mail."))
     return row.account

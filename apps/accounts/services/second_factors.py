@@ -6,7 +6,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import pyotp
 from django.db import transaction
@@ -15,7 +15,7 @@ from apps.accounts import attempts, hashing, models, tokens
 from apps.accounts.clients import Client
 from apps.accounts.realms import STAFF
 from apps.accounts.services import passwords, sessions, trail
-from apps.kernel import errors, validation
+from apps.kernel import errors, validation, wording
 
 ISSUER = "RusToK"
 STEP_SECONDS = 30
@@ -25,7 +25,7 @@ _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class CodeRequired(errors.DomainError):
-    """The password is right; the account asks for a code as well."""
+    """The password is right; the account asks for a code as well. Send it together with the password."""
 
     code = "code_required"
     status = 401
@@ -33,7 +33,7 @@ class CodeRequired(errors.DomainError):
 
 
 class WrongCode(errors.DomainError):
-    """The code is wrong, old, or used already."""
+    """The code is wrong, old, or used already. Send the one that the app shows now, or a recovery code."""
 
     code = "wrong_code"
     status = 401
@@ -41,20 +41,26 @@ class WrongCode(errors.DomainError):
 
 
 class AlreadyEnrolled(errors.Conflict):
+    """The account has a second factor. Disable it before another one is set up."""
+
     code = "totp_enrolled"
+    title = "A second factor is set up already"
 
 
 class NotEnrolled(errors.Conflict):
+    """The account has no second factor to confirm, disable or renew. Set one up first."""
+
     code = "totp_not_enrolled"
+    title = "No second factor is set up"
 
 
 class Code(validation.Input):
-    code: validation.ShortText
+    code: validation.Token
 
 
 class Disabling(validation.Input):
-    password: passwords.Password
-    code: validation.ShortText
+    password: validation.Password
+    code: validation.Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ def enrol(*, user: models.User, now: datetime) -> Enrolment:
             user=user, defaults={"sealed_secret": tokens.seal(secret, SEAL), "created_at": now}
         )
         if row.confirmed_at is not None:
-            raise AlreadyEnrolled("A second factor is set up already; disable it first.")
+            raise AlreadyEnrolled(wording.say("A second factor is set up already; disable it first."))
         if not is_new:
             row.sealed_secret, row.created_at = tokens.seal(secret, SEAL), now
             row.save(update_fields=["sealed_secret", "created_at"])
@@ -94,11 +100,11 @@ def confirm(
     with transaction.atomic():
         row = models.Authenticator.objects.select_for_update().filter(user=user).first()
         if row is None:
-            raise NotEnrolled("There is no second factor to confirm; set one up first.")
+            raise NotEnrolled(wording.say("There is no second factor to confirm; set one up first."))
         if row.confirmed_at is not None:
-            raise AlreadyEnrolled("The second factor is confirmed already.")
+            raise AlreadyEnrolled(wording.say("The second factor is confirmed already."))
         if not _use_step(row, code, now):
-            raise WrongCode("The code is wrong or old; take the one your app shows now.")
+            raise WrongCode(wording.say("The code is wrong or old; take the one your app shows now."))
         row.confirmed_at = now
         row.save(update_fields=["confirmed_at"])
         models.RecoveryCode.objects.filter(user=user).delete()
@@ -119,9 +125,9 @@ def prove(*, user: models.User, code: str | None, now: datetime) -> bool:
     if row is None:
         return False
     if not code:
-        raise CodeRequired("Send the code your authenticator app shows, or a recovery code, as well.")
+        raise CodeRequired(wording.say("Send the code your authenticator app shows, or a recovery code, as well."))
     if not _use_step(row, code, now) and not _use_recovery(user, code, now):
-        raise WrongCode("The code is wrong, old, or used already.")
+        raise WrongCode(wording.say("The code is wrong, old, or used already."))
     return True
 
 
@@ -131,12 +137,12 @@ def disable(*, user: models.User, disabling: Disabling, client: Client, now: dat
     attempts.begin(guess)
     try:
         if not user.check_password(disabling.password):
-            raise passwords.WrongPassword("The current password is wrong.")
+            raise passwords.WrongPassword(wording.say("The current password is wrong."))
     except hashing.Busy:
         attempts.was_not_looked_at(guess)
         raise
     if not prove(user=user, code=disabling.code, now=now):
-        raise NotEnrolled("No second factor is set up.")
+        raise NotEnrolled(wording.say("No second factor is set up."))
     _forget(user, because="own wish")
     attempts.was_right(guess)
 
@@ -148,7 +154,14 @@ def remove(*, user: models.User) -> None:
         sessions.end_all(realm=STAFF, account=user)
 
 
-def state(*, user: models.User) -> dict[str, bool | int]:
+class SecondFactor(TypedDict):
+    """Whether logins ask for a code, and how many recovery codes are left."""
+
+    enabled: bool
+    recovery_codes_left: int
+
+
+def state(*, user: models.User) -> SecondFactor:
     """Whether logins ask for a code, and how many recovery codes are left."""
     return {
         "enabled": models.Authenticator.objects.filter(user=user).exclude(confirmed_at=None).exists(),

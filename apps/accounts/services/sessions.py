@@ -15,7 +15,7 @@ from apps.accounts import tokens
 from apps.accounts.clients import Client
 from apps.accounts.realms import Realm
 from apps.accounts.services import trail
-from apps.kernel import errors
+from apps.kernel import errors, wording
 from apps.tenants import scope
 from apps.tenants.models import Tenant
 
@@ -31,6 +31,8 @@ class RefreshRaced(errors.Conflict):
 
 
 class SessionNotFound(errors.NotFound):
+    """The account has no such session, or it is over already. List its sessions."""
+
     code = "session_not_found"
 
 
@@ -84,7 +86,9 @@ def refresh(*, realm: Realm, token: str, now: datetime) -> Tokens:
         if not is_race:
             _revoke(used.session, now, "refresh token used twice")
     if is_race:
-        raise RefreshRaced("The refresh token was used a moment ago; go on with the tokens of that answer.")
+        raise RefreshRaced(
+            wording.say("The refresh token was used a moment ago; go on with the tokens of that answer.")
+        )
     raise tokens.refused()
 
 
@@ -137,7 +141,7 @@ def revoke(*, realm: Realm, account: Any, session_id: uuid.UUID, now: datetime, 
     with transaction.atomic():
         ended = realm.sessions.objects.filter(id=session_id, account=account, revoked_at=None)
         if not ended.update(revoked_at=now, revoked_because=because):
-            raise SessionNotFound("You have no such session; it may be over already.")
+            raise SessionNotFound(wording.say("You have no such session; it may be over already."))
         _tell_revoked(account, session_id, because)
 
 

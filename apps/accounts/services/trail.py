@@ -12,7 +12,7 @@ from django.db import transaction
 from apps.accounts import attempts
 from apps.accounts.realms import Realm
 from apps.audit import recording as audit
-from apps.kernel import errors
+from apps.kernel import errors, validation
 from apps.tenants import scope
 from apps.tenants.models import TenantModel
 
@@ -69,7 +69,7 @@ def of_refusals(*, realm: Realm, email: str) -> Iterator[None]:
 def tell_of_guess(action: str, *, realm: Realm, email: str, after: Mapping[str, Any]) -> None:
     """Write down what came of a login: by the same statements whether or not anybody has the address."""
     with transaction.atomic():
-        rows = realm.accounts.objects.filter(email=email.strip().lower())
+        rows = realm.accounts.objects.filter(email=validation.find_email(email))
         known = rows.values_list("pk", flat=True).first()
         _tell(realm.accounts, known or UNKNOWN, action, None, after)
 

@@ -1,5 +1,5 @@
 """The merchants' side of commerce, below `/api/v1/admin/`."""
 
-from apps.commerce.api import catalogue, stock, taxonomy
+from apps.commerce.api import bulk, catalogue, stock, taxonomy
 
-urlpatterns = [*catalogue.urlpatterns, *stock.urlpatterns, *taxonomy.urlpatterns]
+urlpatterns = [*bulk.urlpatterns, *catalogue.urlpatterns, *stock.urlpatterns, *taxonomy.urlpatterns]

@@ -6,48 +6,57 @@ import uuid
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.accounts.access import limiting
-from apps.commerce import errors, models, queries, services
-from apps.commerce.api import shown
-from apps.kernel import api, ids, pagination
+from apps.commerce import errors, events, queries, services
+from apps.commerce.api import lists, shown
+from apps.kernel import api, ids
+from apps.kernel.operations import operation
+from apps.tenants import endpoint
+from apps.tenants.endpoint import Endpoint
 
 PRODUCTS, VARIANTS = "products", "variants"
-FILTERS = [
-    OpenApiParameter("status", str, enum=models.Product.Status.values),
-    OpenApiParameter("vendor", str, description="exactly this vendor"),
-    OpenApiParameter("product_type", str, description="exactly this type"),
-    OpenApiParameter("handle", str, description="this handle in any locale"),
-    OpenApiParameter("sku", str, description="a variant has this SKU"),
-]
+
+# Variants, prices and stock are on the stream of their product.
+_OF_VARIANT = endpoint.Versioned(
+    events.PRODUCT, lambda parts: queries.product_of_variant(variant_id=ids.decode("var", parts["variant_id"]))
+)
 
 
-class ProductsView(APIView):
+class ProductsView(Endpoint):
+    listing = lists.PRODUCTS
     permissions = {"GET": "products:list", "POST": "products:create"}
 
-    @extend_schema(
-        parameters=[*FILTERS, *shown.PAGE],
-        responses=OpenApiTypes.OBJECT,
-        tags=[PRODUCTS],
-        operation_id="product_list",
-    )
+    @operation("product_list", tag=PRODUCTS, answers=shown.Product)
     def get(self, request: Request) -> Response:
         """Products in whatever status, newest first."""
-        filters = {name: value for name in queries.PRODUCT_FILTERS if (value := request.GET.get(name))}
-        page = pagination.paginate(queries.list_products(filters=filters), order=("-id",), request=request)
-        rows = [shown.product(snapshot) for snapshot in queries.load_products(page.rows)]
-        return api.list_response(request, page, rows)
+        return lists.PRODUCTS.respond(
+            request,
+            queries.list_products(),
+            lambda page: [shown.product(snapshot) for snapshot in queries.load_products(page)],
+        )
 
-    @extend_schema(
-        request=services.NewProduct,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[PRODUCTS],
-        operation_id="product_create",
+    @operation(
+        "product_create",
+        tag=PRODUCTS,
+        takes=services.NewProduct,
+        answers=shown.Product,
+        status=201,
+        refuses=(
+            errors.NoVariants,
+            errors.DuplicateHandle,
+            errors.DuplicateSku,
+            errors.DuplicateExternalId,
+            errors.DuplicateVariant,
+            errors.InvalidPrice,
+            errors.LocaleNotEnabled,
+            errors.CategoryNotFound,
+            errors.UnknownOptionValue,
+            errors.UnknownImage,
+            errors.LocationNotFound,
+        ),
     )
     def post(self, request: Request) -> Response:
         """A product with its variants, prices and stock: a draft, or published at once."""
@@ -55,16 +64,29 @@ class ProductsView(APIView):
         return Response(shown.product(services.create_product(new=new, now=timezone.now())), status=201)
 
 
-class ProductView(APIView):
+class ProductView(Endpoint):
+    versioned = endpoint.by_id(events.PRODUCT, "prod", "product_id")
     permissions = {"GET": "products:read", "PATCH": "products:update", "DELETE": "products:delete"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_get")
+    @operation("product_get", tag=PRODUCTS, answers=shown.Product, refuses=(errors.ProductNotFound,))
     def get(self, request: Request, product_id: str) -> Response:
         """The product whole."""
         return Response(shown.product(queries.get_product(product_id=ids.decode("prod", product_id))))
 
-    @extend_schema(
-        request=services.ProductChanges, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_update"
+    @operation(
+        "product_update",
+        tag=PRODUCTS,
+        takes=services.ProductChanges,
+        answers=shown.Product,
+        refuses=(
+            errors.ProductNotFound,
+            errors.DuplicateHandle,
+            errors.DuplicateExternalId,
+            errors.LocaleNotEnabled,
+            errors.CategoryNotFound,
+            errors.OptionValueInUse,
+            errors.AmbiguousOptions,
+        ),
     )
     def patch(self, request: Request, product_id: str) -> Response:
         """Change what is given; lists that are given replace the stored ones. Variants have addresses of their own."""
@@ -73,58 +95,73 @@ class ProductView(APIView):
             shown.product(services.update_product(product_id=ids.decode("prod", product_id), changes=changes))
         )
 
-    @extend_schema(responses={204: None}, tags=[PRODUCTS], operation_id="product_delete")
+    @operation("product_delete", tag=PRODUCTS, refuses=(errors.ProductNotFound, errors.CannotDeletePublished))
     def delete(self, request: Request, product_id: str) -> Response:
         """Delete a product that is not published, with all that belongs to it."""
         services.delete_product(product_id=ids.decode("prod", product_id))
         return Response(status=204)
 
 
-class ProductPublishView(APIView):
+class ProductPublishView(Endpoint):
     permissions = {"POST": "products:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_publish")
+    @operation("product_publish", tag=PRODUCTS, answers=shown.Product, refuses=(errors.ProductNotFound,))
     def post(self, request: Request, product_id: str) -> Response:
         """Show the product to customers."""
         snapshot = services.publish_product(product_id=ids.decode("prod", product_id), now=timezone.now())
         return Response(shown.product(snapshot))
 
 
-class ProductUnpublishView(APIView):
+class ProductUnpublishView(Endpoint):
     permissions = {"POST": "products:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_unpublish")
+    @operation("product_unpublish", tag=PRODUCTS, answers=shown.Product, refuses=(errors.ProductNotFound,))
     def post(self, request: Request, product_id: str) -> Response:
         """Back to draft."""
         snapshot = services.unpublish_product(product_id=ids.decode("prod", product_id), now=timezone.now())
         return Response(shown.product(snapshot))
 
 
-class ProductArchiveView(APIView):
+class ProductArchiveView(Endpoint):
     permissions = {"POST": "products:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[PRODUCTS], operation_id="product_archive")
+    @operation("product_archive", tag=PRODUCTS, answers=shown.Product, refuses=(errors.ProductNotFound,))
     def post(self, request: Request, product_id: str) -> Response:
         """Out of sight, kept."""
         snapshot = services.archive_product(product_id=ids.decode("prod", product_id), now=timezone.now())
         return Response(shown.product(snapshot))
 
 
-class ProductVariantsView(APIView):
+class ProductVariantsView(Endpoint):
+    listing = lists.VARIANTS
     permissions = {"GET": "products:read", "POST": "products:update"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_list")
+    @operation("variant_list", tag=VARIANTS, answers=shown.Variant, refuses=(errors.ProductNotFound,))
     def get(self, request: Request, product_id: str) -> Response:
-        """The product's variants in order, all of them."""
+        """The product's variants in order."""
         snapshot = queries.get_product(product_id=ids.decode("prod", product_id))
-        rows = [shown.variant(snapshot, variant) for variant in snapshot.variants]
-        return Response({"data": rows, "next": None, "prev": None, "count": len(rows)})
+        return lists.VARIANTS.respond(
+            request,
+            queries.list_variants(product_id=snapshot.id),
+            lambda page: [shown.variant(snapshot, snapshot.variant(row.id)) for row in page],
+        )
 
-    @extend_schema(
-        request=services.VariantInput,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[VARIANTS],
-        operation_id="variant_create",
+    @operation(
+        "variant_create",
+        tag=VARIANTS,
+        takes=services.VariantInput,
+        answers=shown.Variant,
+        status=201,
+        also=endpoint.UNREAD,
+        refuses=(
+            errors.ProductNotFound,
+            errors.DuplicateSku,
+            errors.DuplicateVariant,
+            errors.UnknownOptionValue,
+            errors.UnknownImage,
+            errors.InvalidPrice,
+            errors.LocationNotFound,
+        ),
     )
     def post(self, request: Request, product_id: str) -> Response:
         """One more variant, with its prices and stock."""
@@ -133,16 +170,30 @@ class ProductVariantsView(APIView):
         return _written(variant.row.id, status=201)
 
 
-class VariantView(APIView):
+class VariantView(Endpoint):
+    versioned = _OF_VARIANT
     permissions = {"GET": "products:read", "PATCH": "products:update", "DELETE": "products:update"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_get")
+    @operation("variant_get", tag=VARIANTS, answers=shown.Variant, refuses=(errors.VariantNotFound,))
     def get(self, request: Request, variant_id: str) -> Response:
         """The variant with its prices and what is in stock altogether."""
         return Response(shown.variant(*queries.get_variant(variant_id=ids.decode("var", variant_id))))
 
-    @extend_schema(
-        request=services.VariantChanges, responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_update"
+    @operation(
+        "variant_update",
+        tag=VARIANTS,
+        takes=services.VariantChanges,
+        answers=shown.Variant,
+        also=endpoint.UNREAD,
+        refuses=(
+            errors.VariantNotFound,
+            errors.ProductNotFound,
+            errors.DuplicateSku,
+            errors.DuplicateVariant,
+            errors.UnknownOptionValue,
+            errors.UnknownImage,
+            errors.InsufficientInventory,
+        ),
     )
     def patch(self, request: Request, variant_id: str) -> Response:
         """Change what is given."""
@@ -150,18 +201,25 @@ class VariantView(APIView):
         variant = services.update_variant(variant_id=ids.decode("var", variant_id), changes=changes)
         return _written(variant.row.id)
 
-    @extend_schema(responses={204: None}, tags=[VARIANTS], operation_id="variant_delete")
+    @operation(
+        "variant_delete", tag=VARIANTS, refuses=(errors.VariantNotFound, errors.ProductNotFound, errors.LastVariant)
+    )
     def delete(self, request: Request, variant_id: str) -> Response:
         """Remove the variant; the last one of a product stays."""
         services.remove_variant(variant_id=ids.decode("var", variant_id))
         return Response(status=204)
 
 
-class VariantPricesView(APIView):
+class VariantPricesView(Endpoint):
+    versioned = _OF_VARIANT
     permissions = {"PUT": "products:update"}
 
-    @extend_schema(
-        request=services.PriceList, responses=OpenApiTypes.OBJECT, tags=[VARIANTS], operation_id="variant_set_prices"
+    @operation(
+        "variant_set_prices",
+        tag=VARIANTS,
+        takes=services.PriceList,
+        answers=shown.Prices,
+        refuses=(errors.VariantNotFound, errors.ProductNotFound, errors.InvalidPrice),
     )
     def put(self, request: Request, variant_id: str) -> Response:
         """Set the price in each given currency."""
@@ -173,10 +231,9 @@ class VariantPricesView(APIView):
 def _written(variant_id: uuid.UUID, *, status: int = 200) -> Response:
     """The variant that was written, as far as whoever wrote it may read it."""
     try:
-        answer = shown.variant(*queries.get_variant(variant_id=variant_id))
+        return Response(shown.variant(*queries.get_variant(variant_id=variant_id)), status=status)
     except (limiting.NotPermitted, errors.VariantNotFound):
-        answer = {"id": ids.encode("var", variant_id)}
-    return Response(answer, status=status)
+        return endpoint.unread(f"/api/v1/admin/variants/{ids.encode('var', variant_id)}")
 
 
 urlpatterns = [

@@ -2,21 +2,170 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from drf_spectacular.utils import OpenApiParameter
+from typing import Annotated, TypedDict
 
 from apps.commerce import models, snapshots
 from apps.kernel import ids, money, validation
-
-PAGE = [
-    OpenApiParameter("limit", int, description="1 to 100 rows, 20 by default"),
-    OpenApiParameter("cursor", str, description="from the next or prev link of another page"),
-    OpenApiParameter("count", str, enum=["none", "exact"], description="whether to count all rows"),
-]
+from apps.kernel.operations import Amount, Free, Id, Moment, Named, one_of
 
 
-def product(snapshot: snapshots.Snapshot) -> dict[str, Any]:
+class ProductTranslation(TypedDict):
+    locale: str
+    title: str
+    subtitle: str
+    handle: str
+    description: str
+    meta_title: str
+    meta_description: str
+
+
+class OptionValue(TypedDict):
+    """`names` by locale."""
+
+    id: Id
+    names: Named
+
+
+class Option(TypedDict):
+    """Such as size, with its values in order; `names` by locale."""
+
+    id: Id
+    names: Named
+    values: list[OptionValue]
+
+
+class Image(TypedDict):
+    id: Id
+    url: str
+    alt: str
+
+
+class Price(TypedDict):
+    currency: str
+    amount: Amount
+    compare_at: Amount | None
+
+
+class Prices(TypedDict):
+    """All of a variant's, by currency."""
+
+    prices: list[Price]
+
+
+class Variant(TypedDict):
+    """`values` has one name by locale for each option; `stocked` and `reserved` count all stock locations together."""
+
+    id: Id
+    product_id: Id
+    position: int
+    sku: str | None
+    barcode: str
+    values: list[Named]
+    weight_grams: int | None
+    inventory_policy: Annotated[str, one_of(*models.Variant.InventoryPolicy.values)]
+    manage_inventory: bool
+    requires_shipping: bool
+    image: str | None
+    metadata: Free
+    prices: list[Price]
+    stocked: int
+    reserved: int
+
+
+class Product(TypedDict):
+    """A product whole, with its variants and their prices."""
+
+    id: Id
+    status: Annotated[str, one_of(*models.Product.Status.values)]
+    vendor: str
+    product_type: str
+    tags: list[str]
+    is_gift_card: bool
+    metadata: Free
+    external_id: str | None
+    category_ids: list[Id]
+    published_at: Moment | None
+    created_at: Moment
+    updated_at: Moment
+    translations: list[ProductTranslation]
+    options: list[Option]
+    images: list[Image]
+    variants: list[Variant]
+
+
+class StockLevel(TypedDict):
+    """What is in stock of a variant at a location; `available` is `stocked` without what is `reserved`."""
+
+    location: str
+    location_id: Id
+    stocked: int
+    reserved: int
+    available: int
+    incoming: int
+    low_stock_threshold: int | None
+    allow_backorder: bool
+
+
+class Reservation(TypedDict):
+    id: Id
+    variant_id: Id
+    location_id: Id
+    quantity: int
+    status: Annotated[str, one_of(*models.Reservation.Status.values)]
+    expires_at: Moment
+    reference: str
+
+
+class StockLocation(TypedDict):
+    id: Id
+    code: str
+    name: str
+
+
+class ProductCategoryTranslation(TypedDict):
+    locale: str
+    name: str
+    handle: str
+    description: str
+
+
+class ProductCategory(TypedDict):
+    """`depth` is 0 at the top of the tree."""
+
+    id: Id
+    parent_id: Id | None
+    position: int
+    depth: int
+    is_active: bool
+    translations: list[ProductCategoryTranslation]
+
+
+class CollectionTranslation(TypedDict):
+    locale: str
+    title: str
+    handle: str
+    description: str
+
+
+class Collection(TypedDict):
+    """A collection without its products."""
+
+    id: Id
+    translations: list[CollectionTranslation]
+
+
+class CollectionPosition(TypedDict):
+    product_id: Id
+    position: int
+
+
+class WholeCollection(Collection):
+    """A collection with its products in order."""
+
+    products: list[CollectionPosition]
+
+
+def product(snapshot: snapshots.Snapshot) -> Product:
     row = snapshot.product
     return {
         "id": ids.encode("prod", row.id),
@@ -58,7 +207,7 @@ def product(snapshot: snapshots.Snapshot) -> dict[str, Any]:
     }
 
 
-def variant(snapshot: snapshots.Snapshot, entry: snapshots.Variant) -> dict[str, Any]:
+def variant(snapshot: snapshots.Snapshot, entry: snapshots.Variant) -> Variant:
     row = entry.row
     names = {value.row.id: value.names for option in snapshot.options for value in option.values}
     images = {image.id: image.url for image in snapshot.images}
@@ -81,7 +230,7 @@ def variant(snapshot: snapshots.Snapshot, entry: snapshots.Variant) -> dict[str,
     }
 
 
-def price(row: models.Price) -> dict[str, Any]:
+def price(row: models.Price) -> Price:
     compare_at = None if row.compare_at is None else money.to_decimal_text(row.compare_at, row.currency)
     return {
         "currency": row.currency,
@@ -90,9 +239,10 @@ def price(row: models.Price) -> dict[str, Any]:
     }
 
 
-def level(row: models.InventoryLevel, location: models.StockLocation) -> dict[str, Any]:
+def level(row: models.InventoryLevel, location: models.StockLocation) -> StockLevel:
     return {
         "location": location.code,
+        "location_id": ids.encode("loc", location.id),
         "stocked": row.stocked,
         "reserved": row.reserved,
         "available": row.stocked - row.reserved,
@@ -102,7 +252,7 @@ def level(row: models.InventoryLevel, location: models.StockLocation) -> dict[st
     }
 
 
-def reservation(row: models.Reservation) -> dict[str, Any]:
+def reservation(row: models.Reservation) -> Reservation:
     return {
         "id": ids.encode("res", row.id),
         "variant_id": ids.encode("var", row.variant_id),
@@ -114,11 +264,11 @@ def reservation(row: models.Reservation) -> dict[str, Any]:
     }
 
 
-def location(row: models.StockLocation) -> dict[str, Any]:
+def location(row: models.StockLocation) -> StockLocation:
     return {"id": ids.encode("loc", row.id), "code": row.code, "name": row.name}
 
 
-def category(row: models.Category) -> dict[str, Any]:
+def category(row: models.Category) -> ProductCategory:
     return {
         "id": ids.encode("cat", row.id),
         "parent_id": ids.encode("cat", row.parent_id) if row.parent_id else None,
@@ -137,7 +287,7 @@ def category(row: models.Category) -> dict[str, Any]:
     }
 
 
-def collection(row: models.Collection) -> dict[str, Any]:
+def collection(row: models.Collection) -> Collection:
     return {
         "id": ids.encode("coll", row.id),
         "translations": [
@@ -152,10 +302,11 @@ def collection(row: models.Collection) -> dict[str, Any]:
     }
 
 
-def whole_collection(row: models.Collection) -> dict[str, Any]:
-    return collection(row) | {
+def whole_collection(row: models.Collection) -> WholeCollection:
+    return {
+        **collection(row),
         "products": [
             {"product_id": ids.encode("prod", placed.product_id), "position": placed.position}
             for placed in row.products.all()
-        ]
+        ],
     }

@@ -4,38 +4,39 @@ from __future__ import annotations
 
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from apps.commerce import queries, services
-from apps.commerce.api import shown
-from apps.kernel import api, ids, pagination
+from apps.commerce import errors, queries, services
+from apps.commerce.api import lists, shown
+from apps.kernel import api, ids
+from apps.kernel.operations import operation
+from apps.tenants.endpoint import Endpoint
 
 INVENTORY = "inventory"
 
 
-class InventoryView(APIView):
+class InventoryView(Endpoint):
+    listing = lists.LEVELS
     permissions = {"GET": "inventory:read"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="inventory_get")
+    @operation("inventory_get", tag=INVENTORY, answers=shown.StockLevel, refuses=(errors.VariantNotFound,))
     def get(self, request: Request, variant_id: str) -> Response:
         """What is in stock of the variant at each location."""
-        levels = queries.list_levels(variant_id=ids.decode("var", variant_id))
-        rows = [shown.level(level, level.location) for level in levels]
-        return Response({"data": rows, "next": None, "prev": None, "count": len(rows)})
+        rows = queries.list_levels(variant_id=ids.decode("var", variant_id))
+        return lists.LEVELS.respond(request, rows, lambda page: [shown.level(row, row.location) for row in page])
 
 
-class InventoryAdjustView(APIView):
+class InventoryAdjustView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(
-        request=services.InventoryAdjustment,
-        responses=OpenApiTypes.OBJECT,
-        tags=[INVENTORY],
-        operation_id="inventory_adjust",
+    @operation(
+        "inventory_adjust",
+        tag=INVENTORY,
+        takes=services.InventoryAdjustment,
+        answers=shown.StockLevel,
+        refuses=(errors.VariantNotFound, errors.LocationNotFound, errors.InsufficientInventory),
     )
     def post(self, request: Request, variant_id: str) -> Response:
         """Add to the stock at a location, or take from it."""
@@ -46,11 +47,16 @@ class InventoryAdjustView(APIView):
         return Response(shown.level(level, level.location))
 
 
-class InventorySetView(APIView):
+class InventorySetView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(
-        request=services.InventoryCount, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="inventory_set"
+    @operation(
+        "inventory_set",
+        tag=INVENTORY,
+        takes=services.InventoryCount,
+        answers=shown.StockLevel,
+        refuses=(errors.VariantNotFound, errors.LocationNotFound, errors.InsufficientInventory),
     )
     def post(self, request: Request, variant_id: str) -> Response:
         """Set the stock at a location to what was counted."""
@@ -59,14 +65,17 @@ class InventorySetView(APIView):
         return Response(shown.level(level, level.location))
 
 
-class ReservationsView(APIView):
+class ReservationsView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(
-        request=services.NewReservation,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[INVENTORY],
-        operation_id="reservation_create",
+    @operation(
+        "reservation_create",
+        tag=INVENTORY,
+        takes=services.NewReservation,
+        answers=shown.Reservation,
+        status=201,
+        refuses=(errors.VariantNotFound, errors.LocationNotFound, errors.InsufficientInventory),
     )
     def post(self, request: Request) -> Response:
         """Promise a quantity of a variant until a moment."""
@@ -74,41 +83,54 @@ class ReservationsView(APIView):
         return Response(shown.reservation(services.reserve(new=new, now=timezone.now())), status=201)
 
 
-class ReservationReleaseView(APIView):
+class ReservationReleaseView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_release")
+    @operation(
+        "reservation_release",
+        tag=INVENTORY,
+        answers=shown.Reservation,
+        refuses=(errors.ReservationNotFound, errors.ReservationEnded),
+    )
     def post(self, request: Request, reservation_id: str) -> Response:
         """Take the promise back."""
         return Response(shown.reservation(services.release(reservation_id=ids.decode("res", reservation_id))))
 
 
-class ReservationCommitView(APIView):
+class ReservationCommitView(Endpoint):
+    needs_key = True
     permissions = {"POST": "inventory:update"}
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="reservation_commit")
+    @operation(
+        "reservation_commit",
+        tag=INVENTORY,
+        answers=shown.Reservation,
+        refuses=(errors.ReservationNotFound, errors.ReservationEnded, errors.InsufficientInventory),
+    )
     def post(self, request: Request, reservation_id: str) -> Response:
         """The promised goods leave the stock."""
         reservation = services.commit_reservation(reservation_id=ids.decode("res", reservation_id), now=timezone.now())
         return Response(shown.reservation(reservation))
 
 
-class LocationsView(APIView):
+class LocationsView(Endpoint):
+    listing = lists.LOCATIONS
     permissions = {"GET": "inventory:list", "POST": "inventory:create"}
 
-    @extend_schema(
-        parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[INVENTORY], operation_id="stock_location_list"
-    )
+    @operation("stock_location_list", tag=INVENTORY, answers=shown.StockLocation)
     def get(self, request: Request) -> Response:
         """Where stock is kept."""
-        page = pagination.paginate(queries.list_locations(), order=("code",), request=request)
-        return api.list_response(request, page, [shown.location(row) for row in page.rows])
+        rows = queries.list_locations()
+        return lists.LOCATIONS.respond(request, rows, lambda page: [shown.location(row) for row in page])
 
-    @extend_schema(
-        request=services.NewLocation,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[INVENTORY],
-        operation_id="stock_location_create",
+    @operation(
+        "stock_location_create",
+        tag=INVENTORY,
+        takes=services.NewLocation,
+        answers=shown.StockLocation,
+        status=201,
+        refuses=(errors.DuplicateCode,),
     )
     def post(self, request: Request) -> Response:
         """One more place where stock is kept."""

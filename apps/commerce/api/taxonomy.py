@@ -5,15 +5,15 @@ from __future__ import annotations
 import uuid
 
 from django.urls import path
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from apps.commerce import queries, services
-from apps.commerce.api import shown
-from apps.kernel import api, ids, pagination, validation
+from apps.commerce import errors, events, queries, services
+from apps.commerce.api import lists, shown
+from apps.kernel import api, ids, validation
+from apps.kernel.operations import operation
+from apps.tenants import endpoint
+from apps.tenants.endpoint import Endpoint
 
 CATEGORIES, COLLECTIONS = "product categories", "collections"
 
@@ -33,23 +33,23 @@ class CollectionPlace(validation.Input):
     position: validation.Position | None = None
 
 
-class CategoriesView(APIView):
+class CategoriesView(Endpoint):
+    listing = lists.CATEGORIES
     permissions = {"GET": "categories:list", "POST": "categories:create"}
 
-    @extend_schema(
-        parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="product_category_list"
-    )
+    @operation("product_category_list", tag=CATEGORIES, answers=shown.ProductCategory)
     def get(self, request: Request) -> Response:
         """The tree as a list: top categories first, then level by level."""
-        order = ("depth", "position", "id")
-        page = pagination.paginate(queries.list_categories(), order=order, request=request)
-        return api.list_response(request, page, [shown.category(row) for row in page.rows])
+        rows = queries.list_categories()
+        return lists.CATEGORIES.respond(request, rows, lambda page: [shown.category(row) for row in page])
 
-    @extend_schema(
-        request=NewProductCategory,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[CATEGORIES],
-        operation_id="product_category_create",
+    @operation(
+        "product_category_create",
+        tag=CATEGORIES,
+        takes=NewProductCategory,
+        answers=shown.ProductCategory,
+        status=201,
+        refuses=(errors.CategoryNotFound, errors.CategoryTooDeep, errors.DuplicateHandle, errors.LocaleNotEnabled),
     )
     def post(self, request: Request) -> Response:
         """A category at the top or below another one."""
@@ -57,48 +57,59 @@ class CategoriesView(APIView):
         return _category(category.id, status=201)
 
 
-class CategoryView(APIView):
+class CategoryView(Endpoint):
+    versioned = endpoint.by_id(events.CATEGORY, "cat", "category_id")
     permissions = {"GET": "categories:read", "PATCH": "categories:update", "DELETE": "categories:delete"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[CATEGORIES], operation_id="product_category_get")
+    @operation(
+        "product_category_get", tag=CATEGORIES, answers=shown.ProductCategory, refuses=(errors.CategoryNotFound,)
+    )
     def get(self, request: Request, category_id: str) -> Response:
         """One category."""
         return _category(ids.decode("cat", category_id))
 
-    @extend_schema(
-        request=ProductCategoryChanges,
-        responses=OpenApiTypes.OBJECT,
-        tags=[CATEGORIES],
-        operation_id="product_category_update",
+    @operation(
+        "product_category_update",
+        tag=CATEGORIES,
+        takes=ProductCategoryChanges,
+        answers=shown.ProductCategory,
+        refuses=(
+            errors.CategoryNotFound,
+            errors.CategoryCycle,
+            errors.CategoryTooDeep,
+            errors.DuplicateHandle,
+            errors.LocaleNotEnabled,
+        ),
     )
     def patch(self, request: Request, category_id: str) -> Response:
         """Change what is given; another parent takes everything below along."""
         changes = api.read_input(request, ProductCategoryChanges)
         return _category(services.update_category(category_id=ids.decode("cat", category_id), changes=changes).id)
 
-    @extend_schema(responses={204: None}, tags=[CATEGORIES], operation_id="product_category_delete")
+    @operation("product_category_delete", tag=CATEGORIES, refuses=(errors.CategoryNotFound, errors.CategoryHasChildren))
     def delete(self, request: Request, category_id: str) -> Response:
         """Delete a category without children; its products stay."""
         services.delete_category(category_id=ids.decode("cat", category_id))
         return Response(status=204)
 
 
-class CollectionsView(APIView):
+class CollectionsView(Endpoint):
+    listing = lists.COLLECTIONS
     permissions = {"GET": "collections:list", "POST": "collections:create"}
 
-    @extend_schema(
-        parameters=shown.PAGE, responses=OpenApiTypes.OBJECT, tags=[COLLECTIONS], operation_id="collection_list"
-    )
+    @operation("collection_list", tag=COLLECTIONS, answers=shown.Collection)
     def get(self, request: Request) -> Response:
         """Collections without their products, newest first."""
-        page = pagination.paginate(queries.list_collections(), order=("-id",), request=request)
-        return api.list_response(request, page, [shown.collection(row) for row in page.rows])
+        rows = queries.list_collections()
+        return lists.COLLECTIONS.respond(request, rows, lambda page: [shown.collection(row) for row in page])
 
-    @extend_schema(
-        request=services.CollectionInput,
-        responses={201: OpenApiTypes.OBJECT},
-        tags=[COLLECTIONS],
-        operation_id="collection_create",
+    @operation(
+        "collection_create",
+        tag=COLLECTIONS,
+        takes=services.CollectionInput,
+        answers=shown.WholeCollection,
+        status=201,
+        refuses=(errors.DuplicateHandle, errors.LocaleNotEnabled),
     )
     def post(self, request: Request) -> Response:
         """An empty collection."""
@@ -106,19 +117,21 @@ class CollectionsView(APIView):
         return _collection(collection.id, status=201)
 
 
-class CollectionView(APIView):
+class CollectionView(Endpoint):
+    versioned = endpoint.by_id(events.COLLECTION, "coll", "collection_id")
     permissions = {"GET": "collections:read", "PATCH": "collections:update", "DELETE": "collections:delete"}
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, tags=[COLLECTIONS], operation_id="collection_get")
+    @operation("collection_get", tag=COLLECTIONS, answers=shown.WholeCollection, refuses=(errors.CollectionNotFound,))
     def get(self, request: Request, collection_id: str) -> Response:
         """The collection with its products in order."""
         return _collection(ids.decode("coll", collection_id))
 
-    @extend_schema(
-        request=services.CollectionInput,
-        responses=OpenApiTypes.OBJECT,
-        tags=[COLLECTIONS],
-        operation_id="collection_update",
+    @operation(
+        "collection_update",
+        tag=COLLECTIONS,
+        takes=services.CollectionInput,
+        answers=shown.WholeCollection,
+        refuses=(errors.CollectionNotFound, errors.DuplicateHandle, errors.LocaleNotEnabled),
     )
     def patch(self, request: Request, collection_id: str) -> Response:
         """Replace its translations."""
@@ -126,21 +139,22 @@ class CollectionView(APIView):
         collection = services.update_collection(collection_id=ids.decode("coll", collection_id), changes=changes)
         return _collection(collection.id)
 
-    @extend_schema(responses={204: None}, tags=[COLLECTIONS], operation_id="collection_delete")
+    @operation("collection_delete", tag=COLLECTIONS, refuses=(errors.CollectionNotFound,))
     def delete(self, request: Request, collection_id: str) -> Response:
         """Delete the collection; its products stay."""
         services.delete_collection(collection_id=ids.decode("coll", collection_id))
         return Response(status=204)
 
 
-class CollectionProductsView(APIView):
+class CollectionProductsView(Endpoint):
     permissions = {"POST": "collections:update"}
 
-    @extend_schema(
-        request=CollectionPlace,
-        responses=OpenApiTypes.OBJECT,
-        tags=[COLLECTIONS],
-        operation_id="collection_add_product",
+    @operation(
+        "collection_add_product",
+        tag=COLLECTIONS,
+        takes=CollectionPlace,
+        answers=shown.WholeCollection,
+        refuses=(errors.CollectionNotFound, errors.ProductNotFound),
     )
     def post(self, request: Request, collection_id: str) -> Response:
         """Put a product into the collection, or at another position in it."""
@@ -150,10 +164,12 @@ class CollectionProductsView(APIView):
         return _collection(collection)
 
 
-class CollectionProductView(APIView):
+class CollectionProductView(Endpoint):
     permissions = {"DELETE": "collections:update"}
 
-    @extend_schema(responses={204: None}, tags=[COLLECTIONS], operation_id="collection_remove_product")
+    @operation(
+        "collection_remove_product", tag=COLLECTIONS, refuses=(errors.CollectionNotFound, errors.ProductNotFound)
+    )
     def delete(self, request: Request, collection_id: str, product_id: str) -> Response:
         """Take a product out of the collection."""
         services.remove_from_collection(

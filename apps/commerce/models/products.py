@@ -52,6 +52,7 @@ class Product(TenantModel):
             models.Index(fields=["tenant", "status", "id"], name="commerce_product_by_status"),
             models.Index(fields=["tenant", "vendor", "id"], name="commerce_product_by_vendor"),
             models.Index(fields=["tenant", "product_type", "id"], name="commerce_product_by_type"),
+            models.Index(fields=["tenant", "updated_at", "id"], name="commerce_product_by_update"),
         ]
 
     def __str__(self) -> str:

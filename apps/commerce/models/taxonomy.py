@@ -37,7 +37,10 @@ class Category(TenantModel):
                 condition=Q(parent__isnull=True) | ~Q(parent=F("id")), name="commerce_category_not_own_parent"
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "parent", "position"], name="commerce_category_by_parent")]
+        indexes = [
+            models.Index(fields=["tenant", "parent", "position"], name="commerce_category_by_parent"),
+            models.Index(fields=["tenant", "depth", "position", "id"], name="commerce_category_tree"),
+        ]
 
     def __str__(self) -> str:
         return loaded_words(self, "name") or ids.encode("cat", self.id)

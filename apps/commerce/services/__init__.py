@@ -34,6 +34,7 @@ from apps.commerce.services.inputs import (
     ProductTranslationInput,
     StockInput,
     VariantChanges,
+    VariantId,
     VariantInput,
 )
 from apps.commerce.services.inventory import adjust_inventory, set_inventory
@@ -80,6 +81,7 @@ __all__ = [
     "ProductTranslationInput",
     "StockInput",
     "VariantChanges",
+    "VariantId",
     "VariantInput",
     "add_to_collection",
     "add_variant",

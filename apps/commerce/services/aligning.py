@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 
 from apps.commerce import errors, snapshots
 from apps.commerce.services import inputs
+from apps.kernel import wording
 from apps.kernel.errors import FieldProblem
 
-_SAME_OPTIONS = "give it as many options, in the same order"
-_SAME_SKUS = "give the variants the SKUs that the product has"
-_SAME_VALUES = "first import all of them in the language that the product has, or give each variant its SKU"
+_SAME_OPTIONS = wording.say("give it as many options, in the same order")
+_SAME_SKUS = wording.say("give the variants the SKUs that the product has")
+_SAME_VALUES = wording.say(
+    "first import all of them in the language that the product has, or give each variant its SKU"
+)
 
 
 @dataclass(slots=True)
@@ -50,8 +53,9 @@ def align(snapshot: snapshots.Snapshot, wanted: inputs.NewProduct) -> list[Align
     left, untold = _left(snapshot.options, wanted.options, options, locales)
     if len(left) != len(untold) and untold:
         there = ", ".join(f'"{_shown(option.names)}"' for option in untold)
-        here = ", ".join(f'"{_shown(wanted.options[place].names)}"' for place in left) or "none"
-        raise _ambiguous("/options", f"the product has the options {there} and here are {here}", _SAME_OPTIONS)
+        here = ", ".join(f'"{_shown(wanted.options[place].names)}"' for place in left) or wording.say("none")
+        reason = wording.say("the product has the options {there} and here are {here}", there=there, here=here)
+        raise _ambiguous("/options", reason, _SAME_OPTIONS)
     for index, option in zip(left, untold, strict=False):
         options[index] = option
     return [
@@ -79,9 +83,11 @@ def _align_values(
     names = {name for place in left for name in given.values[place].names.values()}
     pointer = f"/options/{index}/values"
     if untold and len(left) != len(untold):
-        raise _ambiguous(pointer, f"{here} could be any of {there}", _SAME_VALUES)
+        reason = wording.say("{here} could be any of {there}", here=here, there=there)
+        raise _ambiguous(pointer, reason, _SAME_VALUES)
     if untold and _have_other_skus(snapshot, wanted, index, names, untold):
-        raise _ambiguous(pointer, f"{here} would be {there}, but the SKUs of their variants differ", _SAME_SKUS)
+        reason = wording.say("{here} would be {there}, but the SKUs of their variants differ", here=here, there=there)
+        raise _ambiguous(pointer, reason, _SAME_SKUS)
     for place, value in zip(left, untold, strict=False):
         values[place] = value
     return Aligned(given, stored, values)
@@ -139,7 +145,9 @@ def _by_sku(
         candidates = {value_id for name in names for value_id in told[name]} & by_id.keys()
         if len(candidates) > 1 or candidates & taken:
             shown = _shown(wanted.options[index].values[place].names)
-            reason = f'by the SKUs of its variants "{shown}" is several values, or one that another is too'
+            reason = wording.say(
+                'by the SKUs of its variants "{value}" is several values, or one that another is too', value=shown
+            )
             raise _ambiguous(f"/options/{index}/values", reason, _SAME_SKUS)
         for value_id in candidates:
             found[place] = by_id[value_id]
@@ -175,5 +183,5 @@ def _shown(names: dict[str, str]) -> str:
 
 
 def _ambiguous(pointer: str, reason: str, remedy: str) -> errors.AmbiguousOptions:
-    detail = f"{reason}, and nothing tells which is which: {remedy}."
+    detail = wording.say("{reason}, and nothing tells which is which: {remedy}.", reason=reason, remedy=remedy)
     return errors.AmbiguousOptions(detail, problems=[FieldProblem(pointer, "ambiguous_options", detail)])

@@ -13,8 +13,8 @@ from apps.commerce import errors, events, models
 from apps.commerce.models.taxonomy import MAXIMUM_DEPTH
 from apps.commerce.services import handles, inputs
 from apps.commerce.services.recording import record_on, writing
-from apps.kernel import ids, validation
-from apps.kernel.errors import ValidationFailed
+from apps.kernel import ids, validation, wording
+from apps.kernel.errors import FieldProblem, ValidationFailed
 from apps.tenants import scope
 
 _TRANSLATED = ("name", "description")
@@ -68,7 +68,7 @@ def delete_category(*, category_id: uuid.UUID) -> None:
         _lock_tree()
         category = _get(category_id)
         if category.children.exists():
-            raise errors.CategoryHasChildren("Categories lie below this one; move or delete them first.")
+            raise errors.CategoryHasChildren(wording.say("Categories lie below this one; move or delete them first."))
         before = _state(category)
         category.delete()
         record_on(events.CATEGORY, category_id, events.CategoryDeleted(), before=before)
@@ -78,7 +78,7 @@ def find_or_create_path(*, names: Sequence[str], locale: str) -> uuid.UUID:
     """The category at the end of a path of names from the top; what is missing of the path is made."""
     handles.check_locales([locale])
     if not names:
-        raise ValidationFailed.for_field("/names", "too_short", "a category path needs at least one name.")
+        raise ValidationFailed.for_field("/names", "too_short", wording.say("a category path needs at least one name."))
     with writing():
         path = _find_path(names, locale)
         if len(path) < len(names):
@@ -113,7 +113,9 @@ def _lock_tree() -> None:
 def _get(category_id: uuid.UUID) -> models.Category:
     category = models.Category.objects.filter(id=category_id).first()
     if category is None:
-        raise errors.CategoryNotFound(f"There is no category {ids.encode('cat', category_id)}.")
+        raise errors.CategoryNotFound(
+            wording.say("There is no category {category}.", category=ids.encode("cat", category_id))
+        )
     return category
 
 
@@ -124,7 +126,7 @@ def _place(category: models.Category, changes: inputs.CategoryChanges) -> None:
         parent = _get(parent_id) if parent_id else None
         levels = _levels_below(category)
         if parent and (parent.id == category.id or any(parent.id == row.id for level in levels for row in level)):
-            raise errors.CategoryCycle("A category can't lie below itself; choose a parent outside of it.")
+            raise errors.CategoryCycle(wording.say("A category can't lie below itself; choose a parent outside of it."))
         depth = _depth_below(parent) if parent else 0
         _check_depth(depth + len(levels))
         _shift_depths(levels, depth - category.depth)
@@ -160,7 +162,12 @@ def _depth_below(parent: models.Category) -> int:
 
 def _check_depth(depth: int) -> None:
     if depth > MAXIMUM_DEPTH:
-        raise errors.CategoryTooDeep(f"The tree would be {depth + 1} levels deep; {MAXIMUM_DEPTH + 1} are allowed.")
+        detail = wording.say(
+            "The tree would be {depth} levels deep; {maximum_depth} are allowed.",
+            depth=depth + 1,
+            maximum_depth=MAXIMUM_DEPTH + 1,
+        )
+        raise errors.CategoryTooDeep(detail, problems=[FieldProblem("/parent_id", "depth_too_large", detail)])
 
 
 def _make_room(parent_id: uuid.UUID | None, position: int | None, moving_id: uuid.UUID | None) -> int:
@@ -189,7 +196,9 @@ def _insert_translations(category: models.Category, translations: Sequence[input
 def _replace_translations(category: models.Category, translations: Sequence[inputs.CategoryTranslationInput]) -> None:
     """A handle that is not given stays as it is."""
     if not translations:
-        raise ValidationFailed.for_field("/translations", "too_short", "a category needs at least one translation.")
+        raise ValidationFailed.for_field(
+            "/translations", "too_short", wording.say("a category needs at least one translation.")
+        )
     handles.check_locales([translation.locale for translation in translations])
     stored = {row.locale: row for row in category.translations.all()}
     kept = [

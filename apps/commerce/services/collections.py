@@ -9,7 +9,7 @@ from typing import Any
 from apps.commerce import errors, events, models
 from apps.commerce.services import handles, inputs
 from apps.commerce.services.recording import record_on, writing
-from apps.kernel import ids
+from apps.kernel import ids, wording
 
 _TRANSLATED = ("title", "description")
 
@@ -62,7 +62,9 @@ def add_to_collection(*, collection_id: uuid.UUID, product_id: uuid.UUID, positi
     with writing():
         collection = _lock(collection_id)
         if not models.Product.objects.filter(id=product_id).exists():
-            raise errors.ProductNotFound(f"There is no product {ids.encode('prod', product_id)}.")
+            raise errors.ProductNotFound(
+                wording.say("There is no product {product}.", product=ids.encode("prod", product_id))
+            )
         placed = models.CollectionProduct.objects.filter(collection=collection)
         row = placed.filter(product_id=product_id).first()
         if row is not None and position in (None, row.position):
@@ -86,7 +88,11 @@ def remove_from_collection(*, collection_id: uuid.UUID, product_id: uuid.UUID) -
         removed, _ = models.CollectionProduct.objects.filter(collection=collection, product_id=product_id).delete()
         if not removed:
             raise errors.ProductNotFound(
-                f"The product {ids.encode('prod', product_id)} is not in the collection {collection}."
+                wording.say(
+                    "The product {product} is not in the collection {collection}.",
+                    product=ids.encode("prod", product_id),
+                    collection=collection,
+                )
             )
         record_on(events.COLLECTION, collection.id, events.CollectionProductRemoved(product_id=product_id))
 
@@ -94,7 +100,9 @@ def remove_from_collection(*, collection_id: uuid.UUID, product_id: uuid.UUID) -
 def _lock(collection_id: uuid.UUID) -> models.Collection:
     collection = models.Collection.objects.select_for_update(no_key=True).filter(id=collection_id).first()
     if collection is None:
-        raise errors.CollectionNotFound(f"There is no collection {ids.encode('coll', collection_id)}.")
+        raise errors.CollectionNotFound(
+            wording.say("There is no collection {collection}.", collection=ids.encode("coll", collection_id))
+        )
     return collection
 
 

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from apps.commerce import errors, models
-from apps.kernel import text
+from apps.kernel import text, wording
 from apps.kernel.errors import FieldProblem
 from apps.tenants import scope
 
 type Translations = (
     type[models.ProductTranslation] | type[models.CategoryTranslation] | type[models.CollectionTranslation]
 )
+NOUNS = {
+    "product": wording.say("product"),
+    "category": wording.say("category"),
+    "collection": wording.say("collection"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,9 @@ def check_locales(locales: Sequence[str], *, pointer: str = "/translations") -> 
             )
         if locale in locales[:index]:
             raise errors.LocaleNotEnabled.for_field(
-                f"{pointer}/{index}/locale", "locale_given_twice", f'"{locale}" is given twice.'
+                f"{pointer}/{index}/locale",
+                "locale_given_twice",
+                wording.say('"{name}" is given twice.', name=locale),
             )
 
 
@@ -73,7 +80,12 @@ def _settle_group(
         handle = bases[wish]
         if (wish.locale, handle) in taken:
             if wish.given:
-                detail = f'The handle "{handle}" is taken by another {noun} in "{wish.locale}"; choose another one.'
+                detail = wording.say(
+                    'The handle "{handle}" is taken by another {kind} in "{locale}"; choose another one.',
+                    handle=handle,
+                    kind=NOUNS[noun],
+                    locale=wish.locale,
+                )
                 return errors.DuplicateHandle(
                     detail, problems=[FieldProblem(wish.pointer, "duplicate_handle", detail)], handle=handle
                 )

@@ -6,33 +6,29 @@ import uuid
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
-from pydantic_core import PydanticCustomError
 
-from apps.kernel import ids, money, text, validation
-from apps.kernel.errors import DomainError
+from apps.kernel import money, text, validation, wording
+from apps.kernel.errors import ValidationFailed
 
 DEFAULT_LOCATION = "default"
 MAXIMUM_VARIANTS = 2000
-
-
-def _id_of(prefix: str) -> BeforeValidator:
-    def decode(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return ids.decode(prefix, value)
-        except ids.InvalidId as error:
-            raise PydanticCustomError("invalid_id", "{reason}", {"reason": error.detail}) from None
-
-    return BeforeValidator(decode, json_schema_input_type=str)
+MAXIMUM_OPTIONS = 20
+MAXIMUM_LOCATIONS = 1000
+MAXIMUM_GRAMS = 2_000_000_000
+MAXIMUM_DELTA = 1_000_000_000
 
 
 def _check_url(value: str) -> str:
-    if not value.startswith(("https://", "http://", "//", "/")) or " " in value:
-        raise PydanticCustomError(
-            "invalid_url", "an image address starts with https://, http://, // or /, without spaces"
-        )
+    if not value.startswith(("https://", "http://", "//", "/")) or any(sign <= " " or sign == "\x7f" for sign in value):
+        raise wording.refusal("invalid_url", "an image address starts with https://, http://, // or /, without spaces")
     return value
+
+
+def _clean(markup: str) -> str:
+    try:
+        return text.clean_html(markup)
+    except ValidationFailed as error:
+        raise wording.refusal(error.problems[0].code, "{reason}", reason=error.problems[0].detail) from None
 
 
 def _once_each(tags: list[str]) -> list[str]:
@@ -43,38 +39,45 @@ def _once_each(tags: list[str]) -> list[str]:
     return list(first.values())
 
 
-def _empty_to_none(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
 def _to_minor_units(value: Any, info: ValidationInfo) -> Any:
     currency = info.data.get("currency")
     if not isinstance(value, str):
-        raise PydanticCustomError("invalid_amount", 'give the amount as decimal text, such as "19.90"')
-    if currency is None:  # wrong itself, and reported as such
-        return 0
+        raise wording.refusal("invalid_amount", 'give the amount as decimal text, such as "19.90"')
     try:
-        return money.to_minor_units(value, currency)
-    except DomainError as error:
-        raise PydanticCustomError("invalid_amount", "{reason}", {"reason": error.detail}) from None
+        # A currency that is wrong is reported as such; of the amount then only what is wrong in any.
+        return money.to_minor_units(value, currency or money.FINEST)
+    except money.InvalidAmount as error:
+        raise wording.refusal(error.problems[0].code, "{reason}", reason=error.detail) from None
 
 
 def _to_optional_minor_units(value: Any, info: ValidationInfo) -> Any:
     return None if value is None or value == "" else _to_minor_units(value, info)
 
 
-CategoryId = Annotated[uuid.UUID, _id_of("cat")]
-ProductId = Annotated[uuid.UUID, _id_of("prod")]
-VariantId = Annotated[uuid.UUID, _id_of("var")]
-Tags = Annotated[list[validation.ShortText], AfterValidator(_once_each), Field(max_length=1000)]
-Html = Annotated[validation.LongText, AfterValidator(text.clean_html)]
-Names = Annotated[dict[validation.Locale, validation.Title], Field(min_length=1)]
-Sku = Annotated[validation.ShortText | None, BeforeValidator(_empty_to_none)]
-ImageUrl = Annotated[validation.Text, Field(min_length=1, max_length=2048), AfterValidator(_check_url)]
-OptionalImageUrl = Annotated[ImageUrl | None, BeforeValidator(_empty_to_none)]
-Grams = Annotated[int, Field(ge=0, le=2_000_000_000)]
-Code = Annotated[validation.Slug, Field(max_length=64)]
-Reason = Annotated[validation.ShortText, Field(min_length=1)]
+# How many translations.
+_ANY = Field(max_length=validation.MAXIMUM_LOCALES)
+_ONE_OR_MORE = Field(min_length=1, max_length=validation.MAXIMUM_LOCALES)
+CategoryId = Annotated[uuid.UUID, validation.TypedId("cat")]
+ProductId = Annotated[uuid.UUID, validation.TypedId("prod")]
+VariantId = Annotated[uuid.UUID, validation.TypedId("var")]
+Tags = Annotated[list[validation.ShortText], Field(max_length=1000), AfterValidator(_once_each)]
+Html = Annotated[validation.LongText, AfterValidator(_clean)]
+Names = Annotated[dict[validation.Locale, validation.Title], _ONE_OR_MORE, validation.ByLocale()]
+ImageUrl = Annotated[
+    str,
+    validation.Prose(2048, minimum=1),
+    AfterValidator(_check_url),
+    validation.LooksLike(pattern=r"^(https?://|/)[^\u0000-\u0020\u007f]*$"),
+]
+OptionalImageUrl = Annotated[ImageUrl | None, validation.EmptyIsNone()]
+Grams = Annotated[int, validation.Whole("weight", MAXIMUM_GRAMS)]
+Code = validation.ShortSlug
+Reason = validation.Title
+AmountText = Annotated[
+    str, Field(max_length=money.LONGEST_AMOUNT), validation.LooksLike(pattern=r"^(\d{1,16}(\.\d*)?|\.\d+)$")
+]
+OptionalAmountText = Annotated[AmountText | None, validation.EmptyIsNone()]
+CategoryIds = Annotated[list[CategoryId], Field(max_length=1000)]
 Policy = Literal["deny", "continue"]
 
 
@@ -113,10 +116,14 @@ class PriceInput(validation.Input):
     """Amounts come as decimal text such as "19.90" and are minor units from here on."""
 
     currency: validation.Currency
-    amount: Annotated[int, BeforeValidator(_to_minor_units, json_schema_input_type=str)]
-    compare_at: Annotated[int | None, BeforeValidator(_to_optional_minor_units, json_schema_input_type=str | None)] = (
-        None
-    )
+    amount: Annotated[int, BeforeValidator(_to_minor_units, json_schema_input_type=AmountText)]
+    compare_at: Annotated[
+        int | None, BeforeValidator(_to_optional_minor_units, json_schema_input_type=OptionalAmountText)
+    ] = None
+
+
+# There are fewer currencies.
+Prices = Annotated[list[PriceInput], Field(max_length=200)]
 
 
 class StockInput(validation.Input):
@@ -131,20 +138,20 @@ class VariantFieldsInput(validation.Input):
     """`values` are names of option values in the options' order, in any locale; `image` is the URL of an image of the
     product."""
 
-    sku: Sku = None
+    sku: validation.OptionalSku = None
     barcode: validation.ShortText = ""
-    values: list[validation.Title] = []
+    values: Annotated[list[validation.Title], Field(max_length=MAXIMUM_OPTIONS)] = []
     weight_grams: Grams | None = None
     inventory_policy: Policy = "deny"
-    manage_inventory: bool = True
-    requires_shipping: bool = True
+    manage_inventory: validation.Flag = True
+    requires_shipping: validation.Flag = True
     image: OptionalImageUrl = None
     metadata: validation.Metadata = {}
 
 
 class VariantInput(VariantFieldsInput):
-    prices: list[PriceInput] = []
-    stock: list[StockInput] = []
+    prices: Prices = []
+    stock: Annotated[list[StockInput], Field(max_length=MAXIMUM_LOCATIONS)] = []
 
 
 class VariantChanges(VariantFieldsInput):
@@ -157,18 +164,18 @@ class ProductFieldsInput(validation.Input):
     vendor: validation.ShortText = ""
     product_type: validation.ShortText = ""
     tags: Tags = []
-    is_gift_card: bool = False
+    is_gift_card: validation.Flag = False
     metadata: validation.Metadata = {}
-    category_ids: list[CategoryId] = []
-    translations: list[ProductTranslationInput] = []
-    options: list[OptionInput] = []
+    category_ids: CategoryIds = []
+    translations: Annotated[list[ProductTranslationInput], _ANY] = []
+    options: Annotated[list[OptionInput], Field(max_length=MAXIMUM_OPTIONS)] = []
     images: Annotated[list[ImageInput], Field(max_length=1000)] = []
 
 
 class NewProduct(ProductFieldsInput):
-    translations: Annotated[list[ProductTranslationInput], Field(min_length=1)]
+    translations: Annotated[list[ProductTranslationInput], _ONE_OR_MORE]
     variants: Annotated[list[VariantInput], Field(max_length=MAXIMUM_VARIANTS)] = []
-    external_id: Annotated[validation.Text, Field(min_length=1, max_length=512)] | None = None
+    external_id: Annotated[str, validation.Prose(512, minimum=1)] | None = None
     status: Literal["draft", "published", "archived"] = "draft"
 
 
@@ -179,12 +186,12 @@ class ProductChanges(ProductFieldsInput):
 class PriceList(validation.Input):
     """With `replace` the currencies not given lose their price."""
 
-    prices: Annotated[list[PriceInput], Field(max_length=200)]
-    replace: bool = False
+    prices: Prices
+    replace: validation.Flag = False
 
 
 class InventoryAdjustment(validation.Input):
-    delta: Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
+    delta: Annotated[int, validation.Whole("delta", MAXIMUM_DELTA, minimum=-MAXIMUM_DELTA)]
     reason: Reason = "adjusted"
     location: Code = DEFAULT_LOCATION
 
@@ -213,14 +220,14 @@ class CategoryChanges(validation.Input):
 
     parent_id: CategoryId | None = None
     position: validation.Position = 0
-    is_active: bool = True
-    translations: list[CategoryTranslationInput] = []
+    is_active: validation.Flag = True
+    translations: Annotated[list[CategoryTranslationInput], _ANY] = []
 
 
 class NewCategory(CategoryChanges):
     """Without a `position` it comes last."""
 
-    translations: Annotated[list[CategoryTranslationInput], Field(min_length=1)]
+    translations: Annotated[list[CategoryTranslationInput], _ONE_OR_MORE]
 
 
 class CollectionTranslationInput(validation.Input):
@@ -233,7 +240,7 @@ class CollectionTranslationInput(validation.Input):
 
 
 class CollectionInput(validation.Input):
-    translations: Annotated[list[CollectionTranslationInput], Field(min_length=1)]
+    translations: Annotated[list[CollectionTranslationInput], _ONE_OR_MORE]
 
 
 class NewLocation(validation.Input):

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from apps.commerce import errors, events, models
 from apps.commerce.services import inputs, locations
 from apps.commerce.services.recording import record, writing
-from apps.kernel import ids
+from apps.kernel import ids, wording
 from apps.tenants import scope
 
 
@@ -52,7 +52,9 @@ def get_variant(variant_id: uuid.UUID) -> models.Variant:
     """Raises VariantNotFound."""
     variant = models.Variant.objects.filter(id=variant_id).first()
     if variant is None:
-        raise errors.VariantNotFound(f"There is no variant {ids.encode('var', variant_id)}.")
+        raise errors.VariantNotFound(
+            wording.say("There is no variant {variant}.", variant=ids.encode("var", variant_id))
+        )
     return variant
 
 
@@ -168,15 +170,22 @@ def _in_default_locale(texts: dict[str, str]) -> str:
 def _reread(level: models.InventoryLevel) -> models.InventoryLevel:
     after = models.InventoryLevel.objects.filter(pk=level.pk).first()
     if after is None:
-        raise errors.VariantNotFound("The variant was removed a moment ago.")
+        raise errors.VariantNotFound(wording.say("The variant was removed a moment ago."))
     return after
 
 
 def _refuse(variant: models.Variant, level: models.InventoryLevel, requested: int) -> NoReturn:
     available = level.stocked - level.reserved
     raise errors.InsufficientInventory(
-        f"{requested} of the variant {variant} were asked for and {available} are available "
-        f"({level.stocked} stocked, {level.reserved} reserved).",
+        wording.say(
+            "{requested} of the variant {variant} were asked for and {available} are available ({stocked} stocked, "
+            "{reserved} reserved).",
+            requested=requested,
+            variant=variant,
+            available=available,
+            stocked=level.stocked,
+            reserved=level.reserved,
+        ),
         requested=requested,
         available=available,
     )

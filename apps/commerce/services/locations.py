@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from apps.commerce import errors, events, models
 from apps.commerce.services import inputs
 from apps.commerce.services.recording import record_on, writing
+from apps.kernel import wording
 from apps.kernel.errors import did_you_mean
 
 
@@ -15,7 +16,9 @@ def create_location(*, new: inputs.NewLocation) -> models.StockLocation:
     with writing():
         location, created = models.StockLocation.objects.get_or_create(code=new.code, defaults={"name": new.name})
         if not created:
-            raise errors.DuplicateCode(f'There is a stock location "{new.code}" already; choose another code.')
+            raise errors.DuplicateCode(
+                wording.say('There is a stock location "{code}" already; choose another code.', code=new.code)
+            )
         record_on(events.LOCATION, location.id, events.LocationCreated(code=location.code, name=location.name))
     return location
 
@@ -47,4 +50,6 @@ def get_location(code: str) -> models.StockLocation:
 
 def not_found(code: str) -> errors.LocationNotFound:
     known = [inputs.DEFAULT_LOCATION, *models.StockLocation.objects.values_list("code", flat=True)[:1000]]
-    return errors.LocationNotFound(f'There is no stock location "{code}".{did_you_mean(code, known)}')
+    return errors.LocationNotFound(
+        wording.say('There is no stock location "{code}".{hint}', code=code, hint=did_you_mean(code, known))
+    )

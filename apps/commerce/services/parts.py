@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from apps.commerce import errors, models, snapshots
 from apps.commerce.services import bulk, handles, inputs
-from apps.kernel import ids
+from apps.kernel import ids, wording
 from apps.kernel.errors import FieldProblem, ValidationFailed
 
 _TRANSLATED = ("title", "subtitle", "description", "meta_title", "meta_description")
 
 
 def category_not_found(category_id: uuid.UUID) -> errors.CategoryNotFound:
-    detail = f"There is no category {ids.encode('cat', category_id)}."
+    detail = wording.say("There is no category {category}.", category=ids.encode("cat", category_id))
     return errors.CategoryNotFound(detail, problems=[FieldProblem("/category_ids", "category_not_found", detail)])
 
 
@@ -63,7 +63,9 @@ def wishes(translations: Sequence[inputs.ProductTranslationInput]) -> list[handl
 def replace_translations(snapshot: snapshots.Snapshot, wanted: Sequence[inputs.ProductTranslationInput]) -> bool:
     """Raises LocaleNotEnabled, DuplicateHandle, ValidationFailed where none would be left."""
     if not wanted:
-        raise ValidationFailed.for_field("/translations", "too_short", "a product needs at least one translation.")
+        raise ValidationFailed.for_field(
+            "/translations", "too_short", wording.say("a product needs at least one translation.")
+        )
     new_locales = [given for given in wanted if given.locale not in snapshot.translations]
     if new_locales or len({given.locale for given in wanted}) != len(wanted):
         handles.check_locales([given.locale for given in wanted])
@@ -157,7 +159,7 @@ def replace_options(
         if value.row.id in used:
             name = next(iter(value.names.values()), str(value.row))
             raise errors.OptionValueInUse(
-                f'Variants still have the option value "{name}"; change or remove them first.'
+                wording.say('Variants still have the option value "{name}"; change or remove them first.', name=name)
             )
     if gone:
         models.OptionValue.objects.filter(id__in=[value.row.id for value in gone]).delete()
@@ -244,19 +246,21 @@ def _insert_value_names(values: Sequence[snapshots.Value]) -> None:
 
 def _check_options(wanted: Sequence[inputs.OptionInput], *, known: set[str]) -> None:
     """A locale that is in use already may stay, even where the tenant has disabled it since."""
-    _check_names([option.names for option in wanted], "option", "/options")
+    _check_names([option.names for option in wanted], "/options")
     for index, option in enumerate(wanted):
-        _check_names([value.names for value in option.values], "value", f"/options/{index}/values")
+        _check_names([value.names for value in option.values], f"/options/{index}/values")
     handles.check_locales(sorted(_locales_of(wanted) - known), pointer="/options")
 
 
-def _check_names(named: Sequence[dict[str, str]], kind: str, pointer: str) -> None:
+def _check_names(named: Sequence[dict[str, str]], pointer: str) -> None:
     seen: set[tuple[str, str]] = set()
     for index, names in enumerate(named):
         for locale, name in names.items():
             if (locale, name) in seen:
                 raise ValidationFailed.for_field(
-                    f"{pointer}/{index}/names/{locale}", "given_twice", f'the {kind} "{name}" is given twice.'
+                    f"{pointer}/{index}/names/{locale}",
+                    "given_twice",
+                    wording.say('"{name}" is given twice.', name=name),
                 )
             seen.add((locale, name))
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from apps.commerce import errors, events, models, permitted, snapshots
 from apps.commerce.services import inputs
 from apps.commerce.services.recording import record, writing
+from apps.kernel import wording
 
 
 def set_prices(*, variant_id: uuid.UUID, prices: inputs.PriceList) -> snapshots.Variant:
@@ -26,11 +27,13 @@ def check_prices(prices: Sequence[inputs.PriceInput], *, pointer: str = "/prices
         here = f"{pointer}/{index}"
         if price.currency in seen:
             raise errors.InvalidPrice.for_field(
-                f"{here}/currency", "currency_given_twice", f'"{price.currency}" is given twice.'
+                f"{here}/currency",
+                "currency_given_twice",
+                wording.say('"{name}" is given twice.', name=price.currency),
             )
         if price.compare_at is not None and price.compare_at < price.amount:
             raise errors.InvalidPrice.for_field(
-                f"{here}/compare_at", "compare_at_below_amount", "the compare-at price is below the price."
+                f"{here}/compare_at", "compare_at_below_amount", wording.say("the compare-at price is below the price.")
             )
         seen.add(price.currency)
 

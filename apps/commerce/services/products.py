@@ -13,6 +13,7 @@ from django.db import IntegrityError
 from apps.commerce import errors, events, models, permitted, snapshots
 from apps.commerce.services import bulk, handles, inputs, locations, parts, variants
 from apps.commerce.services.recording import is_before_wanted, named, record, writing
+from apps.kernel import wording
 from apps.kernel.errors import DomainError, FieldProblem
 from apps.outbox.append import unit_of_work
 
@@ -103,7 +104,7 @@ def delete_product(*, product_id: uuid.UUID) -> None:
         permitted.check("delete", snapshot)
         product = snapshot.product
         if product.status == models.Product.Status.PUBLISHED:
-            raise errors.CannotDeletePublished("The product is published; unpublish or archive it first.")
+            raise errors.CannotDeletePublished(wording.say("The product is published; unpublish or archive it first."))
         before = snapshots.product_fields(snapshot) | {"status": product.status, "variants": len(snapshot.variants)}
         product.delete()
         record(events.ProductDeleted(), product_id, before=before)
@@ -198,7 +199,9 @@ def _build_all(new: Sequence[inputs.NewProduct], outcome: Outcome, now: datetime
 
 def _build(new: inputs.NewProduct, now: datetime) -> snapshots.Snapshot:
     if not new.variants:
-        raise errors.NoVariants.for_field("/variants", "no_variants", "a product needs at least one variant.")
+        raise errors.NoVariants.for_field(
+            "/variants", "no_variants", wording.say("a product needs at least one variant.")
+        )
     handles.check_locales([translation.locale for translation in new.translations])
     product = models.Product(
         status=new.status,
@@ -238,7 +241,9 @@ def _settle_external_ids(
     for index in list(built):
         external_id = new[index].external_id
         if external_id in taken:
-            detail = f'A product for "{external_id}" exists already; update it instead.'
+            detail = wording.say(
+                'A product for "{external_id}" exists already; update it instead.', external_id=external_id
+            )
             problem = FieldProblem("/external_id", "duplicate_external_id", detail)
             outcome.failures[index] = errors.DuplicateExternalId(detail, problems=[problem])
             del built[index]

@@ -6,12 +6,10 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import Field
-
 from apps.commerce import errors, events, models
 from apps.commerce.services import inputs, inventory, locations
 from apps.commerce.services.recording import record, writing
-from apps.kernel import ids, validation
+from apps.kernel import ids, validation, wording
 from apps.kernel.errors import ValidationFailed
 
 DEFAULT_LIFETIME_SECONDS = 15 * 60
@@ -22,9 +20,9 @@ class NewReservation(validation.Input):
     """It ends at `expires_at`, or `lifetime_seconds` from now (default 900)."""
 
     variant_id: inputs.VariantId
-    quantity: Annotated[int, Field(gt=0, le=1_000_000_000)]
+    quantity: Annotated[int, validation.Whole("quantity", 1_000_000_000, minimum=1)]
     location: inputs.Code = inputs.DEFAULT_LOCATION
-    lifetime_seconds: Annotated[int, Field(gt=0, le=30 * 24 * 3600)] = DEFAULT_LIFETIME_SECONDS
+    lifetime_seconds: Annotated[int, validation.Whole("lifetime", 30 * 24 * 3600, minimum=1)] = DEFAULT_LIFETIME_SECONDS
     expires_at: validation.Moment | None = None
     reference: validation.ShortText = ""
 
@@ -33,7 +31,7 @@ def reserve(*, new: NewReservation, now: datetime) -> models.Reservation:
     """Promise a quantity. Raises VariantNotFound, LocationNotFound, InsufficientInventory, ValidationFailed."""
     expires_at = new.expires_at or now + timedelta(seconds=new.lifetime_seconds)
     if expires_at <= now:
-        raise ValidationFailed.for_field("/expires_at", "in_the_past", "the moment has passed already.")
+        raise ValidationFailed.for_field("/expires_at", "in_the_past", wording.say("the moment has passed already."))
     with writing():
         variant = inventory.get_variant(new.variant_id)
         location = locations.get_location(new.location)
@@ -107,10 +105,15 @@ def _expire(reservation_id: uuid.UUID) -> bool:
 def _lock_active(reservation_id: uuid.UUID) -> models.Reservation:
     reservation = models.Reservation.objects.select_for_update().filter(id=reservation_id).first()
     if reservation is None:
-        raise errors.ReservationNotFound(f"There is no reservation {ids.encode('res', reservation_id)}.")
+        raise errors.ReservationNotFound(
+            wording.say("There is no reservation {reservation}.", reservation=ids.encode("res", reservation_id))
+        )
     if reservation.status != models.Reservation.Status.ACTIVE:
         raise errors.ReservationEnded(
-            f"The reservation {reservation} is {reservation.status} already.", reservation_status=reservation.status
+            wording.say(
+                "The reservation {reservation} is {status} already.", reservation=reservation, status=reservation.status
+            ),
+            reservation_status=reservation.status,
         )
     return reservation
 

@@ -17,6 +17,7 @@ from typing import Any
 from apps.commerce import errors, models, snapshots
 from apps.commerce.services import aligning, inputs, inventory, locations, pricing, products, variants
 from apps.commerce.services.recording import writing
+from apps.kernel import wording
 from apps.kernel.errors import DomainError
 from apps.outbox.append import unit_of_work
 
@@ -184,7 +185,9 @@ class _Sync:
         released = self._release_skus(matches)
         for position, (given, variant) in enumerate(zip(self.wanted.variants, matches, strict=True)):
             if variant is None and aligned is None:
-                raise errors.VariantNotFound(f'The product has several variants, and none has the SKU "{given.sku}".')
+                raise errors.VariantNotFound(
+                    wording.say('The product has several variants, and none has the SKU "{sku}".', sku=given.sku)
+                )
             if variant is None:
                 variants.apply_new_variant(self.snapshot, given, now=self.now, position=position)
                 counts["created"] += 1

@@ -10,6 +10,7 @@ from typing import Any
 from apps.commerce import errors, events, models, permitted, snapshots
 from apps.commerce.services import bulk, inputs, inventory, locations, pricing
 from apps.commerce.services.recording import is_before_wanted, record, writing
+from apps.kernel import wording
 from apps.kernel.errors import FieldProblem, ValidationFailed
 
 _PLAIN_FIELDS = (
@@ -184,7 +185,10 @@ def apply_removal(snapshot: snapshots.Snapshot, variant: snapshots.Variant) -> N
     """Remove the variant from the locked product and record it."""
     if len(snapshot.variants) == 1:
         raise errors.LastVariant(
-            f"{variant.row} is the only variant of its product; add another one first, or delete the product."
+            wording.say(
+                "{row} is the only variant of its product; add another one first, or delete the product.",
+                row=variant.row,
+            )
         )
     variant_id, before = variant.row.id, snapshots.whole_variant(variant)
     variant.row.delete()
@@ -207,7 +211,11 @@ def find_values(snapshot: snapshots.Snapshot, names: Sequence[str], *, pointer: 
         raise errors.UnknownOptionValue.for_field(
             f"{pointer}/values",
             "too_many_values",
-            f"{len(names)} values are given and the product has {len(snapshot.options)} options.",
+            wording.say(
+                "{values} values are given and the product has {options} options.",
+                values=len(names),
+                options=len(snapshot.options),
+            ),
         )
     found = []
     for index, (name, option) in enumerate(zip(names, snapshot.options, strict=False)):
@@ -220,7 +228,7 @@ def find_values(snapshot: snapshots.Snapshot, names: Sequence[str], *, pointer: 
             raise errors.UnknownOptionValue.for_field(
                 f"{pointer}/values/{index}",
                 "unknown_option_value",
-                f'"{name}" is not a value of this option; it has {known}.',
+                wording.say('"{name}" is not a value of this option; it has {known}.', name=name, known=known),
             )
     return found
 
@@ -233,7 +241,9 @@ def find_image(snapshot: snapshots.Snapshot, url: str | None, *, pointer: str) -
         if image.url == url:
             return image
     raise errors.UnknownImage.for_field(
-        f"{pointer}/image", "unknown_image", f'"{url}" is not among the images of the product; add it there first.'
+        f"{pointer}/image",
+        "unknown_image",
+        wording.say('"{url}" is not among the images of the product; add it there first.', url=url),
     )
 
 
@@ -241,7 +251,7 @@ def check_combination(snapshot: snapshots.Snapshot, row: models.Variant, *, poin
     """Raises DuplicateVariant."""
     for other in snapshot.variants:
         if other.row.combination == row.combination and other.row.id != row.id:
-            detail = f"the variant {other.row} has the same option values."
+            detail = wording.say("the variant {variant} has the same option values.", variant=other.row)
             raise errors.DuplicateVariant(
                 detail, problems=[FieldProblem(f"{pointer}/values", "duplicate_variant", detail)]
             )
@@ -254,7 +264,7 @@ def check_sku_is_free(row: models.Variant) -> None:
 
 
 def duplicate_sku(sku: str, pointer: str) -> errors.DuplicateSku:
-    detail = f'The SKU "{sku}" belongs to another variant; choose another one.'
+    detail = wording.say('The SKU "{sku}" belongs to another variant; choose another one.', sku=sku)
     return errors.DuplicateSku(detail, problems=[FieldProblem(pointer, "duplicate_sku", detail)], sku=sku)
 
 
@@ -264,7 +274,9 @@ def check_stock(stock: Sequence[inputs.StockInput], *, pointer: str) -> None:
     for index, entry in enumerate(stock):
         if entry.location in seen:
             raise ValidationFailed.for_field(
-                f"{pointer}/{index}/location", "location_given_twice", f'"{entry.location}" is given twice.'
+                f"{pointer}/{index}/location",
+                "location_given_twice",
+                wording.say('"{name}" is given twice.', name=entry.location),
             )
         seen.add(entry.location)
 

@@ -72,6 +72,7 @@ class Import:
             except Skipped as skipped:
                 self._skip(group.rows[0], skipped.note)
         synced: Sequence[Synced] = ()
+        # A dry run leaves the unit of work by an error of its own, so that nothing is kept.
         with suppress(_DryRun), unit_of_work():
             synced = self._write(mapped)
             if self.is_dry_run:

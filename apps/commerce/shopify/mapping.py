@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,11 +14,10 @@ from apps.commerce.shopify.reading import Group, Row
 from apps.kernel import money, validation
 from apps.kernel.errors import DomainError, ValidationFailed
 
-_HANDLE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _YES = {"true", "yes", "1", "y", "t"}
 _NO = {"false", "no", "0", "n", "f"}
-_MAXIMUM_QUANTITY = 1_000_000_000
 _LAST_POSITION = 1_000_000
+_MOST_DIGITS = 15
 _COLUMN_OF = {
     "title": "title",
     "description": "body",
@@ -103,21 +101,21 @@ def map_group(group: Group, target: Target) -> Mapped:
     first = group.rows[0]
     header = first.header
     mapped = Mapped(group.handle, group.rows, {})
-    if not first.get("title"):
+    if not first.line("title"):
         raise Skipped(Note(first.number, "title", "", f'product "{group.handle}" has no title; product skipped'))
     fields = mapped.fields
     fields["external_id"] = mapped.external_id
     fields["translations"] = [_translation(group.handle, first, target)]
     for key, name in (("vendor", "vendor"), ("type", "product_type")):
         if header.has(key):
-            fields[name] = first.get(key)
+            fields[name] = first.line(key)
     if header.has("tags"):
-        fields["tags"] = [tag.strip() for tag in first.get("tags").split(",") if tag.strip()]
+        fields["tags"] = [tag.strip() for tag in first.line("tags").split(",") if tag.strip()]
     if header.has("gift_card"):
         fields["is_gift_card"] = _flag(mapped, first, "gift_card", default=False)
     if header.has("category"):
         fields["category_ids"] = []
-        mapped.category_path = tuple(name.strip() for name in first.get("category").split(">") if name.strip())
+        mapped.category_path = tuple(name.strip() for name in first.line("category").split(">") if name.strip())
     if header.has("published") or header.has("status"):
         fields["status"] = _status(mapped, first)
     if kept := _product_metadata(group.handle, first):
@@ -129,21 +127,23 @@ def map_group(group: Group, target: Target) -> Mapped:
 
 
 def _translation(handle: str, first: Row, target: Target) -> dict[str, Any]:
-    translation: dict[str, Any] = {"locale": target.locale, "title": first.get("title")}
-    if _HANDLE.fullmatch(handle):
+    translation: dict[str, Any] = {"locale": target.locale, "title": first.line("title")}
+    if validation.fits(validation.Slug, handle):
         translation["handle"] = handle
     else:
         translation["handle_source"] = handle
-    for key, name in (("body", "description"), ("seo_title", "meta_title"), ("seo_description", "meta_description")):
+    for key, name in (("body", "description"), ("seo_description", "meta_description")):
         if first.header.has(key):
             translation[name] = first.get(key)
+    if first.header.has("seo_title"):
+        translation["meta_title"] = first.line("seo_title")
     return translation
 
 
 def _product_metadata(handle: str, first: Row) -> dict[str, Any]:
     """What has no place of its own and is not to be lost."""
     kept: dict[str, Any] = {}
-    if not _HANDLE.fullmatch(handle):
+    if not validation.fits(validation.Slug, handle):
         kept["handle"] = handle
     metafields = {name: first.cells[index].strip() for index, name in first.header.metafields}
     if metafields := {name: value for name, value in metafields.items() if value}:
@@ -216,7 +216,7 @@ def _option_keys(rows: Sequence[Row]) -> list[int]:
 
 
 def _values(mapped: Mapped, row: Row, options: Sequence[int]) -> tuple[str, ...]:
-    values = [row.get(f"option{number}_value") for number in options]
+    values = [row.line(f"option{number}_value") for number in options]
     while values and not values[-1]:
         values.pop()
     if "" in values:
@@ -235,7 +235,7 @@ def _options(
         names = dict.fromkeys(values[index] for values in combinations if len(values) > index)
         found.append(
             {
-                "names": {target.locale: first.get(f"option{number}_name") or f"Option {number}"},
+                "names": {target.locale: first.line(f"option{number}_name") or f"Option {number}"},
                 "values": [{"names": {target.locale: name}} for name in names],
             }
         )
@@ -246,9 +246,9 @@ def _variant(mapped: Mapped, row: Row, values: tuple[str, ...], target: Target) 
     header = row.header
     variant: dict[str, Any] = {"values": list(values)}
     if header.has("sku"):
-        variant["sku"] = row.get("sku").lstrip("'").strip() or None
+        variant["sku"] = _sku(mapped, row)
     if header.has("barcode"):
-        variant["barcode"] = row.get("barcode").lstrip("'").strip()
+        variant["barcode"] = row.line("barcode").lstrip("'").strip()
     if header.has("grams"):
         variant["weight_grams"] = _grams(mapped, row)
     if header.has("policy"):
@@ -268,6 +268,18 @@ def _variant(mapped: Mapped, row: Row, values: tuple[str, ...], target: Target) 
     if markets := {name: value for name, value in markets.items() if value}:
         variant["metadata"] = {"shopify": {"markets": markets}}
     return variant
+
+
+def _sku(mapped: Mapped, row: Row) -> str | None:
+    """As it is kept here, so that those of other variants are found. One that can't be kept costs no variant."""
+    text = row.get("sku").lstrip("'").strip()
+    try:
+        sku: str | None = validation.check(validation.OptionalSku, text, field="sku")
+    except ValidationFailed as failure:
+        problem = f"{failure.problems[0].detail}; imported without a SKU"
+        mapped.notes.append(Note(row.number, "sku", text, problem))
+        return None
+    return sku
 
 
 def _price(mapped: Mapped, row: Row, target: Target) -> inputs.PriceInput:
@@ -297,7 +309,7 @@ def _grams(mapped: Mapped, row: Row) -> int | None:
     if not text:
         return None
     number = _decimal(text)
-    if number is None or not 0 <= number <= 2_000_000_000:
+    if number is None or not validation.fits(inputs.Grams, round(number)):
         mapped.notes.append(Note(row.number, "grams", text, "not a weight in grams; imported without a weight"))
         return None
     return round(number)
@@ -308,21 +320,22 @@ def _quantity(mapped: Mapped, row: Row) -> int | None:
     if not text:
         return None
     number = _decimal(text)
-    if number is None or number != number.to_integral_value() or number > _MAXIMUM_QUANTITY:
-        mapped.notes.append(Note(row.number, "quantity", text, "not a quantity; imported without stock"))
-        return None
-    if number < 0:
+    if number is not None and number < 0:
         mapped.notes.append(Note(row.number, "quantity", text, "the stock is negative; imported as 0"))
         return 0
+    if number is None or number != number.to_integral_value() or not validation.fits(validation.Quantity, int(number)):
+        mapped.notes.append(Note(row.number, "quantity", text, "not a quantity; imported without stock"))
+        return None
     return int(number)
 
 
 def _decimal(text: str) -> Decimal | None:
     try:
-        number = Decimal(text)
+        number = Decimal(text if text.isascii() else "")
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    # 1e999999 is quickly read, and takes forever to be written out.
+    return number if number.is_finite() and number.adjusted() <= _MOST_DIGITS else None
 
 
 def _policy(mapped: Mapped, row: Row) -> str:
@@ -348,7 +361,7 @@ def _variant_image(mapped: Mapped, row: Row) -> str | None:
 
 
 def _is_usable(mapped: Mapped, row: Row, key: str, url: str) -> bool:
-    if url.startswith(("https://", "http://", "//")) and " " not in url and len(url) <= 2048:
+    if url.startswith(("https://", "http://", "//")) and validation.fits(inputs.ImageUrl, url):
         return True
     problem = "not an address that starts with https:// or http://, without spaces; imported without this image"
     mapped.notes.append(Note(row.number, key, url, problem))

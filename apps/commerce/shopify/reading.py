@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import re
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from gzip import BadGzipFile
 
 from apps.commerce.shopify.columns import Header, read_header
+from apps.kernel import text, validation
 from apps.kernel.imports import ImportRefused, Report, Source
 
 MAXIMUM_FIELD_LENGTH = 1_000_000
@@ -20,7 +20,6 @@ MAXIMUM_ROWS_OF_A_PRODUCT = 5_000
 MAXIMUM_PRODUCT_LENGTH = 32 * 1024 * 1024
 _PIECE = 64 * 1024
 _SHOWN_OF_A_BROKEN_LINE = 10_000
-_HANDLE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,10 @@ class Row:
         """The trimmed cell; empty when the file has no such column."""
         index = self.header.fields.get(key)
         return "" if index is None else self.cells[index].strip()
+
+    def line(self, key: str) -> str:
+        """The cell as one line: exports break titles and names in the middle."""
+        return text.to_one_line(self.get(key))
 
 
 @dataclass(slots=True)
@@ -244,7 +247,7 @@ class _Grouping:
     def _take_broken(self, record: Record, handle: str) -> Group | None:
         """The product of the row is refused, and lines are passed over until a whole row comes, or another broken one
         that looks like the start of a product."""
-        is_start = len(record.cells) > 2 and _HANDLE.fullmatch(handle)
+        is_start = len(record.cells) > 2 and validation.fits(validation.Slug, handle)
         if self._is_lost and not is_start:
             return None
         self._is_lost = True

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from pydantic_core import PydanticCustomError
 
 from apps.content import models
 from apps.content.services.inputs import MAXIMUM_BODY_LENGTH, BodyInput
-from apps.kernel import errors, text, validation
+from apps.kernel import errors, text, validation, wording
 
 _MAXIMUM_DEPTH = 100
 
 
 class InvalidBlocks(errors.ValidationFailed):
-    """A JSON body is not a list of blocks."""
+    """A body in the format `json` is not a list of blocks, or too large. `detail` names the block and what is wrong."""
 
     code = "invalid_blocks"
 
@@ -26,7 +24,11 @@ def stored(body: BodyInput) -> str:
         return _blocks(body)
     if not isinstance(body.body, str):
         raise errors.ValidationFailed.for_field(
-            "/bodies", "not_text", f'a body of the format "{body.format.value}" is text; blocks need the format "json".'
+            "/bodies",
+            "not_text",
+            wording.say(
+                'a body of the format "{format}" is text; blocks need the format "json".', format=body.format.value
+            ),
         )
     return text.clean_html(body.body) if body.format is models.Format.HTML else body.body
 
@@ -35,33 +37,36 @@ def _blocks(body: BodyInput) -> str:
     try:
         blocks = orjson.loads(body.body) if isinstance(body.body, str) else body.body
     except orjson.JSONDecodeError as error:
-        raise _invalid(f"this is not JSON: {error}.") from None
+        raise _invalid(wording.say("this is not JSON: {reason}.", reason=str(error))) from None
     if not isinstance(blocks, list):
-        raise _invalid("send a list of blocks.")
+        raise _invalid(wording.say("send a list of blocks."))
     for number, block in enumerate(blocks, start=1):
         if not isinstance(block, dict) or not isinstance(block.get("type"), str) or not block["type"]:
-            raise _invalid(f'block {number} is not an object with a "type", such as {{"type": "paragraph"}}.')
+            raise _invalid(
+                wording.say(
+                    'block {number} is not an object with a "type", such as {example}.',
+                    number=number,
+                    example='{"type": "paragraph"}',
+                )
+            )
     try:
         validation.check_json(blocks, maximum_depth=_MAXIMUM_DEPTH)
     except PydanticCustomError as error:
-        raise _invalid(f"this can't be stored as JSON: {error}.") from None
-    written = orjson.dumps([_clean(block) for block in blocks]).decode()
+        raise _invalid(
+            wording.say(
+                "this can't be stored as JSON: {reason}.", reason=error.context["said"] if error.context else str(error)
+            )
+        ) from None
+    written = orjson.dumps(text.map_block_html(blocks, text.clean_html)).decode()
     if len(written) > MAXIMUM_BODY_LENGTH:
-        raise _invalid(f"blocks have at most {MAXIMUM_BODY_LENGTH:,} characters together.")
+        raise _invalid(
+            wording.say("blocks have at most {limit} characters together.", limit=f"{MAXIMUM_BODY_LENGTH:,}")
+        )
     return written
 
 
-def _clean(value: Any) -> Any:
-    """The value with the HTML under keys named `html` sanitised; other text is for the frontend to escape."""
-    if isinstance(value, dict):
-        return {
-            key: text.clean_html(item) if key == "html" and isinstance(item, str) else _clean(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    return value
-
-
 def _invalid(detail: str) -> InvalidBlocks:
-    return InvalidBlocks(f"bodies: {detail}", problems=[errors.FieldProblem("/bodies", "invalid_blocks", detail)])
+    return InvalidBlocks(
+        wording.say("{field}: {problem}", field="bodies", problem=detail),
+        problems=[errors.FieldProblem("/bodies", "invalid_blocks", detail)],
+    )

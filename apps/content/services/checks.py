@@ -8,7 +8,7 @@ from typing import Protocol
 
 from apps.content import models
 from apps.content.services.errors import LocaleNotEnabled
-from apps.kernel import errors, ids
+from apps.kernel import errors, ids, wording
 from apps.tenants import scope
 
 
@@ -29,8 +29,11 @@ def check_locales(*, translations: Sequence[Localised] | None, bodies: Sequence[
         if entry.locale not in at_work.locales
     ]
     if problems:
-        details = [f"{problem.pointer.lstrip('/')}: {problem.detail}" for problem in problems]
-        raise LocaleNotEnabled("; ".join(details), problems=problems)
+        details = [
+            wording.say("{field}: {problem}", field=problem.pointer.lstrip("/"), problem=problem.detail)
+            for problem in problems
+        ]
+        raise LocaleNotEnabled(wording.join("; ", details), problems=problems)
 
 
 def check_bodies_are_translated(bodies: set[str], translations: set[str]) -> None:
@@ -39,7 +42,10 @@ def check_bodies_are_translated(bodies: set[str], translations: set[str]) -> Non
         raise errors.ValidationFailed.for_field(
             "/bodies",
             "body_without_translation",
-            f"there is no translation for {', '.join(sorted(untranslated))}; a body needs a title beside it.",
+            wording.say(
+                "there is no translation for {untranslated}; a body needs a title beside it.",
+                untranslated=", ".join(sorted(untranslated)),
+            ),
         )
 
 
@@ -58,4 +64,6 @@ def check_terms(*, category_ids: set[uuid.UUID], tag_ids: set[uuid.UUID]) -> Non
 def unknown_ids(pointer: str, prefix: str, missing: Iterable[uuid.UUID]) -> errors.ValidationFailed:
     """The error for references to objects that are not there."""
     named = ", ".join(ids.encode(prefix, value) for value in sorted(missing)[:5])
-    return errors.ValidationFailed.for_field(pointer, "unknown_id", f"there is no {named} in this tenant.")
+    return errors.ValidationFailed.for_field(
+        pointer, "unknown_id", wording.say("there is no {ids} in this tenant.", ids=named)
+    )

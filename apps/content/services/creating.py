@@ -9,14 +9,14 @@ from datetime import datetime
 
 from django.db.models import Max
 
-from apps.content import events, kinds, models, permitted
+from apps.content import events, models, permitted
 from apps.content.services import bodies, places, records, redirects, trees
 from apps.content.services.checks import check_bodies_are_translated, check_locales, check_terms, unknown_ids
 from apps.content.services.errors import ExternalIdTaken, named_integrity_errors
 from apps.content.services.inputs import BatchNode, NewNode, locales_of
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken, derive
-from apps.kernel import errors, ids
+from apps.kernel import errors, ids, wording
 from apps.outbox.append import unit_of_work
 
 _ROWS_PER_STATEMENT = 500
@@ -25,7 +25,7 @@ _ROWS_PER_STATEMENT = 500
 def create_node(*, new: NewNode, now: datetime) -> models.Node:
     """A node in its place in the tree, a draft unless `publish` is given.
 
-    Raises UnknownKind, LocaleNotEnabled, SlugTaken, ExternalIdTaken, TreeTooDeep, ValidationFailed.
+    Raises LocaleNotEnabled, SlugTaken, ExternalIdTaken, TreeTooDeep, ValidationFailed.
     """
     with unit_of_work():
         [node] = create_nodes(batch=[BatchNode.model_construct(**new.__dict__)], now=now)
@@ -64,13 +64,14 @@ def create_nodes(
 
 
 def _check(new: BatchNode) -> None:
-    kinds.get_kind(new.kind)
     permitted.check_new(kind=new.kind, locales=locales_of(new.translations, new.bodies))
     check_locales(translations=new.translations, bodies=new.bodies)
     check_bodies_are_translated(locales_of(new.bodies), locales_of(new.translations))
     if new.published_at is not None and not new.publish:
         raise errors.ValidationFailed.for_field(
-            "/published_at", "not_published", "a draft has no date of publication; send publish too, or leave it out."
+            "/published_at",
+            "not_published",
+            wording.say("a draft has no date of publication; send publish too, or leave it out."),
         )
 
 
@@ -80,7 +81,10 @@ def _check_external_ids(batch: Sequence[BatchNode]) -> None:
     taken |= {external_id for external_id, count in wanted.items() if count > 1}
     if taken:
         raise ExternalIdTaken(
-            f'There is a node with the external id "{min(str(id) for id in taken)}" already; update that one.'
+            wording.say(
+                'There is a node with the external id "{external_id}" already; update that one.',
+                external_id=min(str(id) for id in taken),
+            )
         )
 
 

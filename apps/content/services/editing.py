@@ -16,7 +16,7 @@ from apps.content.services.errors import (
 from apps.content.services.inputs import BodyInput, NodeChanges, TranslationChange, locales_of
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken
-from apps.kernel import errors
+from apps.kernel import errors, wording
 from apps.outbox.append import unit_of_work
 
 
@@ -112,7 +112,9 @@ def _change_translations(node: models.Node, changes: list[TranslationChange], wh
 def _add_translation(node: models.Node, change: TranslationChange, when_taken: WhenTaken) -> None:
     if change.title is None:
         raise errors.ValidationFailed.for_field(
-            "/translations", "title_missing", f'"{change.locale}" is a new translation and needs a title.'
+            "/translations",
+            "title_missing",
+            wording.say('"{locale}" is a new translation and needs a title.', locale=change.locale),
         )
     space = SlugSpace(models.NodeTranslation, kind=node.kind, locale=change.locale)
     slug = space.claim(given=change.slug, title=change.title, prefix="node", owner=node.id, when_taken=when_taken)
@@ -175,11 +177,20 @@ def remove_translation(*, node_id: uuid.UUID, locale: str) -> models.Node:
         present = set(rows.values_list("locale", flat=True))
         if locale not in present:
             raise TranslationNotFound(
-                f'The node {node} is not translated into "{locale}"; it is into {", ".join(sorted(present))}.'
+                wording.say(
+                    'The node {node} is not translated into "{locale}"; it is into {present}.',
+                    node=node,
+                    locale=locale,
+                    present=", ".join(sorted(present)),
+                )
             )
         if present == {locale}:
             raise LastTranslation(
-                f'"{locale}" is the only translation of the node {node}; add another one first, or delete the node.'
+                wording.say(
+                    '"{locale}" is the only translation of the node {node}; add another one first, or delete the node.',
+                    locale=locale,
+                    node=node,
+                )
             )
         before = dict(records.translation(rows.get(locale=locale)))
         rows.filter(locale=locale).delete()

@@ -7,72 +7,86 @@ from contextlib import contextmanager
 
 from django.db import IntegrityError
 
-from apps.kernel import errors
+from apps.kernel import errors, wording
 
 
 class NodeNotFound(errors.NotFound):
+    """The tenant has no such node, or it is not for whoever asks. List its nodes."""
+
     code = "node_not_found"
 
 
 class CategoryNotFound(errors.NotFound):
+    """The tenant has no such category of content. List its categories."""
+
     code = "category_not_found"
 
 
 class TagNotFound(errors.NotFound):
+    """The tenant has no such tag. List its tags."""
+
     code = "tag_not_found"
 
 
 class TranslationNotFound(errors.NotFound):
+    """The node is not translated into this locale. `detail` names those it is translated into."""
+
     code = "translation_not_found"
 
 
 class SlugTaken(errors.Conflict):
-    """Another object has this slug in the same kind (or taxonomy) and locale."""
+    """Another object has this slug in the same kind (or taxonomy) and locale. Choose another one, or leave it out."""
 
     code = "slug_taken"
+    title = "The slug is taken"
 
 
 class ExternalIdTaken(errors.Conflict):
-    """Another node carries this external id."""
+    """Another node carries this external id. Update that node instead."""
 
     code = "external_id_taken"
+    title = "The external id is taken"
 
 
 class LocaleNotEnabled(errors.ValidationFailed):
-    """The tenant does not publish in this locale."""
+    """The tenant does not publish in this locale. Use one of those it has, or enable it first."""
 
     code = "locale_not_enabled"
 
 
 class TreeCycle(errors.Conflict):
-    """A node would become its own ancestor."""
+    """A node or category would become its own ancestor. Choose a parent outside of it."""
 
     code = "tree_cycle"
+    title = "A tree has no circles"
 
 
 class TreeTooDeep(errors.Conflict):
-    """A node would have more ancestors than a tree may have levels."""
+    """A node or category would have more ancestors than a tree may have levels. Choose a parent further up."""
 
     code = "tree_too_deep"
+    title = "The tree would be too deep"
 
 
 class WrongChildren(errors.ValidationFailed):
-    """The list to order by is not exactly the children."""
+    """The list to order by is not exactly the children. Read them again and send each once."""
 
     code = "wrong_children"
 
 
 class LastTranslation(errors.Conflict):
-    """A node has at least one translation."""
+    """A node has at least one translation. Add another one first, or delete the node."""
 
     code = "last_translation"
+    title = "A node keeps one translation"
 
 
+_SLUG_TAKEN = wording.mark("The slug was taken a moment ago; choose another one.")
 _BY_CONSTRAINT: dict[str, tuple[type[errors.Conflict], str]] = {
-    "content_nodetranslation_slug": (SlugTaken, "The slug was taken a moment ago; choose another one."),
-    "content_categorytranslation_slug": (SlugTaken, "The slug was taken a moment ago; choose another one."),
-    "content_tagtranslation_slug": (SlugTaken, "The slug was taken a moment ago; choose another one."),
-    "content_node_external_id": (ExternalIdTaken, "The external id was taken a moment ago."),
+    "content_nodetranslation_slug": (SlugTaken, _SLUG_TAKEN),
+    "content_categorytranslation_slug": (SlugTaken, _SLUG_TAKEN),
+    "content_tagtranslation_slug": (SlugTaken, _SLUG_TAKEN),
+    "content_node_external_id": (ExternalIdTaken, wording.mark("The external id was taken a moment ago.")),
 }
 
 
@@ -87,4 +101,4 @@ def named_integrity_errors() -> Iterator[None]:
         if named is None:
             raise
         kind, detail = named
-        raise kind(detail) from error
+        raise kind(wording.say(detail)) from error

@@ -2,61 +2,85 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Hashable, Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator
 
-from apps.content import models
-from apps.kernel import ids, validation
+from apps.content import kinds, models
+from apps.kernel import validation, wording
 
 MAXIMUM_BODY_LENGTH = 1_000_000
-_TAXONOMY = r"^[a-z0-9][a-z0-9_-]*$"
+MAXIMUM_BLOCKS = 10_000
+_TAXONOMY = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-def _decoded(prefix: str) -> Callable[[Any], Any]:
-    def decode(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return ids.decode(prefix, value)
-        except ids.InvalidId as error:
-            raise PydanticCustomError("invalid_id", "{reason}", {"reason": error.detail}) from None
-
-    return decode
+def _check_taxonomy(name: str) -> str:
+    if not _TAXONOMY.fullmatch(name):
+        raise wording.refusal(
+            "invalid_taxonomy",
+            "a taxonomy has a-z, 0-9, _ and -, and begins with a letter or a digit, such as post_tag",
+        )
+    return name
 
 
-def _shown(prefix: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "description": f"a typed id: {prefix}_ and 26 characters"})
+def _check_body(value: Any) -> Any:
+    """By what it is, so that a refusal points at the body and not at one of two ways to read it."""
+    match value:
+        case str() if len(value) <= MAXIMUM_BODY_LENGTH:
+            return validation.refuse_nul(value)
+        case str():
+            raise wording.refusal(
+                "string_too_long", "this has at most {max_length} characters", max_length=MAXIMUM_BODY_LENGTH
+            )
+        case list() if len(value) <= MAXIMUM_BLOCKS:
+            return value  # what is in it is looked at where it is stored
+        case list():
+            raise wording.refusal("too_long", "this has at most {max_length} entries", max_length=MAXIMUM_BLOCKS)
+    raise wording.refusal("not_text_or_blocks", "send text, or for the format json a list of blocks")
 
 
-NodeId = Annotated[uuid.UUID, BeforeValidator(_decoded("node")), _shown("node")]
-CategoryId = Annotated[uuid.UUID, BeforeValidator(_decoded("cat")), _shown("cat")]
-TagId = Annotated[uuid.UUID, BeforeValidator(_decoded("tag")), _shown("tag")]
+_Block = Annotated[dict[str, Any], Field(json_schema_extra={"x-maximum-bytes": MAXIMUM_BODY_LENGTH})]
+_TextOrBlocks = (
+    Annotated[str, Field(max_length=MAXIMUM_BODY_LENGTH)] | Annotated[list[_Block], Field(max_length=MAXIMUM_BLOCKS)]
+)
+NodeId = Annotated[uuid.UUID, validation.TypedId("node")]
+CategoryId = Annotated[uuid.UUID, validation.TypedId("cat")]
+TagId = Annotated[uuid.UUID, validation.TypedId("tag")]
+Kind = Annotated[str, validation.OneOf(kinds.names, "invalid_kind")]
+Taxonomy = Annotated[
+    str, Field(max_length=64, json_schema_extra={"pattern": f"^{_TAXONOMY.pattern}$"}), AfterValidator(_check_taxonomy)
+]
+Format = Annotated[models.Format, validation.OneOf(lambda: models.Format.values, "invalid_format")]
 
 
-def _once[Item](items: list[Item], key: Callable[[Item], Hashable], what: str) -> list[Item]:
+def _once[Item](items: list[Item], key: Callable[[Item], Hashable]) -> list[Item]:
     seen = set()
     for item in items:
         if key(item) in seen:
-            raise PydanticCustomError("duplicate", "{what} {key} is given twice", {"what": what, "key": str(key(item))})
+            raise wording.refusal("duplicate", '"{name}" is given twice.', name=str(key(item)))
         seen.add(key(item))
     return items
 
 
 def _once_per_locale[Item](items: list[Item]) -> list[Item]:
-    return _once(items, lambda item: item.locale, "the locale")  # type: ignore[attr-defined]
+    return _once(items, lambda item: item.locale)  # type: ignore[attr-defined]
 
 
 def _distinct(items: list[uuid.UUID]) -> list[uuid.UUID]:
-    return _once(items, lambda item: item, "the id")
+    return _once(items, lambda item: item)
 
 
-ExternalId = Annotated[validation.Text, Field(min_length=1, max_length=255)]
-CategoryIds = Annotated[list[CategoryId], AfterValidator(_distinct), Field(max_length=1000)]
-TagIds = Annotated[list[TagId], AfterValidator(_distinct), Field(max_length=1000)]
+_ANY = Field(max_length=validation.MAXIMUM_LOCALES)
+_ONE_OR_MORE = Field(min_length=1, max_length=validation.MAXIMUM_LOCALES)
+_ONCE_PER_LOCALE = AfterValidator(_once_per_locale)
+Description = Annotated[str, validation.Prose(10_000)]
+# Of another system, so kept as it is.
+ExternalId = Annotated[str, validation.Prose(255, minimum=1)]
+CategoryIds = Annotated[list[CategoryId], Field(max_length=1000), AfterValidator(_distinct)]
+TagIds = Annotated[list[TagId], Field(max_length=1000), AfterValidator(_distinct)]
 
 
 class TranslationInput(validation.Input):
@@ -84,19 +108,16 @@ class BodyInput(validation.Input):
     model_config = ConfigDict(str_strip_whitespace=False)
 
     locale: validation.Locale
-    format: models.Format = models.Format.MARKDOWN
-    body: (
-        Annotated[validation.Text, Field(max_length=MAXIMUM_BODY_LENGTH)]
-        | Annotated[list[dict[str, Any]], Field(max_length=10_000)]
-    )
+    format: Format = models.Format.MARKDOWN
+    body: Annotated[str | list[dict[str, Any]], PlainValidator(_check_body, json_schema_input_type=_TextOrBlocks)]
 
 
 class NewNode(validation.Input):
     """A node to create: a draft unless `publish` is true, last among its siblings unless a `position` is given."""
 
-    kind: validation.ShortText
-    translations: Annotated[list[TranslationInput], Field(min_length=1), AfterValidator(_once_per_locale)]
-    bodies: Annotated[list[BodyInput], AfterValidator(_once_per_locale)] = []
+    kind: Kind
+    translations: Annotated[list[TranslationInput], _ONE_OR_MORE, _ONCE_PER_LOCALE]
+    bodies: Annotated[list[BodyInput], _ANY, _ONCE_PER_LOCALE] = []
     parent_id: NodeId | None = None
     position: validation.Position | None = None
     author_name: validation.ShortText = ""
@@ -104,7 +125,7 @@ class NewNode(validation.Input):
     category_ids: CategoryIds = []
     tag_ids: TagIds = []
     external_id: ExternalId | None = None
-    publish: bool = False
+    publish: validation.Flag = False
     published_at: validation.Moment | None = None
 
 
@@ -117,8 +138,8 @@ class BatchNode(NewNode):
 class NodeChanges(validation.Input):
     """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are."""
 
-    translations: Annotated[list[TranslationChange], AfterValidator(_once_per_locale)] | None = None
-    bodies: Annotated[list[BodyInput], AfterValidator(_once_per_locale)] | None = None
+    translations: Annotated[list[TranslationChange], _ANY, _ONCE_PER_LOCALE] | None = None
+    bodies: Annotated[list[BodyInput], _ANY, _ONCE_PER_LOCALE] | None = None
     author_name: validation.ShortText | None = None
     metadata: validation.Metadata | None = None
     category_ids: CategoryIds | None = None
@@ -131,7 +152,7 @@ class TermTranslationInput(validation.Input):
     locale: validation.Locale
     name: validation.Title
     slug: validation.OptionalSlug = None
-    description: Annotated[validation.Text, Field(max_length=10_000)] = ""
+    description: Description = ""
 
 
 class TermTranslationChange(validation.Input):
@@ -140,12 +161,12 @@ class TermTranslationChange(validation.Input):
     locale: validation.Locale
     name: validation.Title | None = None
     slug: validation.OptionalSlug = None
-    description: Annotated[validation.Text, Field(max_length=10_000)] | None = None
+    description: Description | None = None
 
 
 class NewCategory(validation.Input):
-    taxonomy: Annotated[str, Field(max_length=64, pattern=_TAXONOMY)] = "category"
-    translations: Annotated[list[TermTranslationInput], Field(min_length=1), AfterValidator(_once_per_locale)]
+    taxonomy: Taxonomy = "category"
+    translations: Annotated[list[TermTranslationInput], _ONE_OR_MORE, _ONCE_PER_LOCALE]
     parent_id: CategoryId | None = None
     position: validation.Position | None = None
 
@@ -153,19 +174,25 @@ class NewCategory(validation.Input):
 class CategoryChanges(validation.Input):
     """What is given is changed; `parent_id` null moves the category to the top."""
 
-    translations: Annotated[list[TermTranslationChange], AfterValidator(_once_per_locale)] | None = None
+    translations: Annotated[list[TermTranslationChange], _ANY, _ONCE_PER_LOCALE] | None = None
     parent_id: CategoryId | None = None
     position: validation.Position | None = None
 
 
 class NewTag(validation.Input):
-    translations: Annotated[list[TermTranslationInput], Field(min_length=1), AfterValidator(_once_per_locale)]
+    translations: Annotated[list[TermTranslationInput], _ONE_OR_MORE, _ONCE_PER_LOCALE]
 
 
 class TagChanges(validation.Input):
-    translations: Annotated[list[TermTranslationChange], AfterValidator(_once_per_locale)]
+    translations: Annotated[list[TermTranslationChange], _ANY, _ONCE_PER_LOCALE]
 
 
 def locales_of(*parts: Iterable[Any] | None) -> set[str]:
     """Every locale named in translations and bodies."""
     return {entry.locale for part in parts if part is not None for entry in part}
+
+
+class Publication(validation.Input):
+    """The moment to show as the date of publication; the earlier one, or now, when absent."""
+
+    published_at: validation.Moment | None = None

@@ -12,7 +12,7 @@ from apps.content.services import records, trees
 from apps.content.services.editing import locked_node
 from apps.content.services.errors import NodeNotFound, TreeCycle, WrongChildren
 from apps.content.services.locks import lock_content
-from apps.kernel import errors, ids
+from apps.kernel import errors, ids, validation, wording
 from apps.outbox.append import unit_of_work
 
 
@@ -44,8 +44,8 @@ def move_node(
     Siblings whose stored position has to change, and descendants whose depth does, have their own events.
     Raises NodeNotFound, TreeCycle, TreeTooDeep.
     """
-    if position is not None and position < 0:
-        raise errors.ValidationFailed.for_field("/position", "negative", f"{position}: positions start at 0.")
+    if position is not None:
+        validation.check(validation.Position, position, field="position")
     with unit_of_work():
         lock_content()
         node = locked_node(node_id)
@@ -118,14 +118,25 @@ def _checked_depth(node: models.Node, parent_id: uuid.UUID | None) -> int:
         return 0
     parent = permitted.parents([parent_id]).first()
     if parent is None:
-        raise NodeNotFound(f"There is no node {ids.encode('node', parent_id)} to place {_named(node)} below.")
+        raise NodeNotFound(
+            wording.say(
+                "There is no node {parent} to place {node} below.",
+                parent=ids.encode("node", parent_id),
+                node=_named(node),
+            )
+        )
     if parent.id == node.id:
-        raise TreeCycle(f"{_named(node)} can't be its own parent.")
+        raise TreeCycle(wording.say("{node} can't be its own parent.", node=_named(node)))
     if node.id in trees.ancestors_and_self(models.Node, parent.id):
-        raise TreeCycle(f"{_named(node)} can't be placed below {_named(parent)}, which is below it.")
+        raise TreeCycle(
+            wording.say(
+                "{node} can't be placed below {parent}, which is below it.", node=_named(node), parent=_named(parent)
+            )
+        )
     depth = parent.depth + 1
     height = max((below - node.depth for _, _, _, below in _branch(node, 0)), default=0)
-    trees.check_depth(depth + height, f"The deepest node below {_named(node)}" if height else _named(node))
+    what = wording.say("The deepest node below {node}", node=_named(node)) if height else _named(node)
+    trees.check_depth(depth + height, what)
     return depth
 
 
@@ -151,14 +162,17 @@ def _write(places: list[tuple[uuid.UUID, uuid.UUID | None, int, int]], *, moved:
 def _check_exactly(children: dict[uuid.UUID, Any], ids_in_order: Sequence[uuid.UUID]) -> None:
     given = Counter(ids_in_order)
     wrong = {
-        "is given twice": sorted(id for id, count in given.items() if count > 1),
-        "is not a child": sorted(set(given) - set(children)),
-        "is missing": sorted(set(children) - set(given)),
+        wording.mark("{node} is given twice"): sorted(id for id, count in given.items() if count > 1),
+        wording.mark("{node} is not a child"): sorted(set(given) - set(children)),
+        wording.mark("{node} is missing"): sorted(set(children) - set(given)),
     }
-    found = [f"{ids.encode('node', entries[0])} {what}" for what, entries in wrong.items() if entries]
+    found = [wording.say(what, node=ids.encode("node", entries[0])) for what, entries in wrong.items() if entries]
     if found:
-        detail = f"send every child exactly once: {', '.join(found)}."
-        raise WrongChildren(f"ids: {detail}", problems=[errors.FieldProblem("/ids", "wrong_children", detail)])
+        detail = wording.say("send every child exactly once: {found}.", found=wording.join(", ", found))
+        raise WrongChildren(
+            wording.say("{field}: {problem}", field="ids", problem=detail),
+            problems=[errors.FieldProblem("/ids", "wrong_children", detail)],
+        )
 
 
 def _named(node: models.Node) -> str:

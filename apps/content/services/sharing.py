@@ -12,7 +12,7 @@ from apps.accounts.models import Membership, User
 from apps.content import models, permitted
 from apps.content.services import records
 from apps.content.services.editing import locked_node
-from apps.kernel import errors, ids, validation
+from apps.kernel import errors, ids, validation, wording
 from apps.outbox.append import unit_of_work
 from apps.tenants import scope
 
@@ -21,13 +21,13 @@ _CODENAMES: dict[Action, str] = {"read": "view_node", "update": "change_node"}
 
 
 class NotAMember(errors.ValidationFailed):
-    """Only members of the tenant are shared with."""
+    """Nodes are shared with members of the tenant only. Invite the person first."""
 
     code = "not_a_member"
 
 
 class ShareNotFound(errors.NotFound):
-    """The node is not shared with this user."""
+    """The node is not shared with this user. List with whom it is."""
 
     code = "share_not_found"
 
@@ -35,7 +35,7 @@ class ShareNotFound(errors.NotFound):
 class NewShare(validation.Input):
     """Updating includes reading; what was shared with the user before is replaced."""
 
-    email: validation.ShortText
+    email: validation.Email
     action: Action
 
 
@@ -62,7 +62,7 @@ def unshare_node(*, node_id: uuid.UUID, user_id: uuid.UUID) -> None:
         permitted.check("read", locked_node(node_id))
         share = _find(node_id, user_id)
         if share is None:
-            raise ShareNotFound(f"The node is not shared with {ids.encode('user', user_id)}.")
+            raise ShareNotFound(wording.say("The node is not shared with {user}.", user=ids.encode("user", user_id)))
         share.delete()
         records.of_share(node_id, user_id, before=_told(share), after=None)
 
@@ -82,8 +82,10 @@ def _told(share: models.NodeUserObjectPermission | None) -> Action | None:
 
 
 def _member(email: str) -> User:
-    found = Membership.objects.filter(tenant_id=scope.current_id(), user__email=email.lower(), user__is_active=True)
+    found = Membership.objects.filter(tenant_id=scope.current_id(), user__email=email, user__is_active=True)
     membership = found.select_related("user").first()
     if membership is None:
-        raise NotAMember.for_field("/email", "not_a_member", f'"{email}" is no active member of this tenant.')
+        raise NotAMember.for_field(
+            "/email", "not_a_member", wording.say('"{email}" is no active member of this tenant.', email=email)
+        )
     return membership.user

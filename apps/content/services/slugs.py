@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Model
 
 from apps.content.services.errors import SlugTaken
-from apps.kernel import ids, text
+from apps.kernel import ids, text, wording
 
 
 class WhenTaken(Enum):
@@ -57,7 +57,12 @@ class SlugSpace:
             if given is not None and when_taken is WhenTaken.REFUSE:
                 where = " ".join(str(value) for value in self._space.values())
                 raise SlugTaken(
-                    f'The slug "{given}" is taken in {where}; choose another one, or leave it out to get a free one.',
+                    wording.say(
+                        'The slug "{given}" is taken in {where}; choose another one, or leave it out to get '
+                        "a free one.",
+                        given=given,
+                        where=where,
+                    ),
                     slug=given,
                 )
             wanted = self._next(wanted)

@@ -22,7 +22,7 @@ from apps.content.services.inputs import (
 )
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken
-from apps.kernel import errors, ids
+from apps.kernel import errors, ids, wording
 from apps.outbox.append import unit_of_work
 
 type TermTranslation = models.CategoryTranslation | models.TagTranslation
@@ -142,14 +142,14 @@ def delete_tag(*, tag_id: uuid.UUID) -> None:
 def _locked_category(category_id: uuid.UUID) -> models.Category:
     category = models.Category.objects.select_for_update().filter(id=category_id).first()
     if category is None:
-        raise CategoryNotFound(f"There is no category {ids.encode('cat', category_id)}.")
+        raise CategoryNotFound(wording.say("There is no category {category}.", category=ids.encode("cat", category_id)))
     return category
 
 
 def _locked_tag(tag_id: uuid.UUID) -> models.Tag:
     tag = models.Tag.objects.select_for_update().filter(id=tag_id).first()
     if tag is None:
-        raise TagNotFound(f"There is no tag {ids.encode('tag', tag_id)}.")
+        raise TagNotFound(wording.say("There is no tag {tag}.", tag=ids.encode("tag", tag_id)))
     return tag
 
 
@@ -166,7 +166,9 @@ def _owner(row: TermTranslation) -> tuple[str, uuid.UUID]:
 def _add(row: TermTranslation, entry: TermTranslationInput | TermTranslationChange, when_taken: WhenTaken) -> None:
     if entry.name is None:
         raise errors.ValidationFailed.for_field(
-            "/translations", "name_missing", f'"{entry.locale}" is a new translation and needs a name.'
+            "/translations",
+            "name_missing",
+            wording.say('"{locale}" is a new translation and needs a name.', locale=entry.locale),
         )
     prefix, owner = _owner(row)
     row.locale, row.name, row.description = entry.locale, entry.name, entry.description or ""
@@ -232,15 +234,26 @@ def _checked_depth(category: models.Category, parent_id: uuid.UUID | None) -> in
         raise errors.ValidationFailed.for_field(
             "/parent_id",
             "other_taxonomy",
-            f'{parent} is in the taxonomy "{parent.taxonomy}", not in "{category.taxonomy}".',
+            wording.say(
+                '{parent} is in the taxonomy "{other}", not in "{taxonomy}".',
+                parent=parent,
+                other=parent.taxonomy,
+                taxonomy=category.taxonomy,
+            ),
         )
     if category.id in trees.ancestors_and_self(models.Category, parent.id):
-        raise TreeCycle(f"{_named(category)} can't be placed below {_named(parent)}: that is itself or below it.")
+        raise TreeCycle(
+            wording.say(
+                "{category} can't be placed below {parent}: that is itself or below it.",
+                category=_named(category),
+                parent=_named(parent),
+            )
+        )
     height = 0
     if not category._state.adding:
         below = models.Category.objects.filter(id__in=trees.descendants(models.Category, category.id))
         height = max((depth - category.depth for depth in below.values_list("depth", flat=True)), default=0)
-    trees.check_depth(parent.depth + 1 + height, "The deepest category of this branch")
+    trees.check_depth(parent.depth + 1 + height, wording.say("The deepest category of this branch"))
     return parent.depth + 1
 
 

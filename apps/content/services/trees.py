@@ -11,6 +11,7 @@ from django.db.models import Max, Model, QuerySet
 
 from apps.content import models
 from apps.content.services.errors import TreeTooDeep
+from apps.kernel import errors, wording
 from apps.tenants import scope
 
 _ANCESTORS = """
@@ -53,7 +54,13 @@ def descendants(model: type[Model], id: uuid.UUID) -> list[uuid.UUID]:
 def check_depth(depth: int, what: str) -> None:
     """Raises TreeTooDeep."""
     if depth > models.MAXIMUM_DEPTH:
-        raise TreeTooDeep(f"{what} would have {depth} ancestors; a tree has {models.MAXIMUM_DEPTH} levels at most.")
+        detail = wording.say(
+            "{what} would have {depth} ancestors; a tree has {maximum_depth} levels at most.",
+            what=what,
+            depth=depth,
+            maximum_depth=models.MAXIMUM_DEPTH,
+        )
+        raise TreeTooDeep(detail, problems=[errors.FieldProblem("/parent_id", "depth_too_large", detail)])
 
 
 def last_position(siblings: QuerySet[Any, Any]) -> int:

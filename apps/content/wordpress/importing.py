@@ -143,7 +143,18 @@ class Importer:
                     self._take([wanted])
                 except errors.DomainError as error:
                     self._forget_new_terms()
-                    self._skip(wanted, error.detail)
+                    self._refuse(wanted, error)
+
+    def _refuse(self, wanted: mapping.WantedNode, error: errors.DomainError) -> None:
+        """Report each wrong field by the element it came from; what is wrong with the whole, by its kind."""
+        if not error.problems:
+            self._skip(wanted, error.detail)
+            return
+        for problem in error.problems:
+            column = mapping.element_of(problem.pointer)
+            self._note(mapping.Note(wanted.row, column, wanted.title, f"{problem.detail.rstrip('.')}; skipped"))
+        self.tally.add(wanted.label, "skipped")
+        self.failed += 1
 
     def _forget_new_terms(self) -> None:
         for key in self._new_terms:

@@ -38,6 +38,12 @@ _META_LEFT_OUT = {
     "_wp_attached_file", "_wp_attachment_metadata", "_wp_attachment_image_alt", "_wp_page_template", "_thumbnail_id",
     "_wp_trash_meta_status", "_wp_trash_meta_time", "_wp_desired_post_slug", "_oembed_time",
 }  # fmt: skip
+_ELEMENTS = {
+    "title": "title", "slug": "wp:post_name", "excerpt": "excerpt:encoded", "body": "content:encoded",
+    "bodies": "content:encoded", "author_name": "dc:creator", "metadata": "wp:postmeta", "kind": "wp:post_type",
+    "published_at": "wp:post_date", "external_id": "wp:post_id", "parent_id": "wp:post_parent",
+    "category_ids": "category", "tag_ids": "category",
+}  # fmt: skip
 _PERSONAL_KEY = re.compile(r"(^|_)(e?mail|ip|ip_address|password|pass)(_|$)", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 _SERIALISED_SIZE = re.compile(r's:\d+:"(width|height)";(?:i:|s:\d+:")(\d{1,9})\b')
@@ -234,6 +240,12 @@ class Mapper:
         return kept
 
 
+def element_of(pointer: str) -> str:
+    """The element of an item that a field of an input was made of."""
+    parts = [part for part in pointer.split("/") if part in _ELEMENTS]
+    return _ELEMENTS[parts[-1]] if parts else "item"
+
+
 def site_name(site: reading.Site, file_name: str) -> str:
     """What tells this site from others: the blog's address without scheme, else the title, else the file's name."""
     address = site.base_blog_url or site.base_site_url or site.link
@@ -246,7 +258,7 @@ def wanted_term(term: reading.Term) -> tuple[WantedTerm, list[Note]]:
     """A term of the head of the file."""
     slug, notes = _term_slug(0, term.element, term.slug)
     parent = _term_slug(0, term.element, term.parent)[0] if term.parent else ""
-    name = text.to_plain_text(term.name)[:255] or slug
+    name = _term_name(term.name, slug)
     description = text.to_plain_text(term.description, maximum_length=10_000)
     return WantedTerm(_taxonomy(term.taxonomy), slug, name, parent, description), notes
 
@@ -295,7 +307,7 @@ def _status(item: reading.Item, notes: list[Note]) -> tuple[str, datetime | None
 
 def _title(item: reading.Item, notes: list[Note]) -> str:
     title = text.to_plain_text(item.title)
-    if not title:
+    if not validation.fits(validation.Title, title[:255]):
         spelled = re.sub(r"[-_]+", " ", unquote(item.name)).strip()
         title = spelled[:1].upper() + spelled[1:] if spelled else "(untitled)"
         notes.append(Note(item.number, "title", item.title, f'no title; taken as "{title[:100]}"'))
@@ -323,7 +335,7 @@ def _terms(item: reading.Item, notes: list[Note]) -> list[WantedTerm]:
         slug, _ = _term_slug(item.number, "category", term.slug)
         if not term.taxonomy:
             notes.append(Note(item.number, "category", term.name, "names no taxonomy; taken as a category"))
-        name = text.to_plain_text(term.name)[:255] or slug
+        name = _term_name(term.name, slug)
         wanted = WantedTerm(_taxonomy(term.taxonomy or "category"), slug, name)
         found.setdefault(wanted.key, wanted)
     return list(found.values())
@@ -337,6 +349,11 @@ def _term_slug(row: int, column: str, value: str) -> tuple[str, list[Note]]:
     return slug, [Note(row, column, value, f'slugs are a-z, 0-9 and hyphens; taken as "{slug}"')]
 
 
+def _term_name(name: str, slug: str) -> str:
+    plain = text.to_plain_text(name)[:255]
+    return plain if validation.fits(validation.Title, plain) else slug
+
+
 def _taxonomy(name: str) -> str:
     if name == "tag":  # the word of WXR 1.0
         return TAG_TAXONOMY
@@ -345,7 +362,8 @@ def _taxonomy(name: str) -> str:
 
 def _person(name: str) -> str:
     """A name to show; of an e-mail address only what is before the @."""
-    return name.partition("@")[0].strip()[:255]
+    shown = text.to_one_line(name).partition("@")[0].strip()[:255]
+    return shown if validation.fits(validation.ShortText, shown) else ""
 
 
 def _is_web(url: str) -> bool:

@@ -119,6 +119,7 @@ class Cache[V]:
         """Make up for invalidations Valkey has not heard of."""
         with self._untold_lock:
             groups = list(self._untold)
+        # What Valkey does not hear now stays untold and is told the next time.
         with contextlib.suppress(shared.Unavailable):
             self._tell_untold(*groups)
 

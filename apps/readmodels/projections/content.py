@@ -160,10 +160,11 @@ def _body(body: dict[str, Any] | None) -> dict[str, Any] | None:
         case "markdown":
             return {"format": "markdown", "html": text.markdown_to_html(source)}
         case "json":
-            return {"format": "json", "blocks": orjson.loads(source or "[]")}
+            return {"format": "json", "blocks": text.map_block_html(orjson.loads(source or "[]"), text.safe_html)}
         case "plain":
             return {"format": "plain", "html": f"<p>{html.escape(source)}</p>"}
-    return {"format": "html", "html": source}
+    # It was cleaned when it was written; an archive from elsewhere, or a hole found since, is worth a second time.
+    return {"format": "html", "html": text.safe_html(source)}
 
 
 def _plain_text(body: dict[str, Any] | None) -> str:

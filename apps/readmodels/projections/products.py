@@ -140,7 +140,7 @@ def _document(
         "title": translation["title"],
         "subtitle": translation["subtitle"],
         "handle": translation["handle"],
-        "description": translation["description"],
+        "description": text.safe_html(translation["description"]),
         "vendor": state["vendor"],
         "product_type": state["product_type"],
         "tags": state["tags"],

@@ -15,7 +15,7 @@ from apps.audit import recording as audit
 from apps.commerce import services
 from apps.commerce.shopify.importing import Import
 from apps.commerce.shopify.mapping import Target
-from apps.kernel import context, money, validation
+from apps.kernel import context, errors, validation
 from apps.kernel.commands import interruptible, readable_errors
 from apps.kernel.imports import Report
 from apps.tenants import modules, queries, scope
@@ -78,12 +78,8 @@ class Command(BaseCommand):
 
     def _target(self, at_work: scope.Scope, options: dict[str, Any]) -> Target:
         locale = queries.locale_for_command(at_work=at_work, locale=options["locale"])
-        currency = options["currency"] or at_work.currency
-        try:
-            money.exponent(currency)
-        except money.InvalidCurrency as error:
-            raise CommandError(f'--currency "{currency}": {error.detail}') from error
-        location = validation.parse(services.StockInput, {"location": options["location"], "quantity": 0}).location
+        currency = _option(validation.Currency, options["currency"] or at_work.currency, "--currency")
+        location = _option(validation.ShortSlug, options["location"], "--location")
         if location != services.DEFAULT_LOCATION:
             services.get_location(location)
         return Target(locale, currency, location)
@@ -100,6 +96,13 @@ class Command(BaseCommand):
         if note:
             self.stdout.write(note)
         self.stdout.write(f"{run.rate:,.0f} rows/s, peak memory {kibibytes / 1024:,.0f} MiB.")
+
+
+def _option(rule: Any, value: str, name: str) -> str:
+    try:
+        return str(validation.check(rule, value, field=name))
+    except errors.ValidationFailed as refusal:
+        raise CommandError(f"{name} {refusal.problems[0].detail}") from None
 
 
 @contextmanager

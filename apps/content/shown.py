@@ -1,0 +1,162 @@
+"""What the editors' API answers: ids as typed text, moments as RFC 3339."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from apps.content import kinds, models, services
+from apps.kernel import ids, validation
+from apps.kernel.operations import Free, Id, Moment, one_of
+
+
+class NodeTranslation(TypedDict):
+    locale: str
+    title: str
+    slug: str
+    excerpt: str
+
+
+class Node(TypedDict):
+    """A node without bodies and terms; `depth` is 0 at the top of the tree."""
+
+    id: Id
+    kind: str
+    status: Annotated[str, one_of(*models.Status.values)]
+    parent_id: Id | None
+    position: int
+    depth: int
+    author_name: str
+    metadata: Free
+    external_id: str | None
+    published_at: Moment | None
+    created_at: Moment
+    updated_at: Moment
+    translations: list[NodeTranslation]
+
+
+class Body(TypedDict):
+    locale: str
+    format: Annotated[str, one_of(*models.Format.values)]
+    body: str
+
+
+class Redirect(TypedDict):
+    """A slug the node had before."""
+
+    locale: str
+    slug: str
+
+
+class WholeNode(Node):
+    bodies: list[Body]
+    category_ids: list[Id]
+    tag_ids: list[Id]
+    redirects: list[Redirect]
+
+
+class TermTranslation(TypedDict):
+    locale: str
+    name: str
+    slug: str
+    description: str
+
+
+class ContentCategory(TypedDict):
+    """`depth` is 0 at the top of the tree."""
+
+    id: Id
+    taxonomy: str
+    parent_id: Id | None
+    position: int
+    depth: int
+    translations: list[TermTranslation]
+
+
+class Tag(TypedDict):
+    id: Id
+    translations: list[TermTranslation]
+
+
+class Share(TypedDict):
+    """What a member may do with this one node."""
+
+    user_id: Id
+    email: str
+    action: Annotated[str, one_of("read", "update")]
+
+
+class Kind(TypedDict):
+    name: str
+    description: str
+
+
+class Children(TypedDict):
+    """The ids of the children in order."""
+
+    ids: list[Id]
+
+
+def node(row: models.Node) -> Node:
+    """A node in a list: without bodies and terms."""
+    return {
+        "id": ids.encode("node", row.id),
+        "kind": row.kind,
+        "status": row.status,
+        "parent_id": None if row.parent_id is None else ids.encode("node", row.parent_id),
+        "position": row.position,
+        "depth": row.depth,
+        "author_name": row.author_name,
+        "metadata": row.metadata,
+        "external_id": row.external_id,
+        "published_at": validation.to_text(row.published_at) if row.published_at else None,
+        "created_at": validation.to_text(row.created_at),
+        "updated_at": validation.to_text(row.updated_at),
+        "translations": [
+            {"locale": entry.locale, "title": entry.title, "slug": entry.slug, "excerpt": entry.excerpt}
+            for entry in row.translations.all()
+        ],
+    }
+
+
+def whole_node(row: models.Node) -> WholeNode:
+    return {
+        **node(row),
+        "bodies": [{"locale": entry.locale, "format": entry.format, "body": entry.body} for entry in row.bodies.all()],
+        "category_ids": [ids.encode("cat", link.category_id) for link in row.category_links.all()],
+        "tag_ids": [ids.encode("tag", link.tag_id) for link in row.tag_links.all()],
+        "redirects": [{"locale": entry.locale, "slug": entry.slug} for entry in row.redirects.all()],
+    }
+
+
+def category(row: models.Category) -> ContentCategory:
+    return {
+        "id": ids.encode("cat", row.id),
+        "taxonomy": row.taxonomy,
+        "parent_id": None if row.parent_id is None else ids.encode("cat", row.parent_id),
+        "position": row.position,
+        "depth": row.depth,
+        "translations": [_term(entry) for entry in row.translations.all()],
+    }
+
+
+def tag(row: models.Tag) -> Tag:
+    return {
+        "id": ids.encode("tag", row.id),
+        "translations": [_term(entry) for entry in row.translations.all()],
+    }
+
+
+def share(row: models.NodeUserObjectPermission) -> Share:
+    return {
+        "user_id": ids.encode("user", row.user_id),
+        "email": row.user.email,
+        "action": services.action_of(row.permission),
+    }
+
+
+def _term(row: models.CategoryTranslation | models.TagTranslation) -> TermTranslation:
+    return {"locale": row.locale, "name": row.name, "slug": row.slug, "description": row.description}
+
+
+def kind(row: kinds.Kind) -> Kind:
+    return {"name": row.name, "description": row.description}

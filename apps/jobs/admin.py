@@ -1,0 +1,50 @@
+"""Jobs in the admin, readable: how far they are, and what failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apps.jobs import models
+from apps.tenants.admin import TenantReadOnlyAdmin
+
+
+@admin.register(models.Job)
+class JobAdmin(TenantReadOnlyAdmin):
+    resource = "audit"
+    list_display = ("created_at", "tenant", "kind", "status", "progress", "failed", "left", "actor", "finished_at")
+    list_filter = ("status", "kind")
+    search_fields = ("actor",)
+    ordering = ("-id",)
+    readonly_fields = ("progress", "left")
+
+    @admin.display(description="progress")
+    def progress(self, job: models.Job) -> str:
+        return f"{job.done:,} of {job.total:,}"
+
+    @admin.display(description="seconds left")
+    def left(self, job: models.Job) -> int | None:
+        return job.seconds_left
+
+
+@admin.register(models.Operation)
+class OperationAdmin(TenantReadOnlyAdmin):
+    """Those that failed: the others are what they wrote."""
+
+    resource = "audit"
+    list_display = ("job", "index", "status", "code")
+    list_filter = ("status",)
+    list_select_related = ("tenant", "job")
+    search_fields = ("job__id",)
+    ordering = ("-job_id", "index")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).filter(problem__isnull=False)
+        return rows
+
+    @admin.display(description="code")
+    def code(self, row: models.Operation) -> str:
+        return str((row.problem or {}).get("code", ""))

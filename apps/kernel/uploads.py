@@ -1,0 +1,220 @@
+"""Files that people send: taken for what their bytes are, never for what their name or sender says.
+
+What is not on the list is refused. An image is judged by its head before it is decoded, and kept as it was decoded:
+whatever else was in the file (scripts, archives, places) is gone. docs/explanation/edge.md
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import unicodedata
+import zipfile
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO
+from uuid import uuid4
+
+from PIL import Image, ImageOps
+
+from apps.kernel import errors, wording
+
+LONGEST_NAME = 255
+MOST_PIXELS = 50_000_000
+LONGEST_SIDE = 16_384
+MOST_FRAMES = 200
+MOST_ENTRIES = 10_000
+MOST_UNPACKED = 512 * 2**20
+HIGHEST_RATIO = 200
+# A small file may pack well; it can do no harm.
+_RATIO_COUNTS_FROM = 2**20
+
+
+class UploadRefused(errors.DomainError):
+    """The file is not one that is taken here; `reason` is one of a few words."""
+
+    code = "upload_refused"
+    status = 422
+    title = "The file is not taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file: its media type, the endings a name may have, and what its bytes begin with at an offset."""
+
+    name: str
+    media_type: str
+    endings: tuple[str, ...]
+    marks: tuple[tuple[int, bytes], ...]
+    largest: int
+
+
+_MIB = 2**20
+JPEG = Kind("JPEG", "image/jpeg", (".jpg", ".jpeg"), ((0, b"\xff\xd8\xff"),), 20 * _MIB)
+PNG = Kind("PNG", "image/png", (".png",), ((0, b"\x89PNG\r\n\x1a\n"),), 20 * _MIB)
+GIF = Kind("GIF", "image/gif", (".gif",), ((0, b"GIF8"),), 20 * _MIB)
+WEBP = Kind("WEBP", "image/webp", (".webp",), ((0, b"RIFF"), (8, b"WEBP")), 20 * _MIB)
+ZIP = Kind("ZIP", "application/zip", (".zip",), ((0, b"PK\x03\x04"),), 100 * _MIB)
+IMAGES = (JPEG, PNG, GIF, WEBP)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A file as it may be kept: `stored_name` is made by us, `shown_name` is the sender's, for people only."""
+
+    kind: Kind
+    stored_name: str
+    shown_name: str
+    content: bytes
+    width: int = 0
+    height: int = 0
+
+
+def accept_image(file: IO[bytes], *, name: str, declared: str) -> Accepted:
+    """The image, turned upright and without all that is not picture. Raises UploadRefused.
+
+    `name` and `declared`, the media type, are the sender's; they must agree with the bytes.
+    """
+    kind, content = _identify(file, name=name, declared=declared, kinds=IMAGES)
+    picture, width, height = _redrawn(content, kind)
+    return Accepted(kind, f"{uuid4().hex}{kind.endings[0]}", shown_name(name), picture, width, height)
+
+
+def accept_archive(file: IO[bytes], *, name: str, declared: str) -> Accepted:
+    """The zip archive, whose entries may be unpacked. Raises UploadRefused."""
+    kind, content = _identify(file, name=name, declared=declared, kinds=(ZIP,))
+    _check_entries(content)
+    return Accepted(kind, f"{uuid4().hex}{kind.endings[0]}", shown_name(name), content)
+
+
+def shown_name(name: str) -> str:
+    """The last part of a name, for people: without folders and signs that turn or hide others."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    visible = "".join(sign for sign in unicodedata.normalize("NFC", last) if unicodedata.category(sign)[0] != "C")
+    return visible.strip(" .")[:LONGEST_NAME] or "file"
+
+
+def _identify(file: IO[bytes], *, name: str, declared: str, kinds: tuple[Kind, ...]) -> tuple[Kind, bytes]:
+    largest = max(kind.largest for kind in kinds)
+    content = file.read(largest + 1)
+    named = ", ".join(kind.name for kind in kinds)
+    kind = next((kind for kind in kinds if all(content[at:].startswith(mark) for at, mark in kind.marks)), None)
+    if kind is None:
+        raise _refused("type", wording.say("its bytes are not those of {kinds}", kinds=named))
+    if len(content) > kind.largest:
+        raise _refused("size", wording.say("it is larger than {limit} MiB", limit=kind.largest // _MIB))
+    if len(name) > LONGEST_NAME or PurePosixPath(shown_name(name)).suffix.lower() not in kind.endings:
+        endings = " / ".join(kind.endings)
+        said = wording.say(
+            "its bytes are {kind}, and its name must end with {endings}", kind=kind.name, endings=endings
+        )
+        raise _refused("name", said)
+    if declared.partition(";")[0].strip().lower() != kind.media_type:
+        said = wording.say(
+            "its bytes are {kind}, and its media type must be {type}", kind=kind.name, type=kind.media_type
+        )
+        raise _refused("declared_type", said)
+    return kind, content
+
+
+def _redrawn(content: bytes, kind: Kind) -> tuple[bytes, int, int]:
+    try:
+        # Reads the head only; no other decoder than that of the kind is tried.
+        with Image.open(io.BytesIO(content), formats=[kind.name]) as image:
+            if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST_SIDE:
+                template = wording.mark("it has {width:,} × {height:,} pixels, {limit:,} at most")
+                said = wording.say(template, width=image.width, height=image.height, limit=MOST_PIXELS)
+                raise _refused("pixels", said)
+            frames = getattr(image, "n_frames", 1)
+            if frames > MOST_FRAMES or frames * image.width * image.height > 4 * MOST_PIXELS:
+                said = wording.say("it has {count:,} pictures of that size in it, which is too many", count=frames)
+                raise _refused("frames", said)
+            if frames > 1:
+                return _animated(image, kind), image.width, image.height
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            upright.info.clear()
+            if kind is JPEG and upright.mode not in {"L", "RGB"}:
+                upright = upright.convert("RGB")
+            return _written(upright, kind), upright.width, upright.height
+    except errors.DomainError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _refused("pixels", wording.say("it has more than {limit:,} pixels", limit=MOST_PIXELS)) from None
+    except (OSError, ValueError, SyntaxError, EOFError):
+        raise _refused(
+            "damaged", wording.say("it begins like {kind} and can't be read as one", kind=kind.name)
+        ) from None
+
+
+def _animated(image: Image.Image, kind: Kind) -> bytes:
+    frames = []
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        frame = image.convert("RGBA")
+        frame.info.clear()
+        frames.append(frame)
+    written = io.BytesIO()
+    frames[0].save(written, format=kind.name, save_all=True, append_images=frames[1:], loop=0)
+    return written.getvalue()
+
+
+def _written(image: Image.Image, kind: Kind) -> bytes:
+    written = io.BytesIO()
+    image.save(written, format=kind.name, **({"quality": 90} if kind in {JPEG, WEBP} else {}))
+    return written.getvalue()
+
+
+def _check_entries(content: bytes) -> None:
+    """By the directory, and then by the bytes: a directory may say anything."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            if len(entries) > MOST_ENTRIES:
+                said = wording.say(
+                    "it has {count:,} entries, {limit:,} at most", count=len(entries), limit=MOST_ENTRIES
+                )
+                raise _refused("entries", said)
+            for entry in entries:
+                _check_entry(entry)
+            if len({entry.filename for entry in entries}) != len(entries):
+                raise _refused("entries", wording.say("it has two entries of one name"))
+            left = _allowed(len(content))
+            for entry in entries:
+                left = _unpack(archive, entry, left)
+    except errors.DomainError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, zipfile.LargeZipFile):
+        raise _refused("damaged", wording.say("it can't be read as a zip archive")) from None
+
+
+def _check_entry(entry: zipfile.ZipInfo) -> None:
+    name = entry.filename
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if not parts or ".." in parts or parts[0].startswith("/") or ":" in name or "\x00" in entry.orig_filename:
+        raise _refused("entry_name", wording.say("an entry leads out of the archive"))
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refused("entry_type", wording.say("an entry is a link or a device"))
+    if entry.flag_bits & 0x1:
+        raise _refused("encrypted", wording.say("an entry is encrypted"))
+
+
+def _allowed(packed: int) -> int:
+    return min(MOST_UNPACKED, max(packed * HIGHEST_RATIO, _RATIO_COUNTS_FROM))
+
+
+def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> int:
+    """What is left of the allowance after this entry."""
+    if entry.file_size > left:
+        raise _refused("bomb", wording.say("it unpacks to far more than it is"))
+    with archive.open(entry) as stream:
+        while block := stream.read(_MIB):
+            left -= len(block)
+            if left < 0:
+                raise _refused("bomb", wording.say("it unpacks to far more than it is"))
+    return left
+
+
+def _refused(reason: str, detail: str) -> UploadRefused:
+    return UploadRefused(wording.say("The file is not taken: {detail}.", detail=detail), reason=reason)

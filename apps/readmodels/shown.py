@@ -1,0 +1,145 @@
+"""The prepared documents of the storefront, as the projections write them and the API joins them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from apps.kernel.operations import Amount, Free, Id, Moment, Named, one_of
+
+
+class TermLabel(TypedDict):
+    id: Id
+    name: str
+    slug: str
+    taxonomy: str
+
+
+class Seo(TypedDict):
+    title: str
+    description: str
+
+
+class StoreOption(TypedDict):
+    name: str
+    values: list[str]
+
+
+class StorePrice(TypedDict):
+    """The amounts as decimal text, and in minor units of the currency."""
+
+    currency: str
+    amount: Amount
+    amount_minor: int
+    compare_at: Amount | None
+    compare_at_minor: int | None
+
+
+class StoreVariant(TypedDict):
+    """`options` has the value chosen of each option."""
+
+    id: Id
+    title: str
+    sku: str | None
+    barcode: str
+    options: Named
+    prices: list[StorePrice]
+    in_stock: bool
+    weight_grams: int | None
+    requires_shipping: bool
+    image_id: Id | None
+    metadata: Free
+
+
+class StoreImage(TypedDict):
+    id: Id
+    url: str
+    alt: str
+
+
+class PriceRange(TypedDict):
+    currency: str
+    minimum: Amount
+    maximum: Amount
+
+
+class StoreProduct(TypedDict):
+    """A published product in one language; `locales` names all it is in. `description` is clean HTML."""
+
+    id: Id
+    locale: str
+    locales: list[str]
+    title: str
+    subtitle: str
+    handle: str
+    description: str
+    vendor: str
+    product_type: str
+    tags: list[str]
+    is_gift_card: bool
+    seo: Seo
+    options: list[StoreOption]
+    variants: list[StoreVariant]
+    images: list[StoreImage]
+    price_ranges: list[PriceRange]
+    in_stock: bool
+    on_sale: bool
+    metadata: Free
+    version: int
+    published_at: Moment
+    updated_at: Moment
+    categories: list[TermLabel]
+
+
+class StoreBody(TypedDict):
+    """Clean `html`, or the `blocks` of a body in JSON."""
+
+    format: Annotated[str, one_of("markdown", "html", "plain", "json")]
+    html: NotRequired[str]
+    blocks: NotRequired[list[Any]]
+
+
+class StoreContent(TypedDict):
+    """A published node in one language; `locales` names all it is in."""
+
+    id: Id
+    kind: str
+    locale: str
+    locales: list[str]
+    title: str
+    slug: str
+    excerpt: str
+    body: StoreBody | None
+    author: str | None
+    parent_id: Id | None
+    position: int
+    depth: int
+    metadata: Free
+    version: int
+    published_at: Moment
+    updated_at: Moment
+    categories: list[TermLabel]
+    content_tags: list[TermLabel]
+
+
+class StoreTerm(TypedDict):
+    """A category, collection or tag in one language; `type` says which."""
+
+    id: Id
+    type: Annotated[str, one_of("commerce.category", "commerce.collection", "content.category", "content.tag")]
+    taxonomy: str
+    locale: str
+    locales: list[str]
+    name: str
+    slug: str
+    description: str
+    parent_id: Id | None
+    position: int
+    depth: int
+
+
+class SearchHit(TypedDict):
+    """What was found, best first: higher `rank` is better."""
+
+    type: Annotated[str, one_of("product", "content")]
+    rank: float
+    document: StoreProduct | StoreContent

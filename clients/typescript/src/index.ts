@@ -1,0 +1,12 @@
+export { type Options, type Page, Rustok } from "./client.ts";
+export {
+  type Answer,
+  type FieldProblem,
+  type Patience,
+  type Problem,
+  ProblemError,
+  answered,
+  idempotent,
+  ifMatch,
+} from "./sending.ts";
+export type { components, operations, paths } from "./schema.ts";

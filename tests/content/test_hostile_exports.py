@@ -1,0 +1,74 @@
+"""Exports made to hurt are refused with the reason, before anything is written and in little memory."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from apps.content.wordpress import reading
+from apps.kernel import imports
+from tests.content import wxr
+
+LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
+DECLARED = "declares a document type or entities"
+
+
+def with_type(declared: str, inside: str = "") -> str:
+    return f'<?xml version="1.0"?><!DOCTYPE rss {declared}><rss><channel><title>{inside}</title></channel></rss>'
+
+
+HOSTILE = {
+    "billion laughs": (with_type(f'[<!ENTITY l0 "ha">{LAUGHS}]', "&l11;"), DECLARED),
+    "quadratic blow-up": (with_type(f'[<!ENTITY a "{"x" * 100_000}">]', "&a;" * 10_000), DECLARED),
+    "parameter entities": (with_type("[<!ENTITY % a 'x'> %a;]"), DECLARED),
+    "a file of ours": (with_type('[<!ENTITY a SYSTEM "file:///etc/passwd">]', "&a;"), DECLARED),
+    "an address inside": (with_type('[<!ENTITY a SYSTEM "http://169.254.169.254/">]', "&a;"), DECLARED),
+    "a type elsewhere": (with_type('SYSTEM "http://127.0.0.1:9/x.dtd"'), DECLARED),
+    "a public type": (with_type('PUBLIC "-//x" "http://127.0.0.1:9/x.dtd"'), DECLARED),
+    "values by default": (with_type('[<!ATTLIST rss a CDATA "x">]'), DECLARED),
+    "an unknown entity": ("<rss><channel>&nbsp;</channel></rss>", "not well-formed XML"),
+    "no XML": ("GIF89a", "not well-formed XML"),
+    "nothing in it": (" ", "not well-formed XML"),
+    "a page": ("<html><body>Log in</body></html>", "not a WordPress export: it has <html>"),
+    "a NUL": ("<rss><channel>\0</channel></rss>", "not well-formed XML"),
+    "a NUL spelled": ("<rss><channel>&#0;</channel></rss>", "not well-formed XML"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_export_is_refused(tmp_path: Path, case: str, packed: bool) -> None:
+    text, reason = HOSTILE[case]
+    path = tmp_path / "site.xml"
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(imports.ImportRefused, match=reason):
+            reading.survey(path)
+        assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_small_file_that_unpacks_to_much_does_not_fill_memory(tmp_path: Path) -> None:
+    """One item of 256 MiB in 260 kB; what is read of it ends at the limit for an item."""
+    head, _, end = wxr.write(tmp_path / "site.xml", wxr.item(1, content="HERE")).read_text().partition("HERE")
+    path = tmp_path / "bomb.xml.gz"
+    with gzip.open(path, "wb", compresslevel=6) as bomb:
+        bomb.write(head.encode())
+        for _ in range(256):
+            bomb.write(b"x" * 2**20)
+        bomb.write(end.encode())
+    assert path.stat().st_size < 300_000
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(imports.ImportRefused, match="larger than"):
+            reading.survey(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 * reading.MAXIMUM_ITEM_BYTES
+    finally:
+        tracemalloc.stop()
