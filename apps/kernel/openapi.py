@@ -16,7 +16,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from pydantic import TypeAdapter
 
-from apps.kernel import operations, problems
+from apps.kernel import ids, operations, problems
 from apps.kernel.limits import headers as limit_headers
 from apps.kernel.listing import Listing, View
 
@@ -31,6 +31,7 @@ _COMMON_HEADERS = {
 _ELSEWHERE = {"Location": "Where it is."}
 _OF_STATUS = {
     401: {"WWW-Authenticate": "How to come with credentials (RFC 6750)."},
+    405: {"Allow": "The methods the address answers."},
     409: {limit_headers.RETRY_AFTER: "Seconds after which to try again, where the same request is still at work."},
     429: {limit_headers.RETRY_AFTER: limit_headers.RETRY_AFTER_DESCRIPTION},
     503: {limit_headers.RETRY_AFTER: "Seconds after which to try again."},
@@ -100,6 +101,8 @@ class OperationSchema(AutoSchema):
             name, place = parameter["name"], parameter["in"]
             if place == "path":
                 parameter["description"] = _describe_place(name)
+                if name.endswith("_id"):
+                    parameter["schema"] = {"type": "string", "pattern": ids.pattern("[a-z]+")}
             if name in (sent := example.get(place, {})):
                 parameter["example"] = sent[name]
         return shown

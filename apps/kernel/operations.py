@@ -130,6 +130,8 @@ def refusals(view: Any, method: str, *, path: str) -> dict[int, list[str]]:
         found.update(declared.refuses)
         if declared.takes is not None:
             found.update(_WITH_A_BODY)
+    if path.endswith("}"):  # what stands there may be the word of another address, such as `bulk`
+        found.add(problems.MethodNotAllowed)
     if "_id}" in path:
         found.update(_WITH_AN_ID)
     by_status: dict[int, set[str]] = {}
