@@ -51,6 +51,12 @@ class Scope:
         return {"locale": locale, "slug": self.slug, "locales": ", ".join(self.locales), "hint": hint}
 
 
+_NOBODY_ANSWERS = wording.say(
+    "No tenant answers here: use a domain of the tenant, or send X-Tenant with its slug or id from a host of the "
+    "installation. Whatever names a tenant must name the same one."
+)
+
+
 class TenantNotFound(errors.NotFound):
     """No tenant answers to what was named: a host, a slug, an id, or several that do not name the same one.
 
@@ -59,11 +65,7 @@ class TenantNotFound(errors.NotFound):
 
     code = "tenant_not_found"
 
-    def __init__(
-        self,
-        detail: str = "No tenant answers here: use a domain of the tenant, or send X-Tenant with its slug or id from a "
-        "host of the installation. Whatever names a tenant must name the same one.",
-    ) -> None:
+    def __init__(self, detail: str = _NOBODY_ANSWERS) -> None:
         super().__init__(detail)
 
 

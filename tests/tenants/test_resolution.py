@@ -244,3 +244,15 @@ def test_every_answer_carries_a_correlation_id(client: Client) -> None:
 
     assert client.get("/health/live", headers={"X-Correlation-Id": given})["X-Correlation-Id"] == given
     assert len(client.get("/health/live", headers={"X-Correlation-Id": "nonsense"})["X-Correlation-Id"]) == 36
+
+
+def test_nobody_answers_in_the_language_that_was_asked_for(client: Client, db: None) -> None:
+    told = {
+        language: client.get(
+            "/api/v1/store/products", headers={"host": "nobody.example", "accept-language": language}
+        ).json()["detail"]
+        for language in ("en", "de", "ru")
+    }
+
+    assert told["en"].startswith("No tenant answers here")
+    assert len(set(told.values())) == 3
