@@ -115,9 +115,9 @@ class _Comparison:
         yield from self._members(where, before, after, direction)
         if "items" in before and "items" in after:
             yield from self._schema(f"{where}[]", before["items"], after["items"], direction)
-        for rest in (before.get("additionalProperties"),):
-            if isinstance(rest, dict) and isinstance(after.get("additionalProperties"), dict):
-                yield from self._schema(f"{where}.*", rest, after["additionalProperties"], direction)
+        rest, rest_now = before.get("additionalProperties"), after.get("additionalProperties")
+        if isinstance(rest, dict) and isinstance(rest_now, dict):
+            yield from self._schema(f"{where}.*", rest, rest_now, direction)
 
     def _types(self, where: str, before: Schema, after: Schema, direction: Direction) -> Iterator[Break]:
         old, new = _types_of(before, self.old), _types_of(after, self.new)

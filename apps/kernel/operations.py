@@ -21,7 +21,6 @@ from apps.kernel import errors, ids, parsing, problems
 
 type Refusals = tuple[type[errors.DomainError], ...]
 
-BODY_METHODS = ("POST", "PUT", "PATCH")
 # What any request can meet, wherever it goes.
 _ANYWHERE: Refusals = (
     errors.ValidationFailed,
@@ -124,7 +123,7 @@ def find(view: Any, method: str) -> Operation | None:
 def refusals(view: Any, method: str, *, path: str) -> dict[int, list[str]]:
     """The codes of every error the operation can answer with, by status."""
     declared = find(view, method)
-    found: set[type[errors.DomainError]] = {*_ANYWHERE, *(kind for kind in _on_the_way(view))}
+    found: set[type[errors.DomainError]] = {*_ANYWHERE, *_on_the_way(view)}
     found.update(view.manners(method).refuses)
     if declared is not None:
         found.update(declared.refuses)

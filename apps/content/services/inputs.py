@@ -66,7 +66,7 @@ def _once[Item](items: list[Item], key: Callable[[Item], Hashable]) -> list[Item
 
 
 def _once_per_locale[Item](items: list[Item]) -> list[Item]:
-    return _once(items, lambda item: item.locale)  # type: ignore[attr-defined]
+    return _once(items, lambda item: item.locale)  # type: ignore[attr-defined] # of all that are called with it
 
 
 def _distinct(items: list[uuid.UUID]) -> list[uuid.UUID]:
