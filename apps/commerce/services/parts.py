@@ -61,11 +61,7 @@ def wishes(translations: Sequence[inputs.ProductTranslationInput]) -> list[handl
 
 
 def replace_translations(snapshot: snapshots.Snapshot, wanted: Sequence[inputs.ProductTranslationInput]) -> bool:
-    """Raises LocaleNotEnabled, DuplicateHandle, ValidationFailed where none would be left."""
-    if not wanted:
-        raise ValidationFailed.for_field(
-            "/translations", "too_short", wording.say("a product needs at least one translation.")
-        )
+    """Raises LocaleNotEnabled, DuplicateHandle."""
     new_locales = [given for given in wanted if given.locale not in snapshot.translations]
     if new_locales or len({given.locale for given in wanted}) != len(wanted):
         handles.check_locales([given.locale for given in wanted])
