@@ -67,6 +67,15 @@ class TagAdmin(TranslatedReadOnlyAdmin):
     inlines = (TagTranslationInline,)
 
 
+@admin.register(models.Menu)
+class MenuAdmin(TenantReadOnlyAdmin):
+    resource = "menus"
+    list_display = ("name", "tenant", "location", "updated_at")
+    list_filter = ("location",)
+    search_fields = ("name", "external_id")
+    ordering = ("-id",)
+
+
 @admin.register(models.Redirect)
 class RedirectAdmin(LimitedAdmin, TenantReadOnlyAdmin):
     resource = "nodes"

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 import apps
 from apps.accounts.access import page
 from apps.consumers import catalogue
+from apps.content import blocks_page
 from apps.kernel import problems
 from apps.kernel.validation import page as limits_page
 from rustok import environment, lifecycle
@@ -87,6 +88,7 @@ class Command(BaseCommand):
             "commands.md": render_commands(),
             "events.md": render_events(),
             "permissions.md": page.render(),
+            "blocks.md": blocks_page.render(),
             "errors.md": render_errors(),
             "limits-of-fields.md": render_limits(),
         }
