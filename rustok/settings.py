@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "apps.tenants",
     "apps.accounts",
     "apps.jobs",
+    "apps.imports",
     "apps.content",
     "apps.commerce",
     "apps.readmodels",
