@@ -34,13 +34,25 @@ BATCH = 50
 # A run that takes its worker down with it each time is given up.
 ATTEMPTS = 5
 AT_WORK = (models.Status.QUEUED, models.Status.RUNNING, models.Status.UNDOING)
+_OF_THE_FILE = ("format", "file_name", "file_digest", "file_size", "options")
 _GZIP_MAGIC = b"\x1f\x8b"
 # What begins like this is no text, whatever its name says.
-_OTHER = {b"PK\x03\x04": "a ZIP archive or a spreadsheet", b"%PDF": "a PDF", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture"}
+_OTHER = {
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+}
 
 
 def ask(
-    *, format: formats.Format, file: IO[bytes], name: str, options: Mapping[str, Any], is_dry_run: bool, by: User,
+    *,
+    format: formats.Format,
+    file: IO[bytes],
+    name: str,
+    options: Mapping[str, Any],
+    is_dry_run: bool,
+    by: User,
     now: datetime,
 ) -> models.Run:
     """Keep the file and have it imported afterwards, as whoever asks now; a worker is told once this is committed.
@@ -75,6 +87,32 @@ def ask(
         _tell(run, "asked")
         transaction.on_commit(nudge, robust=True)
     return run
+
+
+def repeat(run: models.Run, *, by: User, now: datetime) -> models.Run:
+    """Import for good the file of a dry run. Raises CannotResume where it is kept no longer."""
+    from apps.imports import services
+
+    acting = context.current()
+    with unit_of_work():
+        pieces = models.Piece.objects.filter(run=run)
+        if not pieces.exists():
+            raise services.CannotResume(wording.say("The file of {run} is kept no longer; send it again.", run=run))
+        again = models.Run.objects.create(
+            **{name: getattr(run, name) for name in _OF_THE_FILE},
+            asked_by=by,
+            actor=acting.actor,
+            client_address=acting.client_address,
+            correlation_id=acting.correlation_id,
+            language=wording.best_language(acting.languages),
+            created_at=now,
+            worked_at=now,
+            expires_at=now + working.KEPT,
+        )
+        pieces.update(run=again)
+        _tell(again, "asked")
+        transaction.on_commit(nudge, robust=True)
+    return again
 
 
 def cancel(run: models.Run, *, now: datetime) -> None:
@@ -205,7 +243,9 @@ def _keep(run: models.Run, file: IO[bytes]) -> tuple[str, int]:
             _check_start(content)
         size += len(content)
         if size > LARGEST_FILE:
-            said = wording.say("The file is larger than {limit} MiB; import it with the command.", limit=LARGEST_FILE >> 20)
+            said = wording.say(
+                "The file is larger than {limit} MiB; import it with the command.", limit=LARGEST_FILE >> 20
+            )
             raise uploads.UploadRefused(said)
         digest.update(content)
         models.Piece.objects.create(run=run, index=index, content=content)
@@ -217,9 +257,14 @@ def _keep(run: models.Run, file: IO[bytes]) -> tuple[str, int]:
 
 def _check_start(content: bytes) -> None:
     other = next((name for mark, name in _OTHER.items() if content.startswith(mark)), "")
-    is_text = content.startswith((_GZIP_MAGIC, b"\xff\xfe", b"\xfe\xff")) or content[:4096].count(0) * 3 <= len(content[:4096]) * 2
+    is_text = (
+        content.startswith((_GZIP_MAGIC, b"\xff\xfe", b"\xfe\xff"))
+        or content[:4096].count(0) * 3 <= len(content[:4096]) * 2
+    )
     if other or not is_text:
-        raise uploads.UploadRefused(wording.say("The file is no text: its bytes are those of {kind}.", kind=other or "data"))
+        raise uploads.UploadRefused(
+            wording.say("The file is no text: its bytes are those of {kind}.", kind=other or "data")
+        )
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,7 @@ def test_western_spreadsheets_are_understood_and_said_to_be_a_guess(importer: Im
 
 
 def test_no_name_leads_to_two_columns() -> None:
-    spelled = [columns.spelled(name) for names in columns.NAMES.values() for name in dict.fromkeys(names)]
+    spelled = [name for names in columns.NAMES.values() for name in {columns.spelled(name) for name in names}]
 
     assert sorted({name for name in spelled if spelled.count(name) > 1}) == []
 
@@ -215,7 +216,7 @@ def test_another_file_is_refused(importer: Importer) -> None:
 # Products, variants and images; and how many notes the report has, by column.
 TAKEN = [
     ("sample_products.csv", (15, 22, 26), {"Type": 2}),
-    ("importer-unit-sample.csv", (5, 6, 10), {"Type": 2}),
+    ("importer-unit-sample.csv", (5, 6, 10), {"Type": 2, "Sale price": 1}),
     ("teocns-shoes.csv", (167, 2338, 653), {}),
 ]
 
@@ -234,7 +235,7 @@ def test_an_export_is_taken_whole_once_and_taken_back(
         models.Variant.objects.count(),
         models.ProductImage.objects.count(),
     ) == counts
-    assert {entry["column"]: 0 for entry in importer.report}.keys() == notes.keys(), importer.report[:5]
+    assert Counter(entry["column"] for entry in importer.report) == notes
     assert len(making.event_names()) == events
     call_command("imports", tenant=importer.tenant.slug, undo=str(first), quiet=True)
     assert not models.Product.objects.exists()
