@@ -28,6 +28,7 @@ urlpatterns = [
     path("api/v1/store/", include("apps.readmodels.api")),
     path("api/v1/admin/", include("apps.content.bulk_api")),  # ahead of the addresses of one node
     path("api/v1/admin/", include("apps.content.api")),
+    path("api/v1/admin/", include("apps.content.menu_api")),
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
     path("api/v1/admin/", include("apps.audit.api")),

@@ -12,6 +12,7 @@ from apps.events import fields, registry
 NODE = "content.node"
 CATEGORY = "content.category"
 TAG = "content.tag"
+MENU = "content.menu"
 
 
 class NodeTranslation(registry.Payload):
@@ -188,3 +189,46 @@ class TagUpdated(TagState):
 @registry.event("content.tag.deleted")
 class TagDeleted(registry.Payload):
     """The tag is gone."""
+
+
+class MenuTarget(registry.Payload):
+    """What an item of a menu leads to."""
+
+    type: Annotated[str, Field(description="`node`, `content_category`, `tag`, `product`, `category` or `collection`.")]
+    id: uuid.UUID
+
+
+class MenuItem(registry.Payload):
+    """An item of a menu, with those below it in their order."""
+
+    id: uuid.UUID
+    titles: Annotated[dict[str, str], Field(description="By locale; in others the title of the target is shown.")]
+    target: MenuTarget | None
+    url: Annotated[str | None, Field(description="An address outside; neither this nor a target makes a heading.")]
+    icon: str
+    children: list[MenuItem]
+
+
+class MenuState(registry.Payload):
+    """The whole menu."""
+
+    name: str
+    location: Annotated[
+        str | None, Field(description="`header`, `footer`, `sidebar` or `mobile`; null where it is shown nowhere.")
+    ]
+    items: list[MenuItem]
+
+
+@registry.event("content.menu.created")
+class MenuCreated(MenuState):
+    """A menu exists; carries all of it."""
+
+
+@registry.event("content.menu.updated")
+class MenuUpdated(MenuState):
+    """Something of the menu changed, an item or its place included; carries all of it."""
+
+
+@registry.event("content.menu.deleted")
+class MenuDeleted(registry.Payload):
+    """The menu is gone."""

@@ -103,6 +103,17 @@ NODES: Listing = Listing(
     },
 )  # fmt: skip
 
+MENUS = Listing(
+    document=shown.Menu,
+    filters={
+        "name": filters.words(),
+        "location": filters.choice(*models.Location.values),
+        "external_id": filters.words(read=filters.exact),
+        "created_at": filters.moments(),
+        "updated_at": filters.moments(),
+    },
+)
+
 KINDS = Listing(
     document=shown.Kind,
     filters={"name": filters.words()},

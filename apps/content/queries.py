@@ -10,6 +10,7 @@ from django.db.models import Prefetch, QuerySet
 
 from apps.accounts.access import limiting
 from apps.content import kinds, models, permitted
+from apps.content.services import menus
 from apps.content.services.errors import CategoryNotFound, NodeNotFound, TagNotFound
 from apps.kernel import ids, wording
 
@@ -112,6 +113,19 @@ def list_tags() -> QuerySet[models.Tag]:
     return models.Tag.objects.prefetch_related(
         Prefetch("translations", queryset=models.TagTranslation.objects.order_by("locale"))
     )
+
+
+def get_menu(*, menu_id: uuid.UUID) -> models.Menu:
+    """Raises MenuNotFound."""
+    menu = models.Menu.objects.filter(id=menu_id).first()
+    if menu is None:
+        raise menus.not_found(menu_id)
+    return menu
+
+
+def list_menus() -> QuerySet[models.Menu]:
+    """Menus, each with all its items."""
+    return models.Menu.objects.all()
 
 
 def _whole(nodes: QuerySet[models.Node], *, within: str = "") -> QuerySet[models.Node]:

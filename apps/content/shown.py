@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
+from uuid import UUID
 
 from apps.content import kinds, models, services
+from apps.content.services import menus
 from apps.kernel import ids, validation
-from apps.kernel.operations import Free, Id, Moment, one_of
+from apps.kernel.operations import Free, Id, Moment, Named, one_of
 
 
 class NodeTranslation(TypedDict):
@@ -77,6 +79,34 @@ class Tag(TypedDict):
     translations: list[TermTranslation]
 
 
+class MenuTarget(TypedDict):
+    type: Annotated[str, one_of(*menus.PREFIXES)]
+    id: Id
+
+
+class MenuItem(TypedDict):
+    """`titles` by locale. An item leads to its `target`, to its `url`, or nowhere: a heading."""
+
+    id: Id
+    titles: Named
+    target: MenuTarget | None
+    url: str | None
+    icon: str
+    children: list[MenuItem]
+
+
+class Menu(TypedDict):
+    """A menu with the tree of its items; `location` is null where it is shown nowhere."""
+
+    id: Id
+    name: str
+    location: Annotated[str, one_of(*models.Location.values)] | None
+    items: list[MenuItem]
+    external_id: str | None
+    created_at: Moment
+    updated_at: Moment
+
+
 class Share(TypedDict):
     """What a member may do with this one node."""
 
@@ -144,6 +174,35 @@ def tag(row: models.Tag) -> Tag:
         "id": ids.encode("tag", row.id),
         "translations": [_term(entry) for entry in row.translations.all()],
     }
+
+
+def menu(row: models.Menu) -> Menu:
+    return {
+        "id": ids.encode("menu", row.id),
+        "name": row.name,
+        "location": row.location,
+        "items": [_menu_item(item) for item in row.items],
+        "external_id": row.external_id,
+        "created_at": validation.to_text(row.created_at),
+        "updated_at": validation.to_text(row.updated_at),
+    }
+
+
+def _menu_item(item: dict[str, Any]) -> MenuItem:
+    return {
+        "id": ids.encode("item", UUID(item["id"])),
+        "titles": item["titles"],
+        "target": _menu_target(item["target"]),
+        "url": item["url"],
+        "icon": item["icon"],
+        "children": [_menu_item(child) for child in item["children"]],
+    }
+
+
+def _menu_target(target: dict[str, str] | None) -> MenuTarget | None:
+    if target is None:
+        return None
+    return {"type": target["type"], "id": ids.encode(menus.PREFIXES[target["type"]], UUID(target["id"]))}
 
 
 def share(row: models.NodeUserObjectPermission) -> Share:

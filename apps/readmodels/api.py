@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from apps.kernel import errors, filters, ids, operations, pagination, wording
 from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
-from apps.readmodels import models, queries, search, shown
+from apps.readmodels import grids, menus, models, queries, search, shown
 from apps.tenants import modules, scope
 from apps.tenants.modules import ModuleOff
 
@@ -229,6 +229,17 @@ class CategoriesView(StoreView):
         return _list(request, page, [row.document.encode() for row in page.rows], locale)
 
 
+class MenuView(StoreView):
+    modules = ("content",)
+    parameters = (_LOCALE,)
+
+    @operation("store_menu", tag="store", answers=shown.StoreMenu, refuses=(menus.MenuNotFound, ids.InvalidId))
+    def get(self, request: Request, location: str) -> HttpResponse:
+        """The menu of a location, or of an id, with what its items lead to; what is not published is left out."""
+        locale = read_locale(request)
+        return _json(request, orjson.dumps(menus.get_menu(location_or_id=location, locale=locale)), locale)
+
+
 class SearchView(StoreView):
     modules = ("search",)
     limit_cost = 2
@@ -280,12 +291,15 @@ def _document_list(request: Request, listing: Listing, rows: QuerySet[Any], loca
 
 
 def _with_terms(rows: Sequence[Any], locale: str) -> list[bytes]:
-    """Each prepared document with `categories`, and for content `content_tags`, spliced in: one query for all."""
+    """Each prepared document with `categories`, and for content `content_tags`, spliced in: one query for all.
+
+    Two more where bodies show products.
+    """
     wanted = {term_id for row in rows for term_id in _term_ids(row)}
     labels = queries.term_labels(term_ids=wanted, locale=locale)
     documents = []
-    for row in rows:
-        parts = [row.document[:-1].encode(), b',"categories":', _array(labels, row.category_ids)]
+    for row, document in zip(rows, grids.filled([row.document for row in rows], locale), strict=True):
+        parts = [document[:-1].encode(), b',"categories":', _array(labels, row.category_ids)]
         if _is_content(row):
             parts += [b',"content_tags":', _array(labels, row.tag_ids)]
         documents.append(b"".join([*parts, b"}"]))
@@ -387,5 +401,6 @@ urlpatterns = [
     path("content/<slug:kind>", ContentListView.as_view()),
     path("content/<slug:kind>/<str:slug>", ContentView.as_view()),
     path("categories", CategoriesView.as_view()),
+    path("menus/<str:location>", MenuView.as_view()),
     path("search", SearchView.as_view()),
 ]

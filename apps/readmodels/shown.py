@@ -90,8 +90,22 @@ class StoreProduct(TypedDict):
     categories: list[TermLabel]
 
 
+class StoreProductCard(TypedDict):
+    """A product in a grid of products, without all that its own page shows."""
+
+    id: Id
+    title: str
+    handle: str
+    vendor: str
+    image: StoreImage | None
+    price_ranges: list[PriceRange]
+    in_stock: bool
+    on_sale: bool
+
+
 class StoreBody(TypedDict):
-    """Clean `html`, or the `blocks` of a body in JSON."""
+    """Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid` have
+    the `products`."""
 
     format: Annotated[str, one_of("markdown", "html", "plain", "json")]
     html: NotRequired[str]
@@ -135,6 +149,38 @@ class StoreTerm(TypedDict):
     parent_id: Id | None
     position: int
     depth: int
+
+
+class StoreMenuTarget(TypedDict):
+    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`."""
+
+    type: Annotated[str, one_of("node", "content_category", "tag", "product", "category", "collection")]
+    id: Id
+    kind: str | None
+    title: str
+    slug: str
+
+
+class StoreMenuItem(TypedDict):
+    """An item leads to its `target`, to its `url`, or nowhere: a heading."""
+
+    id: Id
+    title: str
+    url: str | None
+    target: StoreMenuTarget | None
+    icon: str
+    children: list[StoreMenuItem]
+
+
+class StoreMenu(TypedDict):
+    """A menu in one language, without what leads to something that is not published."""
+
+    id: Id
+    name: str
+    location: Annotated[str, one_of("header", "footer", "sidebar", "mobile")] | None
+    locale: str
+    items: list[StoreMenuItem]
+    updated_at: Moment
 
 
 class SearchHit(TypedDict):

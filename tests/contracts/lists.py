@@ -96,6 +96,13 @@ def _tags(count: int) -> None:
         site.make_tag(f"Tag {number}")
 
 
+def _menus(count: int) -> None:
+    for number in itertools.islice(_numbers, count):
+        places = content.Location.values
+        free = next((each for each in places if not content.Menu.objects.filter(location=each).exists()), None)
+        site.make_menu(f"Menu {number}", location=free, external_id=f"menu-{number}")
+
+
 def _products(count: int) -> None:
     for number in itertools.islice(_numbers, count):
         shop.make_product(
@@ -313,6 +320,7 @@ CASES = {
         samples={"parent": _parent("cat", content.Category), "slug": _slug(content.CategoryTranslation)},
     ),
     "tag_list": Case(_tags, table=content.Tag, samples={"slug": _slug(content.TagTranslation)}),
+    "menu_list": Case(_menus, table=content.Menu),
     "product_list": Case(
         _products,
         table=commerce.Product,

@@ -41,6 +41,7 @@ def play(teller: Teller) -> None:
     goods = _fill_shelves(owner)
     _sell(owner, goods)
     pages = _write(owner)
+    pages["menu"] = _lead(owner, goods, pages)
     _do_much_at_once(owner, goods, pages)
     _let_read_models_follow()
     _look_around(visitor)
@@ -249,6 +250,24 @@ def _post(category: str, tag: str) -> dict[str, Any]:
     }
 
 
+def _lead(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> str:
+    """The menu of the site; gives its id."""
+    items = [
+        {"titles": {"en": "Mugs", "de": "Becher"}, "target": {"type": "category", "id": goods["category"]}},
+        {"target": {"type": "node", "id": pages["post"]}},
+        {
+            "titles": {"en": "Follow us"},
+            "children": [{"titles": {"en": "Photos"}, "url": "https://photos.example.com"}],
+        },
+    ]
+    menu = owner("menu_create", {"name": "Main menu", "location": "header", "items": items})
+    owner("menu_get", menu_id=menu["id"])
+    owner("menu_update", {"name": "Top of each page"}, menu_id=menu["id"])
+    owner("menu_move_item", {"item_id": menu["items"][1]["id"], "position": 0}, menu_id=menu["id"])
+    owner("menu_list")
+    return str(menu["id"])
+
+
 def _do_much_at_once(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> None:
     """Bulk requests, the jobs that large ones become, and exports."""
     prices = {"prices": [{"currency": "EUR", "amount": "12.50", "compare_at": "14.50"}]}
@@ -285,6 +304,7 @@ def _look_around(visitor: Person) -> None:
     visitor("store_categories")
     visitor("store_content_list", kind="post")
     visitor("store_content", kind="post", slug="how-to-look-after-enamel")
+    visitor("store_menu", location="header")
     visitor("store_search", query={"q": "mug"})
 
 
@@ -332,6 +352,7 @@ def _look_into_books(owner: Person, tenant: tenants.Tenant) -> None:
 
 def _clear_away(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> None:
     """Everything that takes something away again."""
+    owner("menu_delete", menu_id=pages["menu"])
     owner("node_share", {"email": "ada@example.com", "action": "read"}, node_id=pages["post"])
     shared = owner("node_share_list", node_id=pages["post"])["data"][0]["user_id"]
     owner("node_unshare", node_id=pages["post"], user_id=shared)

@@ -50,9 +50,14 @@ def create_nodes(
         nodes = _placed(batch, now)
         translations = _translated(nodes, batch, when_taken)
         texts = [
-            models.Body(node_id=node.id, locale=body.locale, format=body.format.value, body=bodies.stored(body))
+            models.Body(
+                node_id=node.id,
+                locale=body.locale,
+                format=body.format.value,
+                body=bodies.stored(body, pointer=f"/bodies/{index}"),
+            )
             for node, new in zip(nodes, batch, strict=True)
-            for body in new.bodies
+            for index, body in enumerate(new.bodies)
         ]
         models.Node.objects.bulk_create(nodes, batch_size=_ROWS_PER_STATEMENT)
         models.NodeTranslation.objects.bulk_create(translations, batch_size=_ROWS_PER_STATEMENT)

@@ -153,10 +153,10 @@ def _change_bodies(node: models.Node, changes: list[BodyInput]) -> bool:
     check_bodies_are_translated(locales_of(changes), translated)
     rows = {row.locale: row for row in models.Body.objects.filter(node=node)}
     is_different = False
-    for change in changes:
+    for index, change in enumerate(changes):
         row = rows.get(change.locale) or models.Body(node=node, locale=change.locale)
         before = (row.format, row.body)
-        row.format, row.body = change.format.value, bodies.stored(change)
+        row.format, row.body = change.format.value, bodies.stored(change, pointer=f"/bodies/{index}")
         if row._state.adding or before != (row.format, row.body):
             row.save()
             records.of_node(node.id, records.body(row), before=dict(zip(("format", "body"), before, strict=True)))

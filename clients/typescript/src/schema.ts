@@ -616,6 +616,78 @@ export interface paths {
         patch: operations["member_set_roles"];
         trace?: never;
     };
+    "/api/v1/admin/menus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Menus with their items, newest first
+         * @description Menus with their items, newest first.
+         */
+        get: operations["menu_list"];
+        put?: never;
+        /**
+         * A menu with the tree of its items, five levels deep at most
+         * @description A menu with the tree of its items, five levels deep at most.
+         */
+        post: operations["menu_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/menus/{menu_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The menu with its items, targets as they were chosen
+         * @description The menu with its items, targets as they were chosen.
+         */
+        get: operations["menu_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete the menu
+         * @description Delete the menu; what it leads to stays.
+         */
+        delete: operations["menu_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what is given
+         * @description Change what is given; `items` replace the whole tree.
+         */
+        patch: operations["menu_update"];
+        trace?: never;
+    };
+    "/api/v1/admin/menus/{menu_id}/move-item": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put one item, with all below it, at another place of the menu
+         * @description Put one item, with all below it, at another place of the menu.
+         */
+        post: operations["menu_move_item"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/modules": {
         parameters: {
             query?: never;
@@ -2200,6 +2272,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/menus/{location}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The menu of a location, or of an id, with what its items lead to
+         * @description The menu of a location, or of an id, with what its items lead to; what is not published is left out.
+         */
+        get: operations["store_menu"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/products": {
         parameters: {
             query?: never;
@@ -3414,6 +3506,32 @@ export interface components {
             user_id?: string;
         };
         /**
+         * ListedMenu
+         * @description A menu with the tree of its items; `location` is null where it is shown nowhere. Only the members that `fields` names, if it is sent.
+         */
+        ListedMenu: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** External Id */
+            external_id?: string | null;
+            /** Id */
+            id?: string;
+            /** Items */
+            items?: components["schemas"]["MenuItem"][];
+            /** Location */
+            location?: ("header" | "footer" | "sidebar" | "mobile") | null;
+            /** Name */
+            name?: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at?: string;
+        };
+        /**
          * ListedModule
          * @description A part of the platform that a tenant can have or not; a core module is always on. Only the members that `fields` names, if it is sent.
          */
@@ -3750,6 +3868,307 @@ export interface components {
             roles: string[];
         };
         /**
+         * Menu
+         * @description A menu with the tree of its items; `location` is null where it is shown nowhere.
+         */
+        Menu: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** External Id */
+            external_id: string | null;
+            /** Id */
+            id: string;
+            /** Items */
+            items: components["schemas"]["MenuItem"][];
+            /** Location */
+            location: ("header" | "footer" | "sidebar" | "mobile") | null;
+            /** Name */
+            name: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * MenuChanges
+         * @description What is given is changed; `items` replace the whole tree, and `location` null takes the menu from where it is.
+         */
+        MenuChanges: {
+            /**
+             * Items
+             * @default null
+             */
+            items?: components["schemas"]["MenuItemInput"][] | null;
+            /**
+             * Location
+             * @default null
+             */
+            location?: ("header" | "footer" | "sidebar" | "mobile") | null;
+            /**
+             * Name
+             * @default null
+             */
+            name?: string | null;
+        };
+        /**
+         * MenuItem
+         * @description `titles` by locale. An item leads to its `target`, to its `url`, or nowhere: a heading.
+         */
+        MenuItem: {
+            /** Children */
+            children: components["schemas"]["MenuItem"][];
+            /** Icon */
+            icon: string;
+            /** Id */
+            id: string;
+            target: components["schemas"]["MenuTarget"] | null;
+            /** Titles */
+            titles: {
+                [key: string]: string;
+            };
+            /** Url */
+            url: string | null;
+        };
+        /**
+         * MenuItemInput
+         * @description An item of a menu. It leads to a `target`, whose title it takes in the locales that `titles` has not, to a `url`,
+         *     or nowhere: a heading.
+         */
+        MenuItemInput: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: components["schemas"]["MenuItemInput2"][];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemInput2
+         * @description An item of the second level.
+         */
+        MenuItemInput2: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: components["schemas"]["MenuItemInput3"][];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemInput3
+         * @description An item of the third level.
+         */
+        MenuItemInput3: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: components["schemas"]["MenuItemInput4"][];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemInput4
+         * @description An item of the fourth level.
+         */
+        MenuItemInput4: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: components["schemas"]["MenuItemInput5"][];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemInput5
+         * @description An item of the fifth level, below which there is none.
+         */
+        MenuItemInput5: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: null[];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemMove
+         * @description `parent_id` null is the top of the menu; `position` absent is last.
+         */
+        MenuItemMove: {
+            /**
+             * Item Id
+             * @description a typed id: item_ and 26 characters, or a UUID
+             */
+            item_id: string;
+            /**
+             * Parent Id
+             * @default null
+             */
+            parent_id?: string | null;
+            /**
+             * Position
+             * @default null
+             */
+            position?: number | null;
+        };
+        MenuPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedMenu"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /** MenuTarget */
+        MenuTarget: {
+            /** Id */
+            id: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "node" | "content_category" | "tag" | "product" | "category" | "collection";
+        };
+        /**
+         * MenuTargetInput
+         * @description What an item leads to, by its id. What is not published is left out where the menu is shown.
+         */
+        MenuTargetInput: {
+            /** Id */
+            id: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "node" | "content_category" | "tag" | "product" | "category" | "collection";
+        };
+        /**
          * Module
          * @description A part of the platform that a tenant can have or not; a core module is always on.
          */
@@ -3876,6 +4295,29 @@ export interface components {
         NewLocation: {
             /** Code */
             code: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * NewMenu
+         * @description A menu to create, shown at `location` or nowhere.
+         */
+        NewMenu: {
+            /**
+             * External Id
+             * @default null
+             */
+            external_id?: string | null;
+            /**
+             * Items
+             * @default []
+             */
+            items?: components["schemas"]["MenuItemInput"][];
+            /**
+             * Location
+             * @default null
+             */
+            location?: ("header" | "footer" | "sidebar" | "mobile") | null;
             /** Name */
             name: string;
         };
@@ -5150,7 +5592,8 @@ export interface components {
         };
         /**
          * StoreBody
-         * @description Clean `html`, or the `blocks` of a body in JSON.
+         * @description Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid` have
+         *     the `products`.
          */
         StoreBody: {
             /** Blocks */
@@ -5235,6 +5678,63 @@ export interface components {
             id: string;
             /** Url */
             url: string;
+        };
+        /**
+         * StoreMenu
+         * @description A menu in one language, without what leads to something that is not published.
+         */
+        StoreMenu: {
+            /** Id */
+            id: string;
+            /** Items */
+            items: components["schemas"]["StoreMenuItem"][];
+            /** Locale */
+            locale: string;
+            /** Location */
+            location: ("header" | "footer" | "sidebar" | "mobile") | null;
+            /** Name */
+            name: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * StoreMenuItem
+         * @description An item leads to its `target`, to its `url`, or nowhere: a heading.
+         */
+        StoreMenuItem: {
+            /** Children */
+            children: components["schemas"]["StoreMenuItem"][];
+            /** Icon */
+            icon: string;
+            /** Id */
+            id: string;
+            target: components["schemas"]["StoreMenuTarget"] | null;
+            /** Title */
+            title: string;
+            /** Url */
+            url: string | null;
+        };
+        /**
+         * StoreMenuTarget
+         * @description What an item leads to, as it is called in the language of the menu; only nodes have a `kind`.
+         */
+        StoreMenuTarget: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string | null;
+            /** Slug */
+            slug: string;
+            /** Title */
+            title: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "node" | "content_category" | "tag" | "product" | "category" | "collection";
         };
         /** StoreOption */
         StoreOption: {
@@ -6301,7 +6801,7 @@ export interface operations {
                      *         {
                      *           "action": "commerce.inventory.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000025",
+                     *           "authority": "token:019cade0-b400-7000-8000-00000000002a",
                      *           "changes": {
                      *             "location_id": [
                      *               null,
@@ -6325,17 +6825,17 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000026",
+                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002b",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *           "id": "audit_01kjpy1d00e008000000000014",
+                     *           "id": "audit_01kjpy1d00e008000000000019",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000c",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:12:00Z"
+                     *           "occurred_at": "2026-03-02T11:18:00Z"
                      *         },
                      *         {
                      *           "action": "commerce.price.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000025",
+                     *           "authority": "token:019cade0-b400-7000-8000-00000000002a",
                      *           "changes": {
                      *             "amount": [
                      *               1300,
@@ -6351,12 +6851,12 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000028",
+                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002d",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
-                     *           "id": "audit_01kjpy1d00e008000000000017",
+                     *           "id": "audit_01kjpy1d00e00800000000001c",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000c",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:12:00Z"
+                     *           "occurred_at": "2026-03-02T11:18:00Z"
                      *         }
                      *       ],
                      *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-3",
@@ -6410,7 +6910,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
-                     *     audit_01kjpy1d00e008000000000019,2026-03-02T11:14:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000025,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-00000000002a,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     *     audit_01kjpy1d00e00800000000001e,2026-03-02T11:20:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-00000000002a,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-00000000002f,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
                      */
                     "text/csv": string;
                 };
@@ -6457,7 +6957,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"audit_01kjpy1d00e008000000000019","occurred_at":"2026-03-02T11:14:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000025","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-00000000002a","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
+                    /** @example {"id":"audit_01kjpy1d00e00800000000001e","occurred_at":"2026-03-02T11:20:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-00000000002a","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-00000000002f","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -6479,7 +6979,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the entry as the API answers it, or its UUID.
-                 * @example audit_01kjpy1d00e008000000000014
+                 * @example audit_01kjpy1d00e008000000000019
                  */
                 entry_id: string;
             };
@@ -6497,7 +6997,7 @@ export interface operations {
                      * @example {
                      *       "action": "commerce.inventory.updated",
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "authority": "token:019cade0-b400-7000-8000-000000000025",
+                     *       "authority": "token:019cade0-b400-7000-8000-00000000002a",
                      *       "changes": {
                      *         "location_id": [
                      *           null,
@@ -6521,12 +7021,12 @@ export interface operations {
                      *         ]
                      *       },
                      *       "client_address": "203.0.113.7",
-                     *       "correlation_id": "019cade0-b400-7000-8000-000000000026",
+                     *       "correlation_id": "019cade0-b400-7000-8000-00000000002b",
                      *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *       "id": "audit_01kjpy1d00e008000000000014",
+                     *       "id": "audit_01kjpy1d00e008000000000019",
                      *       "object_id": "019cade0-b400-7000-8000-00000000000c",
                      *       "object_type": "commerce.product",
-                     *       "occurred_at": "2026-03-02T11:12:00Z"
+                     *       "occurred_at": "2026-03-02T11:18:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEntry"];
@@ -6607,10 +7107,10 @@ export interface operations {
                      *         {
                      *           "approved_by": null,
                      *           "closed_at": null,
-                     *           "expires_at": "2026-03-02T11:41:00Z",
-                     *           "id": "glass_01kjpy1d00e008000000000013",
+                     *           "expires_at": "2026-03-02T11:47:00Z",
+                     *           "id": "glass_01kjpy1d00e008000000000018",
                      *           "is_read_only": true,
-                     *           "opened_at": "2026-03-02T11:11:00Z",
+                     *           "opened_at": "2026-03-02T11:17:00Z",
                      *           "reason": "The owner cannot log in",
                      *           "state": "open",
                      *           "ticket": "T-4711",
@@ -7739,9 +8239,9 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T10:54:00Z",
+                     *           "created_at": "2026-03-02T11:00:00Z",
                      *           "email": "dora@example.com",
-                     *           "id": "cust_01kjpy1d00e008000000000010",
+                     *           "id": "cust_01kjpy1d00e008000000000015",
                      *           "is_active": true,
                      *           "name": "Dora Klein-Moreau"
                      *         }
@@ -7771,7 +8271,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000010
+                 * @example cust_01kjpy1d00e008000000000015
                  */
                 customer_id: string;
             };
@@ -7787,9 +8287,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "is_active": true,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -7818,7 +8318,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000010
+                 * @example cust_01kjpy1d00e008000000000015
                  */
                 customer_id: string;
             };
@@ -7843,9 +8343,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "is_active": false,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -8108,12 +8608,12 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:40:00Z",
+                     *           "created_at": "2026-03-02T10:45:00Z",
                      *           "done": 0,
-                     *           "expires_at": "2026-03-09T10:41:00Z",
+                     *           "expires_at": "2026-03-09T10:46:00Z",
                      *           "failed": 0,
-                     *           "finished_at": "2026-03-02T10:41:00Z",
-                     *           "id": "job_01kjpy1d00e00800000000000z",
+                     *           "finished_at": "2026-03-02T10:46:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000014",
                      *           "kind": "products",
                      *           "per_second": null,
                      *           "reason": "",
@@ -8124,17 +8624,17 @@ export interface operations {
                      *         },
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:36:00Z",
+                     *           "created_at": "2026-03-02T10:41:00Z",
                      *           "done": 101,
-                     *           "expires_at": "2026-03-09T10:37:00Z",
+                     *           "expires_at": "2026-03-09T10:42:00Z",
                      *           "failed": 1,
-                     *           "finished_at": "2026-03-02T10:37:00Z",
-                     *           "id": "job_01kjpy1d00e00800000000000x",
+                     *           "finished_at": "2026-03-02T10:42:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000012",
                      *           "kind": "products",
                      *           "per_second": 40,
                      *           "reason": "",
                      *           "seconds_left": null,
-                     *           "started_at": "2026-03-02T10:37:00Z",
+                     *           "started_at": "2026-03-02T10:42:00Z",
                      *           "status": "failed",
                      *           "total": 101
                      *         }
@@ -8164,7 +8664,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e00800000000000x
+                 * @example job_01kjpy1d00e008000000000012
                  */
                 job_id: string;
             };
@@ -8181,17 +8681,17 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:36:00Z",
+                     *       "created_at": "2026-03-02T10:41:00Z",
                      *       "done": 101,
-                     *       "expires_at": "2026-03-09T10:37:00Z",
+                     *       "expires_at": "2026-03-09T10:42:00Z",
                      *       "failed": 1,
-                     *       "finished_at": "2026-03-02T10:37:00Z",
-                     *       "id": "job_01kjpy1d00e00800000000000x",
+                     *       "finished_at": "2026-03-02T10:42:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000012",
                      *       "kind": "products",
                      *       "per_second": 40,
                      *       "reason": "",
                      *       "seconds_left": null,
-                     *       "started_at": "2026-03-02T10:37:00Z",
+                     *       "started_at": "2026-03-02T10:42:00Z",
                      *       "status": "failed",
                      *       "total": 101
                      *     }
@@ -8220,7 +8720,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e00800000000000z
+                 * @example job_01kjpy1d00e008000000000014
                  */
                 job_id: string;
             };
@@ -8237,12 +8737,12 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "created_at": "2026-03-02T10:45:00Z",
                      *       "done": 0,
-                     *       "expires_at": "2026-03-09T10:41:00Z",
+                     *       "expires_at": "2026-03-09T10:46:00Z",
                      *       "failed": 0,
-                     *       "finished_at": "2026-03-02T10:41:00Z",
-                     *       "id": "job_01kjpy1d00e00800000000000z",
+                     *       "finished_at": "2026-03-02T10:46:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000014",
                      *       "kind": "products",
                      *       "per_second": null,
                      *       "reason": "",
@@ -8273,7 +8773,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e00800000000000x
+                 * @example job_01kjpy1d00e008000000000012
                  */
                 job_id: string;
             };
@@ -8287,7 +8787,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e00800000000000x","request_id":"019cade0-b400-7000-8000-00000000001e"}} */
+                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000012","request_id":"019cade0-b400-7000-8000-000000000023"}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -8309,7 +8809,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e00800000000000x
+                 * @example job_01kjpy1d00e008000000000012
                  */
                 job_id: string;
             };
@@ -8324,7 +8824,7 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e00800000000000x","request_id":"019cade0-b400-7000-8000-00000000001e"}}
+                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000012","request_id":"019cade0-b400-7000-8000-000000000023"}}
                      *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
                      *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
                      */
@@ -8564,6 +9064,623 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_list: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                external_id?: string;
+                /** @description external_id: any of these, separated by commas */
+                external_id__in?: string[];
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "external_id" | "id" | "items" | "location" | "name" | "updated_at")[];
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                location?: "footer" | "header" | "mobile" | "sidebar";
+                /** @description location: any of these, separated by commas */
+                location__in?: ("footer" | "header" | "mobile" | "sidebar")[];
+                /** @description location: anything but this */
+                location__ne?: "footer" | "header" | "mobile" | "sidebar";
+                name?: string;
+                /** @description name: any of these, separated by commas */
+                name__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T10:33:00Z",
+                     *           "external_id": null,
+                     *           "id": "menu_01kjpy1d00e00800000000000x",
+                     *           "items": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e00800000000000z",
+                     *               "target": {
+                     *                 "id": "node_01kjpy1d00e00800000000000t",
+                     *                 "type": "node"
+                     *               },
+                     *               "titles": {},
+                     *               "url": null
+                     *             },
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e00800000000000y",
+                     *               "target": {
+                     *                 "id": "cat_01kjpy1d00e00800000000000b",
+                     *                 "type": "category"
+                     *               },
+                     *               "titles": {
+                     *                 "de": "Becher",
+                     *                 "en": "Mugs"
+                     *               },
+                     *               "url": null
+                     *             },
+                     *             {
+                     *               "children": [
+                     *                 {
+                     *                   "children": [],
+                     *                   "icon": "",
+                     *                   "id": "item_01kjpy1d00e008000000000011",
+                     *                   "target": null,
+                     *                   "titles": {
+                     *                     "en": "Photos"
+                     *                   },
+                     *                   "url": "https://photos.example.com"
+                     *                 }
+                     *               ],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000010",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Follow us"
+                     *               },
+                     *               "url": null
+                     *             }
+                     *           ],
+                     *           "location": "header",
+                     *           "name": "Top of each page",
+                     *           "updated_at": "2026-03-02T10:36:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MenuPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "items": [
+                 *         {
+                 *           "target": {
+                 *             "id": "cat_01kjpy1d00e00800000000000b",
+                 *             "type": "category"
+                 *           },
+                 *           "titles": {
+                 *             "de": "Becher",
+                 *             "en": "Mugs"
+                 *           }
+                 *         },
+                 *         {
+                 *           "target": {
+                 *             "id": "node_01kjpy1d00e00800000000000t",
+                 *             "type": "node"
+                 *           }
+                 *         },
+                 *         {
+                 *           "children": [
+                 *             {
+                 *               "titles": {
+                 *                 "en": "Photos"
+                 *               },
+                 *               "url": "https://photos.example.com"
+                 *             }
+                 *           ],
+                 *           "titles": {
+                 *             "en": "Follow us"
+                 *           }
+                 *         }
+                 *       ],
+                 *       "location": "header",
+                 *       "name": "Main menu"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewMenu"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "external_id": null,
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "type": "category"
+                     *           },
+                     *           "titles": {
+                     *             "de": "Becher",
+                     *             "en": "Mugs"
+                     *           },
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "type": "node"
+                     *           },
+                     *           "titles": {},
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Photos"
+                     *               },
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "titles": {
+                     *             "en": "Follow us"
+                     *           },
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "location": "header",
+                     *       "name": "Main menu",
+                     *       "updated_at": "2026-03-02T10:33:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Menu"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An ETag; the answer is 304 if it still holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the menu as the API answers it, or its UUID.
+                 * @example menu_01kjpy1d00e00800000000000x
+                 */
+                menu_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "external_id": null,
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "type": "category"
+                     *           },
+                     *           "titles": {
+                     *             "de": "Becher",
+                     *             "en": "Mugs"
+                     *           },
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "type": "node"
+                     *           },
+                     *           "titles": {},
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Photos"
+                     *               },
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "titles": {
+                     *             "en": "Follow us"
+                     *           },
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "location": "header",
+                     *       "name": "Main menu",
+                     *       "updated_at": "2026-03-02T10:33:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Menu"];
+                };
+            };
+            /** @description The version that If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_delete: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the menu as the API answers it, or its UUID.
+                 * @example menu_01kjpy1d00e00800000000000x
+                 */
+                menu_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_update: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the menu as the API answers it, or its UUID.
+                 * @example menu_01kjpy1d00e00800000000000x
+                 */
+                menu_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Top of each page"
+                 *     }
+                 */
+                "application/json": components["schemas"]["MenuChanges"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "external_id": null,
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "type": "category"
+                     *           },
+                     *           "titles": {
+                     *             "de": "Becher",
+                     *             "en": "Mugs"
+                     *           },
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "type": "node"
+                     *           },
+                     *           "titles": {},
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Photos"
+                     *               },
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "titles": {
+                     *             "en": "Follow us"
+                     *           },
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "location": "header",
+                     *       "name": "Top of each page",
+                     *       "updated_at": "2026-03-02T10:35:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Menu"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_move_item: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the menu as the API answers it, or its UUID.
+                 * @example menu_01kjpy1d00e00800000000000x
+                 */
+                menu_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "item_id": "item_01kjpy1d00e00800000000000z",
+                 *       "position": 0
+                 *     }
+                 */
+                "application/json": components["schemas"]["MenuItemMove"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "external_id": null,
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "type": "node"
+                     *           },
+                     *           "titles": {},
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "type": "category"
+                     *           },
+                     *           "titles": {
+                     *             "de": "Becher",
+                     *             "en": "Mugs"
+                     *           },
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Photos"
+                     *               },
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "titles": {
+                     *             "en": "Follow us"
+                     *           },
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "location": "header",
+                     *       "name": "Top of each page",
+                     *       "updated_at": "2026-03-02T10:36:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Menu"];
                 };
             };
             /** @description Refused. */
@@ -9228,7 +10345,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,kind,status,parent_id,position,depth,author_name,metadata,external_id,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
-                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,2026-03-02T10:45:00Z,2026-03-02T10:28:00Z,2026-03-02T10:45:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,2026-03-02T10:50:00Z,2026-03-02T10:28:00Z,2026-03-02T10:50:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
                      *     node_01kjpy1d00e00800000000000w,page,draft,node_01kjpy1d00e00800000000000v,0,1,,{},,,2026-03-02T10:29:00Z,2026-03-02T10:30:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
                      */
                     "text/csv": string;
@@ -9313,7 +10430,7 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"published_at":"2026-03-02T10:45:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:45:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"published_at":"2026-03-02T10:50:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:50:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      *     {"id":"node_01kjpy1d00e00800000000000w","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000v","position":0,"depth":1,"author_name":"","metadata":{},"external_id":null,"published_at":null,"created_at":"2026-03-02T10:29:00Z","updated_at":"2026-03-02T10:30:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      */
                     "application/x-ndjson": string;
@@ -9616,7 +10733,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:21:00Z"
+                     *       "updated_at": "2026-03-02T11:28:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10138,7 +11255,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:20:00Z"
+                     *       "updated_at": "2026-03-02T11:27:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -11306,7 +12423,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:29:00Z",
+                     *       "updated_at": "2026-03-02T11:36:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -11616,7 +12733,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:28:00Z",
+                     *       "updated_at": "2026-03-02T11:35:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -14507,9 +15624,9 @@ export interface operations {
                      * @example {
                      *       "access_token": "access-token",
                      *       "customer": {
-                     *         "created_at": "2026-03-02T10:54:00Z",
+                     *         "created_at": "2026-03-02T11:00:00Z",
                      *         "email": "dora@example.com",
-                     *         "id": "cust_01kjpy1d00e008000000000010",
+                     *         "id": "cust_01kjpy1d00e008000000000015",
                      *         "name": "Dora Klein"
                      *       },
                      *       "expires_in": 600,
@@ -14575,9 +15692,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -14621,9 +15738,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "name": "Dora Klein-Moreau"
                      *     }
                      */
@@ -14879,20 +15996,20 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:00:00Z",
+                     *           "created_at": "2026-03-02T11:06:00Z",
                      *           "current": false,
-                     *           "expires_at": "2026-04-01T11:00:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000011",
-                     *           "last_used_at": "2026-03-02T11:00:00Z",
+                     *           "expires_at": "2026-04-01T11:06:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000016",
+                     *           "last_used_at": "2026-03-02T11:06:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         },
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:00:00Z",
+                     *           "created_at": "2026-03-02T11:06:00Z",
                      *           "current": true,
-                     *           "expires_at": "2026-04-01T11:00:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000012",
-                     *           "last_used_at": "2026-03-02T11:00:00Z",
+                     *           "expires_at": "2026-04-01T11:06:00Z",
+                     *           "id": "sess_01kjpy1d00e008000000000017",
+                     *           "last_used_at": "2026-03-02T11:06:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         }
                      *       ]
@@ -14946,7 +16063,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the session as the API answers it, or its UUID.
-                 * @example sess_01kjpy1d00e008000000000011
+                 * @example sess_01kjpy1d00e008000000000016
                  */
                 session_id: string;
             };
@@ -14998,9 +16115,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -15237,7 +16354,7 @@ export interface operations {
                      *           "published_at": "2026-03-02T08:00:00Z",
                      *           "slug": "how-to-look-after-enamel",
                      *           "title": "How to look after enamel",
-                     *           "updated_at": "2026-03-02T10:50:00Z",
+                     *           "updated_at": "2026-03-02T10:55:00Z",
                      *           "version": 3
                      *         }
                      *       ],
@@ -15336,7 +16453,7 @@ export interface operations {
                      *       "published_at": "2026-03-02T08:00:00Z",
                      *       "slug": "how-to-look-after-enamel",
                      *       "title": "How to look after enamel",
-                     *       "updated_at": "2026-03-02T10:50:00Z",
+                     *       "updated_at": "2026-03-02T10:55:00Z",
                      *       "version": 3
                      *     }
                      */
@@ -15349,6 +16466,110 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_menu: {
+        parameters: {
+            query?: {
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description The location.
+                 * @example header
+                 */
+                location: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "kind": "post",
+                     *             "slug": "how-to-look-after-enamel",
+                     *             "title": "How to look after enamel",
+                     *             "type": "node"
+                     *           },
+                     *           "title": "How to look after enamel",
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "kind": null,
+                     *             "slug": "mugs",
+                     *             "title": "Mugs and cups",
+                     *             "type": "category"
+                     *           },
+                     *           "title": "Mugs",
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "title": "Photos",
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "title": "Follow us",
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "locale": "en",
+                     *       "location": "header",
+                     *       "name": "Top of each page",
+                     *       "updated_at": "2026-03-02T10:57:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreMenu"];
+                };
             };
             /** @description What If-None-Match names still holds. */
             304: {
@@ -15477,7 +16698,7 @@ export interface operations {
                      *             "gift"
                      *           ],
                      *           "title": "Enamel mug",
-                     *           "updated_at": "2026-03-02T10:47:00Z",
+                     *           "updated_at": "2026-03-02T10:52:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
@@ -15639,7 +16860,7 @@ export interface operations {
                      *         "gift"
                      *       ],
                      *       "title": "Enamel mug",
-                     *       "updated_at": "2026-03-02T10:47:00Z",
+                     *       "updated_at": "2026-03-02T10:52:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -15807,7 +17028,7 @@ export interface operations {
                      *               "gift"
                      *             ],
                      *             "title": "Enamel mug",
-                     *             "updated_at": "2026-03-02T10:47:00Z",
+                     *             "updated_at": "2026-03-02T10:52:00Z",
                      *             "variants": [
                      *               {
                      *                 "barcode": "",

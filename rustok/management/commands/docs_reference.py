@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 import apps
 from apps.accounts.access import page
 from apps.consumers import catalogue
+from apps.content import blocks_page
 from apps.kernel import problems
 from apps.kernel.validation import page as limits_page
 from rustok import environment, guide_indexes, lifecycle, make_targets
@@ -88,6 +89,7 @@ class Command(BaseCommand):
             "reference/events.md": render_events(),
             "reference/make.md": make_targets.render(),
             "reference/permissions.md": page.render(),
+            "reference/blocks.md": blocks_page.render(),
             "reference/errors.md": render_errors(),
             "reference/limits-of-fields.md": render_limits(),
         }

@@ -845,6 +845,20 @@ class ListedMember(TypedDict):
     user_id: NotRequired[str]
 
 
+class ListedMenu(TypedDict):
+    """A menu with the tree of its items; `location` is null where it is shown nowhere. Only the members that
+    `fields` names, if it is sent.
+    """
+
+    created_at: NotRequired[str]
+    external_id: NotRequired[str | None]
+    id: NotRequired[str]
+    items: NotRequired[list[MenuItem]]
+    location: NotRequired[Literal["header", "footer", "sidebar", "mobile"] | None]
+    name: NotRequired[str]
+    updated_at: NotRequired[str]
+
+
 class ListedModule(TypedDict):
     """A part of the platform that a tenant can have or not; a core module is always on. Only the members that
     `fields` names, if it is sent.
@@ -1036,6 +1050,127 @@ class MemberRoles(TypedDict):
     """All roles the member is to hold: system roles by name, the tenant's own by slug."""
 
     roles: list[str]
+
+
+class Menu(TypedDict):
+    """A menu with the tree of its items; `location` is null where it is shown nowhere."""
+
+    created_at: str
+    external_id: str | None
+    id: str
+    items: list[MenuItem]
+    location: Literal["header", "footer", "sidebar", "mobile"] | None
+    name: str
+    updated_at: str
+
+
+class MenuChanges(TypedDict):
+    """What is given is changed; `items` replace the whole tree, and `location` null takes the menu from where it
+    is.
+    """
+
+    items: NotRequired[list[MenuItemInput] | None]
+    location: NotRequired[Literal["header", "footer", "sidebar", "mobile"] | None]
+    name: NotRequired[str | None]
+
+
+class MenuItem(TypedDict):
+    """`titles` by locale. An item leads to its `target`, to its `url`, or nowhere: a heading."""
+
+    children: list[MenuItem]
+    icon: str
+    id: str
+    target: MenuTarget | None
+    titles: dict[str, str]
+    url: str | None
+
+
+class MenuItemInput(TypedDict):
+    """An item of a menu. It leads to a `target`, whose title it takes in the locales that `titles` has not, to a
+    `url`, or nowhere: a heading.
+    """
+
+    children: NotRequired[list[MenuItemInput2]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemInput2(TypedDict):
+    """An item of the second level."""
+
+    children: NotRequired[list[MenuItemInput3]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemInput3(TypedDict):
+    """An item of the third level."""
+
+    children: NotRequired[list[MenuItemInput4]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemInput4(TypedDict):
+    """An item of the fourth level."""
+
+    children: NotRequired[list[MenuItemInput5]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemInput5(TypedDict):
+    """An item of the fifth level, below which there is none."""
+
+    children: NotRequired[list[None]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemMove(TypedDict):
+    """`parent_id` null is the top of the menu; `position` absent is last."""
+
+    item_id: str
+    """a typed id: item_ and 26 characters, or a UUID"""
+    parent_id: NotRequired[str | None]
+    position: NotRequired[int | None]
+
+
+class MenuPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedMenu]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
+class MenuTarget(TypedDict):
+    id: str
+    type: Literal["node", "content_category", "tag", "product", "category", "collection"]
+
+
+class MenuTargetInput(TypedDict):
+    """What an item leads to, by its id. What is not published is left out where the menu is shown."""
+
+    id: str
+    type: Literal["node", "content_category", "tag", "product", "category", "collection"]
 
 
 class Module(TypedDict):
@@ -1317,6 +1452,15 @@ class NewInvitation(TypedDict):
 
 class NewLocation(TypedDict):
     code: str
+    name: str
+
+
+class NewMenu(TypedDict):
+    """A menu to create, shown at `location` or nowhere."""
+
+    external_id: NotRequired[str | None]
+    items: NotRequired[list[MenuItemInput]]
+    location: NotRequired[Literal["header", "footer", "sidebar", "mobile"] | None]
     name: str
 
 
@@ -2097,7 +2241,9 @@ class StockLocationPage(TypedDict):
 
 
 class StoreBody(TypedDict):
-    """Clean `html`, or the `blocks` of a body in JSON."""
+    """Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid`
+    have the `products`.
+    """
 
     blocks: NotRequired[list[Any]]
     format: Literal["markdown", "html", "plain", "json"]
@@ -2141,6 +2287,38 @@ class StoreImage(TypedDict):
     alt: str
     id: str
     url: str
+
+
+class StoreMenu(TypedDict):
+    """A menu in one language, without what leads to something that is not published."""
+
+    id: str
+    items: list[StoreMenuItem]
+    locale: str
+    location: Literal["header", "footer", "sidebar", "mobile"] | None
+    name: str
+    updated_at: str
+
+
+class StoreMenuItem(TypedDict):
+    """An item leads to its `target`, to its `url`, or nowhere: a heading."""
+
+    children: list[StoreMenuItem]
+    icon: str
+    id: str
+    target: StoreMenuTarget | None
+    title: str
+    url: str | None
+
+
+class StoreMenuTarget(TypedDict):
+    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`."""
+
+    id: str
+    kind: str | None
+    slug: str
+    title: str
+    type: Literal["node", "content_category", "tag", "product", "category", "collection"]
 
 
 class StoreOption(TypedDict):

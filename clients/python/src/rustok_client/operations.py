@@ -951,6 +951,123 @@ class Operations(Sender):
             headers={"Idempotency-Key": idempotency_key},
         )
 
+    def menu_list(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        external_id: str | None = None,
+        external_id__in: Sequence[str] | None = None,
+        fields: Sequence[Literal["created_at", "external_id", "id", "items", "location", "name", "updated_at"]]
+        | None = None,
+        limit: int | None = None,
+        location: Literal["footer", "header", "mobile", "sidebar"] | None = None,
+        location__in: Sequence[Literal["footer", "header", "mobile", "sidebar"]] | None = None,
+        location__ne: Literal["footer", "header", "mobile", "sidebar"] | None = None,
+        name: str | None = None,
+        name__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+    ) -> Answer[models.MenuPage]:
+        """Menus with their items, newest first.
+
+        GET /api/v1/admin/menus
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/menus",
+            query={
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "external_id": external_id,
+                "external_id__in": external_id__in,
+                "fields": fields,
+                "limit": limit,
+                "location": location,
+                "location__in": location__in,
+                "location__ne": location__ne,
+                "name": name,
+                "name__in": name__in,
+                "sort": sort,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+            },
+        )
+
+    def menu_create(self, body: models.NewMenu, *, idempotency_key: str | None = None) -> Answer[models.Menu]:
+        """A menu with the tree of its items, five levels deep at most.
+
+        POST /api/v1/admin/menus
+        """
+        return self.send("POST", "/api/v1/admin/menus", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def menu_get(self, menu_id: str, *, if_none_match: str | None = None) -> Answer[models.Menu]:
+        """The menu with its items, targets as they were chosen.
+
+        GET /api/v1/admin/menus/{menu_id}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/menus/{menu_id}",
+            path_values={"menu_id": menu_id},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def menu_update(
+        self, menu_id: str, body: models.MenuChanges, *, idempotency_key: str | None = None, if_match: str
+    ) -> Answer[models.Menu]:
+        """Change what is given; `items` replace the whole tree.
+
+        PATCH /api/v1/admin/menus/{menu_id}
+        """
+        return self.send(
+            "PATCH",
+            "/api/v1/admin/menus/{menu_id}",
+            path_values={"menu_id": menu_id},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+            body=body,
+        )
+
+    def menu_delete(self, menu_id: str, *, idempotency_key: str | None = None, if_match: str) -> Answer[None]:
+        """Delete the menu; what it leads to stays.
+
+        DELETE /api/v1/admin/menus/{menu_id}
+        """
+        return self.send(
+            "DELETE",
+            "/api/v1/admin/menus/{menu_id}",
+            path_values={"menu_id": menu_id},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+        )
+
+    def menu_move_item(
+        self, menu_id: str, body: models.MenuItemMove, *, idempotency_key: str | None = None
+    ) -> Answer[models.Menu]:
+        """Put one item, with all below it, at another place of the menu.
+
+        POST /api/v1/admin/menus/{menu_id}/move-item
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/menus/{menu_id}/move-item",
+            path_values={"menu_id": menu_id},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+
     def module_list(
         self,
         *,
@@ -2670,6 +2787,21 @@ class Operations(Sender):
             "GET",
             "/api/v1/store/content/{kind}/{slug}",
             path_values={"kind": kind, "slug": slug},
+            query={"locale": locale},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def store_menu(
+        self, location: str, *, locale: str | None = None, if_none_match: str | None = None
+    ) -> Answer[models.StoreMenu]:
+        """The menu of a location, or of an id, with what its items lead to; what is not published is left out.
+
+        GET /api/v1/store/menus/{location}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/menus/{location}",
+            path_values={"location": location},
             query={"locale": locale},
             headers={"If-None-Match": if_none_match},
         )
