@@ -19,6 +19,7 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -121,14 +122,14 @@ class RunAdmin(TenantReadOnlyAdmin):
         return super().get_queryset(request).filter(format__in=[format.name for format in offered_to(request)])
 
     def get_urls(self) -> list[URLPattern]:
-        def at(address: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
+        def at(address: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
             return path(address, self.admin_site.admin_view(view), name=f"imports_run_{name}")
 
         return [
             at("upload/", self.upload, "upload"),
             at("<uuid:run_id>/progress/", self.shown_progress, "progress"),
             at("<uuid:run_id>/problems.csv", self.problems, "problems"),
-            at("<uuid:run_id>/<str:verb>/", self.act, "act"),
+            at("<uuid:run_id>/do/<str:verb>/", self.act, "act"),
             *super().get_urls(),
         ]
 
@@ -190,7 +191,7 @@ class RunAdmin(TenantReadOnlyAdmin):
         run = self._run(request, run_id)
         return JsonResponse(run.shown() | {"steps": [verb for verb, _ in _steps(run)], "lines": _tally(run)})
 
-    def problems(self, request: HttpRequest, run_id: Any) -> HttpResponse:
+    def problems(self, request: HttpRequest, run_id: Any) -> StreamingHttpResponse:
         """All that was not taken as it stood, one a row."""
         run = self._run(request, run_id)
         answer = StreamingHttpResponse(_csv(run), content_type="text/csv; charset=utf-8")

@@ -45,9 +45,12 @@ class Importer(ABC):
 
     unit = "rows"
     total: int
-    found: Mapping[str, Any]
     # A dry run that can't be told batch by batch: what a batch refers to came with an earlier one.
     is_dry_run_whole = False
+
+    @property
+    def found(self) -> Mapping[str, Any]:
+        return {}
 
     @abstractmethod
     def batches(self, *, after: int, size: int) -> Iterator[tuple[int, Sequence[Any]]]:

@@ -25,7 +25,7 @@ _SIGNS = {
 }  # fmt: skip
 _CODE = re.compile(r"^([A-Z]{3})\s*(?=[\d.,-])|(?<=[\d.,])\s*([A-Z]{3})$")
 _POUND = Decimal("453.59237")
-GRAMS = {"": 1, "g": 1, "kg": 1000, "lb": _POUND, "lbs": _POUND, "oz": _POUND / 16}
+GRAMS = {"": Decimal(1), "g": Decimal(1), "kg": Decimal(1000), "lb": _POUND, "lbs": _POUND, "oz": _POUND / 16}
 _HOST = re.compile(r"(www\.|[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}/)", re.IGNORECASE)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from itertools import batched
@@ -74,7 +74,7 @@ class ProductsImporter(Importer):
             for batch in batched(products, size):
                 yield batch[-1][0], [product for _, product in batch]
 
-    def _after(self, source: Source, after: int) -> Iterator[tuple[int, Any]]:
+    def _after(self, source: Source, after: int) -> Generator[tuple[int, Any]]:
         for number, product in self.products(source):
             if number <= after:
                 self._complaints = [note for note in self._complaints if note.row > after]
