@@ -85,7 +85,8 @@ def offered_to(request: HttpRequest) -> list[formats.Format]:
     return [
         format
         for format in formats.formats().values()
-        if all(module in at_work.modules for module in format.modules)
+        if format.is_offered
+        and all(module in at_work.modules for module in format.modules)
         and (user.is_superuser or ANY in held.on(format.permission))
     ]
 

@@ -75,7 +75,8 @@ class Importer(ABC):
 class Format:
     """A format by its `name`; `permission` and `modules` are what a run needs. `options` is what can be chosen.
 
-    `opened` makes the importer of the file at a path, from the options and what an earlier look has found.
+    Without `is_offered` it is for its command only. `opened` makes the importer of the file at a path, from the options
+    and what an earlier look has found.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Format:
     endings: tuple[str, ...]
     options: type[validation.Input]
     opened: Callable[[Path, Any, Mapping[str, Any]], Importer]
+    is_offered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,12 @@ def price(mapped: Mapped, row: Row, keys: tuple[str, str], currency: str, *, mar
     if found is None:
         problem = f'a variant without a price; product "{mapped.name}" skipped'
         raise Skipped(Note(row.number, keys[0], "", problem))
-    before = compare_at(mapped, row, keys[1], currency, found, mark=mark)
-    return inputs.PriceInput.model_construct(currency=currency, amount=found, compare_at=before)
+    return priced(currency, found, compare_at(mapped, row, keys[1], currency, found, mark=mark))
+
+
+def priced(currency: str, amount: int, before: int | None) -> inputs.PriceInput:
+    """A price of minor units that are known to be right."""
+    return inputs.PriceInput.model_construct(currency=currency, amount=amount, compare_at=before)
 
 
 def weight(mapped: Mapped, row: Row, key: str, *, unit: str = "g", mark: str = "") -> int | None:

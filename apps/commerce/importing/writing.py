@@ -18,6 +18,7 @@ from apps.commerce.services.sync import Synced
 from apps.imports.formats import Importer, Taking
 from apps.kernel.errors import DomainError
 from apps.kernel.imports import Source
+from apps.kernel.records import Record
 from apps.outbox.append import unit_of_work
 
 KINDS = ("products", "variants", "images")
@@ -68,6 +69,11 @@ class ProductsImporter(Importer):
     def complain(self, note: Note) -> None:
         """Of a row as such; it is told with the batch that comes past it."""
         self._complaints.append(note)
+
+    def complain_of(self, record: Record, problem: str) -> None:
+        """Of a record that is no row of the table."""
+        value = record.cells[-1] if record.cells else ""
+        self.complain(Note(record.number, self.header.names[0], value, problem))
 
     def batches(self, *, after: int, size: int) -> Iterator[tuple[int, Sequence[Any]]]:
         with Source(self.path) as source, closing(self._after(source, after)) as products:
