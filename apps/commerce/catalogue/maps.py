@@ -102,7 +102,7 @@ class Variant(validation.Input):
 
 
 class Layout(validation.Input):
-    """Of the file; what is not given is told by its bytes. `records` is where in JSON they stand, such as `data.items`."""
+    """Of the file; what is not given is told by its bytes. `records` is their place in JSON, such as `data.items`."""
 
     kind: Literal["table", "json", "ndjson"] | None = None
     records: Text = ""

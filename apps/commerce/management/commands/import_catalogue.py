@@ -24,8 +24,8 @@ class Command(ProductsCommand):
     help = (
         "Import products from any table, JSON or NDJSON, with a map (TOML) that says which column becomes which field; "
         "see docs/how-to/import.md. --preview shows what becomes of the first products and writes nothing. Products "
-        "are found again by the id the map names: importing a file again changes only what differs. Exit codes: 0 every "
-        "product was taken, 1 refused or nothing could be imported, 3 imported, but some products were skipped, "
+        "are found again by the id the map names: importing a file again changes only what differs. Exit codes: 0 "
+        "every product was taken, 1 refused or nothing could be imported, 3 imported, but some products were skipped, "
         "130 interrupted (what was written stays; go on with --resume last)."
     )
 
