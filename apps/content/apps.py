@@ -7,8 +7,10 @@ class ContentConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.content import bulk, custom_fields, events  # noqa: F401 - register what they have
+        from apps.content.wordpress import registering
         from apps.tenants import modules
 
+        registering.register()
         modules.register(
             modules.Module(
                 slug="content",

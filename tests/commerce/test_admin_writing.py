@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from typing import Any
 
 import pytest
-from django.db import connection
-from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from apps.audit import models as audit
-from apps.commerce import models, queries, services, snapshots
-from apps.kernel import isolation
+from apps.commerce import models, queries, snapshots
 from apps.outbox import models as outbox
 from apps.tenants import models as tenants
 from tests import factories
