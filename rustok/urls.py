@@ -7,6 +7,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from apps.kernel import csp_reports
+from apps.media import serving
 from rustok import api_docs, guides, health, llms
 
 
@@ -24,6 +25,7 @@ urlpatterns = [
     path("health/ready", health.ready, name="health-ready"),
     path("", include("django_prometheus.urls")),
     path("admin/", admin.site.urls),
+    path(f"{settings.MEDIA_URL.strip('/')}/<path:path>", serving.serve, name="media"),
     path("api/v1/store/account/", include("apps.accounts.api.account")),
     path("api/v1/store/", include("apps.readmodels.api")),
     path("api/v1/admin/", include("apps.content.bulk_api")),  # ahead of the addresses of one node
@@ -33,6 +35,7 @@ urlpatterns = [
     path("api/v1/admin/", include("apps.tenants.api")),
     path("api/v1/admin/", include("apps.audit.api")),
     path("api/v1/admin/", include("apps.jobs.api")),
+    path("api/v1/admin/", include("apps.media.api")),
     path("api/v1/admin/", include("apps.accounts.access.api")),
     path("api/v1/admin/", include("apps.accounts.api.management")),
     path("api/v1/admin/", include("apps.accounts.api.customers")),
