@@ -32,7 +32,6 @@ WSGI_APPLICATION = "rustok.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "apps.accounts.access.site_config.AccessAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -52,8 +51,11 @@ INSTALLED_APPS = [
     "apps.audit",
     "apps.tenants",
     "apps.accounts",
+    # After the apps whose templates stand in the place of its own.
+    "apps.accounts.access.site_config.AccessAdminConfig",
     "apps.jobs",
     "apps.media",
+    "apps.imports",
     "apps.content",
     "apps.commerce",
     "apps.readmodels",
@@ -273,6 +275,8 @@ OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
 
 # --- API ----------------------------------------------------------------------------------------------------
 
+# A product of 200 variants, with prices, stock and all, is one form of the admin.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
 # Where forms with files come, which may be larger than other bodies.
 LARGEST_UPLOAD = ENVIRONMENT.largest_upload_mib * 2**20
@@ -395,6 +399,8 @@ CELERY_BEAT_SCHEDULE = {
         ("jobs.advance", 5.0, 5.0),
         ("jobs.forget", 600.0, 600.0),
         ("media.sweep", 21_600.0, 21_600.0),
+        ("imports.advance", 5.0, 5.0),
+        ("imports.forget", 3600.0, 3600.0),
         ("tenants.forget_idempotency_keys", 600.0, 600.0),
     )
 }

@@ -136,6 +136,20 @@ class RedirectRemoved(registry.Payload):
     slug: fields.Slug
 
 
+@registry.event("content.comments.switched", aggregate=NODE)
+class CommentsSwitched(registry.Payload):
+    """Somebody opened or closed the node for comments."""
+
+    is_open: Annotated[bool | None, Field(description="Null is as the tenant's settings say.")]
+
+
+@registry.event("content.comment.marked", aggregate=NODE)
+class CommentMarked(registry.Payload):
+    """The comment was taken for spam, or is no longer; whether it is shown has events of its own."""
+
+    is_spam: bool
+
+
 class TermTranslation(registry.Payload):
     """The words of a category or a tag in one language."""
 

@@ -113,7 +113,7 @@ class StoreBody(TypedDict):
 
 
 class StoreContent(TypedDict):
-    """A published node in one language; `locales` names all it is in."""
+    """A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says."""
 
     id: Id
     kind: str
@@ -128,11 +128,23 @@ class StoreContent(TypedDict):
     position: int
     depth: int
     metadata: Free
+    comments_open: bool | None
     version: int
     published_at: Moment
     updated_at: Moment
     categories: list[TermLabel]
     content_tags: list[TermLabel]
+
+
+class StoreComment(TypedDict):
+    """An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers."""
+
+    id: Id
+    parent_id: Id
+    author: str | None
+    locale: str
+    html: str
+    published_at: Moment
 
 
 class StoreTerm(TypedDict):

@@ -104,7 +104,8 @@ def _use_second_factor(visitor: Person, owner: Person) -> None:
 def _set_up(owner: Person) -> None:
     """The tenant itself."""
     owner("tenant_get")
-    owner("tenant_update", {"name": "Kiln & Kettle Enamelware", "settings": {"notice_email": "shop@example.com"}})
+    settings = {"notice_email": "shop@example.com", "comments": {"are_open": True, "closed_after_days": 36500}}
+    owner("tenant_update", {"name": "Kiln & Kettle Enamelware", "settings": settings})
     owner("locale_enable", {"locale": "fr", "name": "Français"})
     owner("locale_disable", locale="fr")
     owner("module_list")
@@ -317,6 +318,7 @@ def _shop_with_account(visitor: Person, owner: Person) -> None:
     customer = Person(visitor.teller, issued["access_token"])
     customer("account_me")
     customer("account_update", {"name": "Dora Klein-Moreau"})
+    _discuss(visitor, owner, customer)
     customer.token = visitor("account_refresh", {"refresh_token": issued["refresh_token"]})["access_token"]
     visitor("account_login", login)
     other = next(each for each in customer("account_sessions")["data"] if not each["current"])
@@ -331,6 +333,23 @@ def _shop_with_account(visitor: Person, owner: Person) -> None:
     shown = owner("customers")["data"][0]["id"]
     owner("customer_get", customer_id=shown)
     owner("customer_update", {"is_active": False}, customer_id=shown)
+
+
+def _discuss(visitor: Person, owner: Person, customer: Person) -> None:
+    """A customer comments on a post, and the editors look at it."""
+    post = visitor("store_content", kind="post", slug="how-to-look-after-enamel")["id"]
+    comments = [
+        customer("account_comment_write", {"parent_id": post, "text": text})["id"]
+        for text in ("And a drop of vinegar for stains.", "Cheap watches here", "First!", "Buy likes")
+    ]
+    customer("account_comments", query={"limit": 2})
+    owner("comment_list", query={"state": "pending", "limit": 2})
+    owner("comment_approve", comment_id=comments[0])
+    owner("comment_spam", comment_id=comments[1])
+    owner("comment_reject", comment_id=comments[2])
+    owner("comment_bulk", {"operations": [{"op": "spam", "id": comments[3]}]})
+    _let_read_models_follow()
+    visitor("store_comments", kind="post", slug="how-to-look-after-enamel")
 
 
 def _look_into_books(owner: Person, tenant: tenants.Tenant) -> None:

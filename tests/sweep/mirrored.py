@@ -180,8 +180,12 @@ def _fill_site(words: canaries.Words) -> Names:
     child = site.make_node(words(), parent_id=page.id, publish=True)
     item = {"titles": {"en": words()}, "icon": words(), "target": {"type": "node", "id": page.id}}
     outside = {"titles": {"en": words()}, "url": f"https://{words()}.test/"}
+    post = site.make_node(words(), kind="post", publish=True, comments_open=True)
+    comment = site.make_node(words(), kind="comment", parent_id=post.id, publish=True)
     menu = site.make_menu(words(), location="header", items=[item, outside], external_id=words())
     return {
+        "post": ids.encode("node", post.id),
+        "comment": ids.encode("node", comment.id),
         "menu": ids.encode("menu", menu.id),
         "menu_item": ids.encode("item", uuid.UUID(menu.items[0]["id"])),
         "other_menu_item": ids.encode("item", uuid.UUID(menu.items[1]["id"])),

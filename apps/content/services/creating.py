@@ -114,7 +114,8 @@ def _placed(batch: Sequence[BatchNode], now: datetime) -> list[models.Node]:
             author_name=new.author_name,
             metadata=new.metadata,
             external_id=new.external_id,
-            created_by=permitted.creator(),
+            comments_open=new.comments_open,
+            created_by=new.created_by or permitted.creator(),
         )
         if new.publish:
             node.status, node.published_at = models.Status.PUBLISHED, new.published_at or now
@@ -204,6 +205,8 @@ def _record(
             bodies=bodies_of[node.id],
         )
         records.of_node(node.id, created)
+        if node.comments_open is not None:
+            records.of_node(node.id, events.CommentsSwitched(is_open=node.comments_open))
         if node.published_at is not None:
             records.of_node(node.id, events.NodePublished(published_at=node.published_at))
 

@@ -28,6 +28,7 @@ TYPES = (
     "content.tag.detached",
     "content.redirect.added",
     "content.redirect.removed",
+    "content.comments.switched",
 )
 
 DOCUMENT = projections.Relation(
@@ -79,6 +80,8 @@ def _changed(state: projections.State, verb: str, data: dict[str, Any]) -> dict[
             return {"tag_ids": _except(state["tag_ids"], data["tag_id"])}
         case "redirect.added":
             return {"redirects": [*_except(state["redirects"], data), data]}
+        case "comments.switched":
+            return {"comments_open": data["is_open"]}
         case "redirect.removed":
             return {"redirects": _except(state["redirects"], data)}
     raise ValueError(f"content.{verb} is subscribed to and not handled")
@@ -145,6 +148,7 @@ def _document(node_id: uuid.UUID, state: projections.State, locale: str) -> dict
         "position": state["position"],
         "depth": state["depth"],
         "metadata": state["metadata"],
+        "comments_open": state.get("comments_open"),
         "version": state["version"],
         "published_at": state["published_at"],
         "updated_at": state["updated_at"],

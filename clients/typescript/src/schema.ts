@@ -312,6 +312,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Comments, newest first
+         * @description Comments, newest first; `state=pending` are those that wait.
+         */
+        get: operations["comment_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve, reject or take for spam many comments, each with its own outcome
+         * @description Approve, reject or take for spam many comments, each with its own outcome.
+         */
+        post: operations["comment_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show the comment
+         * @description Show the comment.
+         */
+        post: operations["comment_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep the comment out of sight
+         * @description Keep the comment out of sight.
+         */
+        post: operations["comment_reject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/spam": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep the comment out of sight, as spam
+         * @description Keep the comment out of sight, as spam.
+         */
+        post: operations["comment_spam"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/content-categories": {
         parameters: {
             query?: never;
@@ -1968,6 +2068,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/account/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One's own comments, newest first, with what was said about them
+         * @description One's own comments, newest first, with what was said about them.
+         */
+        get: operations["account_comments"];
+        put?: never;
+        /**
+         * Comment on a published post, or answer a comment
+         * @description Comment on a published post, or answer a comment; it is shown once somebody has approved it.
+         */
+        post: operations["account_comment_write"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/account/login": {
         parameters: {
             query?: never;
@@ -2264,6 +2388,26 @@ export interface paths {
          * @description One published node by slug or id; an old slug answers 301 with the present address.
          */
         get: operations["store_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/store/content/{kind}/{slug}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Approved comments on a node and answers to them, oldest first
+         * @description Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are.
+         */
+        get: operations["store_comments"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2746,6 +2890,52 @@ export interface components {
             locale: string;
             /** Title */
             title: string;
+        };
+        /**
+         * Comment
+         * @description A comment, as editors see it.
+         */
+        Comment: {
+            /** Author Name */
+            author_name: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text: string;
+        };
+        CommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /** CommentsBulk */
+        CommentsBulk: {
+            /** Operations */
+            operations: components["schemas"]["ModerationOperation"][];
         };
         /**
          * ContentCategory
@@ -3334,6 +3524,32 @@ export interface components {
             translations?: components["schemas"]["CollectionTranslation"][];
         };
         /**
+         * ListedComment
+         * @description A comment, as editors see it. Only the members that `fields` names, if it is sent.
+         */
+        ListedComment: {
+            /** Author Name */
+            author_name?: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Id */
+            id?: string;
+            /** Locale */
+            locale?: string;
+            /** Parent Id */
+            parent_id?: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state?: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text?: string;
+        };
+        /**
          * ListedContentCategory
          * @description `depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent.
          */
@@ -3557,13 +3773,16 @@ export interface components {
         };
         /**
          * ListedNode
-         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent.
+         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+         *     settings say. Only the members that `fields` names, if it is sent.
          */
         ListedNode: {
             /** Author Name */
             author_name?: string;
             /** @description Only if `expand` names it. */
             categories?: components["schemas"]["ContentCategory"][];
+            /** Comments Open */
+            comments_open?: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -3603,6 +3822,30 @@ export interface components {
              * Format: date-time
              */
             updated_at?: string;
+        };
+        /**
+         * ListedOwnComment
+         * @description A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers. Only the members that `fields` names, if it is sent.
+         */
+        ListedOwnComment: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Id */
+            id?: string;
+            /** Locale */
+            locale?: string;
+            /** Parent Id */
+            parent_id?: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state?: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text?: string;
         };
         /**
          * ListedProduct
@@ -4168,6 +4411,19 @@ export interface components {
              */
             type: "node" | "content_category" | "tag" | "product" | "category" | "collection";
         };
+        /** ModerationOperation */
+        ModerationOperation: {
+            /**
+             * Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * Op
+             * @enum {string}
+             */
+            op: "approve" | "reject" | "spam";
+        };
         /**
          * Module
          * @description A part of the platform that a tenant can have or not; a core module is always on.
@@ -4281,6 +4537,24 @@ export interface components {
             /** Translations */
             translations: components["schemas"]["TermTranslationInput"][];
         };
+        /**
+         * NewComment
+         * @description Words about what is published, or in answer to a comment: text without any markup.
+         */
+        NewComment: {
+            /**
+             * Locale
+             * @default null
+             */
+            locale?: string | null;
+            /**
+             * Parent Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            parent_id: string;
+            /** Text */
+            text: string;
+        };
         /** NewInvitation */
         NewInvitation: {
             /**
@@ -4341,6 +4615,11 @@ export interface components {
              * @default []
              */
             category_ids?: string[];
+            /**
+             * Comments Open
+             * @default null
+             */
+            comments_open?: boolean | null;
             /**
              * External Id
              * @default null
@@ -4558,11 +4837,14 @@ export interface components {
         };
         /**
          * Node
-         * @description A node without bodies and terms; `depth` is 0 at the top of the tree.
+         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+         *     settings say.
          */
         Node: {
             /** Author Name */
             author_name: string;
+            /** Comments Open */
+            comments_open: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -4602,6 +4884,8 @@ export interface components {
         /**
          * NodeChanges
          * @description What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are.
+         *
+         *     `comments_open` null is as the tenant's settings say.
          */
         NodeChanges: {
             /**
@@ -4619,6 +4903,11 @@ export interface components {
              * @default null
              */
             category_ids?: string[] | null;
+            /**
+             * Comments Open
+             * @default null
+             */
+            comments_open?: boolean | null;
             /**
              * Metadata
              * @default null
@@ -4720,6 +5009,45 @@ export interface components {
         OwnChanges: {
             /** Name */
             name: string;
+        };
+        /**
+         * OwnComment
+         * @description A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers.
+         */
+        OwnComment: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text: string;
+        };
+        OwnCommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedOwnComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
         };
         /**
          * OwnPermissions
@@ -5607,8 +5935,44 @@ export interface components {
             html?: string;
         };
         /**
+         * StoreComment
+         * @description An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers.
+         */
+        StoreComment: {
+            /** Author */
+            author: string | null;
+            /** Html */
+            html: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string;
+            /**
+             * Published At
+             * Format: date-time
+             */
+            published_at: string;
+        };
+        StoreCommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["StoreComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /**
          * StoreContent
-         * @description A published node in one language; `locales` names all it is in.
+         * @description A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says.
          */
         StoreContent: {
             /** Author */
@@ -5616,6 +5980,8 @@ export interface components {
             body: components["schemas"]["StoreBody"] | null;
             /** Categories */
             categories: components["schemas"]["TermLabel"][];
+            /** Comments Open */
+            comments_open: boolean | null;
             /** Content Tags */
             content_tags: components["schemas"]["TermLabel"][];
             /** Depth */
@@ -6412,6 +6778,8 @@ export interface components {
             bodies: components["schemas"]["Body"][];
             /** Category Ids */
             category_ids: string[];
+            /** Comments Open */
+            comments_open: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -6801,7 +7169,7 @@ export interface operations {
                      *         {
                      *           "action": "commerce.inventory.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-00000000002a",
+                     *           "authority": "token:019cade0-b400-7000-8000-00000000002e",
                      *           "changes": {
                      *             "location_id": [
                      *               null,
@@ -6825,17 +7193,17 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002b",
+                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002f",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *           "id": "audit_01kjpy1d00e008000000000019",
+                     *           "id": "audit_01kjpy1d00e00800000000001d",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000c",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:18:00Z"
+                     *           "occurred_at": "2026-03-02T11:30:00Z"
                      *         },
                      *         {
                      *           "action": "commerce.price.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-00000000002a",
+                     *           "authority": "token:019cade0-b400-7000-8000-00000000002e",
                      *           "changes": {
                      *             "amount": [
                      *               1300,
@@ -6851,15 +7219,15 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002d",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000031",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
-                     *           "id": "audit_01kjpy1d00e00800000000001c",
+                     *           "id": "audit_01kjpy1d00e00800000000001g",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000c",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:18:00Z"
+                     *           "occurred_at": "2026-03-02T11:30:00Z"
                      *         }
                      *       ],
-                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-3",
+                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-4",
                      *       "prev": null
                      *     }
                      */
@@ -6910,7 +7278,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
-                     *     audit_01kjpy1d00e00800000000001e,2026-03-02T11:20:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-00000000002a,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-00000000002f,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     *     audit_01kjpy1d00e00800000000001j,2026-03-02T11:32:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-00000000002e,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000033,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
                      */
                     "text/csv": string;
                 };
@@ -6957,7 +7325,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"audit_01kjpy1d00e00800000000001e","occurred_at":"2026-03-02T11:20:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-00000000002a","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-00000000002f","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
+                    /** @example {"id":"audit_01kjpy1d00e00800000000001j","occurred_at":"2026-03-02T11:32:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-00000000002e","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000033","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -6979,7 +7347,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the entry as the API answers it, or its UUID.
-                 * @example audit_01kjpy1d00e008000000000019
+                 * @example audit_01kjpy1d00e00800000000001d
                  */
                 entry_id: string;
             };
@@ -6997,7 +7365,7 @@ export interface operations {
                      * @example {
                      *       "action": "commerce.inventory.updated",
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "authority": "token:019cade0-b400-7000-8000-00000000002a",
+                     *       "authority": "token:019cade0-b400-7000-8000-00000000002e",
                      *       "changes": {
                      *         "location_id": [
                      *           null,
@@ -7021,12 +7389,12 @@ export interface operations {
                      *         ]
                      *       },
                      *       "client_address": "203.0.113.7",
-                     *       "correlation_id": "019cade0-b400-7000-8000-00000000002b",
+                     *       "correlation_id": "019cade0-b400-7000-8000-00000000002f",
                      *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *       "id": "audit_01kjpy1d00e008000000000019",
+                     *       "id": "audit_01kjpy1d00e00800000000001d",
                      *       "object_id": "019cade0-b400-7000-8000-00000000000c",
                      *       "object_type": "commerce.product",
-                     *       "occurred_at": "2026-03-02T11:18:00Z"
+                     *       "occurred_at": "2026-03-02T11:30:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEntry"];
@@ -7107,10 +7475,10 @@ export interface operations {
                      *         {
                      *           "approved_by": null,
                      *           "closed_at": null,
-                     *           "expires_at": "2026-03-02T11:47:00Z",
-                     *           "id": "glass_01kjpy1d00e008000000000018",
+                     *           "expires_at": "2026-03-02T11:59:00Z",
+                     *           "id": "glass_01kjpy1d00e00800000000001c",
                      *           "is_read_only": true,
-                     *           "opened_at": "2026-03-02T11:17:00Z",
+                     *           "opened_at": "2026-03-02T11:29:00Z",
                      *           "reason": "The owner cannot log in",
                      *           "state": "open",
                      *           "ticket": "T-4711",
@@ -7891,6 +8259,311 @@ export interface operations {
             };
         };
     };
+    comment_list: {
+        parameters: {
+            query?: {
+                author_name?: string;
+                /** @description author_name: any of these, separated by commas */
+                author_name__in?: string[];
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("author_name" | "created_at" | "id" | "locale" | "parent_id" | "state" | "text")[];
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
+                limit?: number;
+                parent?: string;
+                /** @description parent: any of these, separated by commas */
+                parent__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                /** @example pending */
+                state?: "approved" | "pending" | "rejected" | "spam";
+                /** @description state: any of these, separated by commas */
+                state__in?: ("approved" | "pending" | "rejected" | "spam")[];
+                /** @description state: anything but this */
+                state__ne?: "approved" | "pending" | "rejected" | "spam";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author_name": "Dora Klein-Moreau",
+                     *           "created_at": "2026-03-02T11:08:00Z",
+                     *           "id": "node_01kjpy1d00e008000000000019",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "state": "pending",
+                     *           "text": "Buy likes"
+                     *         },
+                     *         {
+                     *           "author_name": "Dora Klein-Moreau",
+                     *           "created_at": "2026-03-02T11:07:00Z",
+                     *           "id": "node_01kjpy1d00e008000000000018",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "state": "pending",
+                     *           "text": "First!"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/comments?state=pending&limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CommentPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_bulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "id": "node_01kjpy1d00e008000000000019",
+                 *           "op": "spam"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CommentsBulk"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "node_01kjpy1d00e008000000000019",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BulkResults"];
+                };
+            };
+            /** @description It is done afterwards. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e008000000000016
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:05:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000016",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *       "state": "approved",
+                     *       "text": "And a drop of vinegar for stains."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_reject: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e008000000000018
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:07:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000018",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *       "state": "rejected",
+                     *       "text": "First!"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_spam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e008000000000017
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000017",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *       "state": "spam",
+                     *       "text": "Cheap watches here"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     content_category_list: {
         parameters: {
             query?: {
@@ -8572,11 +9245,11 @@ export interface operations {
                 cursor?: string;
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("actor" | "created_at" | "done" | "expires_at" | "failed" | "finished_at" | "id" | "kind" | "per_second" | "reason" | "seconds_left" | "started_at" | "status" | "total")[];
-                kind?: "inventory" | "nodes" | "prices" | "products";
+                kind?: "comments" | "inventory" | "nodes" | "prices" | "products";
                 /** @description kind: any of these, separated by commas */
-                kind__in?: ("inventory" | "nodes" | "prices" | "products")[];
+                kind__in?: ("comments" | "inventory" | "nodes" | "prices" | "products")[];
                 /** @description kind: anything but this */
-                kind__ne?: "inventory" | "nodes" | "prices" | "products";
+                kind__ne?: "comments" | "inventory" | "nodes" | "prices" | "products";
                 /**
                  * @description 1 to 100 rows, 20 by default.
                  * @example 2
@@ -9969,7 +10642,7 @@ export interface operations {
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("author_name" | "created_at" | "depth" | "external_id" | "id" | "kind" | "metadata" | "parent_id" | "position" | "published_at" | "status" | "translations" | "updated_at")[];
+                fields?: ("author_name" | "comments_open" | "created_at" | "depth" | "external_id" | "id" | "kind" | "metadata" | "parent_id" | "position" | "published_at" | "status" | "translations" | "updated_at")[];
                 /** @description Such as page or post. */
                 kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
                 /** @description kind: any of these, separated by commas */
@@ -10030,6 +10703,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "author_name": "",
+                     *           "comments_open": null,
                      *           "created_at": "2026-03-02T10:29:00Z",
                      *           "depth": 1,
                      *           "external_id": null,
@@ -10052,6 +10726,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "author_name": "",
+                     *           "comments_open": null,
                      *           "created_at": "2026-03-02T10:28:00Z",
                      *           "depth": 0,
                      *           "external_id": null,
@@ -10156,6 +10831,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -10344,9 +11020,9 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,external_id,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
-                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,2026-03-02T10:50:00Z,2026-03-02T10:28:00Z,2026-03-02T10:50:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
-                     *     node_01kjpy1d00e00800000000000w,page,draft,node_01kjpy1d00e00800000000000v,0,1,,{},,,2026-03-02T10:29:00Z,2026-03-02T10:30:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
+                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,external_id,comments_open,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
+                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,,2026-03-02T10:50:00Z,2026-03-02T10:28:00Z,2026-03-02T10:50:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000w,page,draft,node_01kjpy1d00e00800000000000v,0,1,,{},,,,2026-03-02T10:29:00Z,2026-03-02T10:30:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
                      */
                     "text/csv": string;
                 };
@@ -10430,8 +11106,8 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"published_at":"2026-03-02T10:50:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:50:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
-                     *     {"id":"node_01kjpy1d00e00800000000000w","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000v","position":0,"depth":1,"author_name":"","metadata":{},"external_id":null,"published_at":null,"created_at":"2026-03-02T10:29:00Z","updated_at":"2026-03-02T10:30:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T10:50:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:50:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     *     {"id":"node_01kjpy1d00e00800000000000w","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000v","position":0,"depth":1,"author_name":"","metadata":{},"external_id":null,"comments_open":null,"published_at":null,"created_at":"2026-03-02T10:29:00Z","updated_at":"2026-03-02T10:30:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      */
                     "application/x-ndjson": string;
                 };
@@ -10484,6 +11160,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -10622,6 +11299,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -10711,6 +11389,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -10733,7 +11412,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:28:00Z"
+                     *       "updated_at": "2026-03-02T11:40:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10795,6 +11474,7 @@ export interface operations {
                      *       "author_name": "",
                      *       "bodies": [],
                      *       "category_ids": [],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:29:00Z",
                      *       "depth": 1,
                      *       "external_id": null,
@@ -10885,6 +11565,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -11233,6 +11914,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -11255,7 +11937,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:27:00Z"
+                     *       "updated_at": "2026-03-02T11:39:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -12423,7 +13105,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:36:00Z",
+                     *       "updated_at": "2026-03-02T11:48:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -12733,7 +13415,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:35:00Z",
+                     *       "updated_at": "2026-03-02T11:47:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -14028,6 +14710,10 @@ export interface operations {
                  * @example {
                  *       "name": "Kiln & Kettle Enamelware",
                  *       "settings": {
+                 *         "comments": {
+                 *           "are_open": true,
+                 *           "closed_after_days": 36500
+                 *         },
                  *         "notice_email": "shop@example.com"
                  *       }
                  *     }
@@ -14056,6 +14742,10 @@ export interface operations {
                      *       ],
                      *       "name": "Kiln & Kettle Enamelware",
                      *       "settings": {
+                     *         "comments": {
+                     *           "are_open": true,
+                     *           "closed_after_days": 36500
+                     *         },
                      *         "notice_email": "shop@example.com"
                      *       },
                      *       "slug": "kiln-and-kettle"
@@ -14118,6 +14808,10 @@ export interface operations {
                      *       ],
                      *       "name": "Kiln & Kettle Enamelware",
                      *       "settings": {
+                     *         "comments": {
+                     *           "are_open": true,
+                     *           "closed_after_days": 36500
+                     *         },
                      *         "notice_email": "shop@example.com"
                      *       },
                      *       "slug": "kiln-and-kettle"
@@ -15595,6 +16289,134 @@ export interface operations {
             };
         };
     };
+    account_comments: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "id" | "locale" | "parent_id" | "state" | "text")[];
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
+                limit?: number;
+                parent?: string;
+                /** @description parent: any of these, separated by commas */
+                parent__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                state?: "approved" | "pending" | "rejected" | "spam";
+                /** @description state: any of these, separated by commas */
+                state__in?: ("approved" | "pending" | "rejected" | "spam")[];
+                /** @description state: anything but this */
+                state__ne?: "approved" | "pending" | "rejected" | "spam";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T11:08:00Z",
+                     *           "id": "node_01kjpy1d00e008000000000019",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "state": "pending",
+                     *           "text": "Buy likes"
+                     *         },
+                     *         {
+                     *           "created_at": "2026-03-02T11:07:00Z",
+                     *           "id": "node_01kjpy1d00e008000000000018",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "state": "pending",
+                     *           "text": "First!"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/store/account/comments?limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnCommentPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    account_comment_write: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                 *       "text": "And a drop of vinegar for stains."
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewComment"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T11:05:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000016",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *       "state": "pending",
+                     *       "text": "And a drop of vinegar for stains."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnComment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     account_login: {
         parameters: {
             query?: never;
@@ -15996,20 +16818,20 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:06:00Z",
+                     *           "created_at": "2026-03-02T11:18:00Z",
                      *           "current": false,
-                     *           "expires_at": "2026-04-01T11:06:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000016",
-                     *           "last_used_at": "2026-03-02T11:06:00Z",
+                     *           "expires_at": "2026-04-01T11:18:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001a",
+                     *           "last_used_at": "2026-03-02T11:18:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         },
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:06:00Z",
+                     *           "created_at": "2026-03-02T11:18:00Z",
                      *           "current": true,
-                     *           "expires_at": "2026-04-01T11:06:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000017",
-                     *           "last_used_at": "2026-03-02T11:06:00Z",
+                     *           "expires_at": "2026-04-01T11:18:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001b",
+                     *           "last_used_at": "2026-03-02T11:18:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         }
                      *       ]
@@ -16063,7 +16885,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the session as the API answers it, or its UUID.
-                 * @example sess_01kjpy1d00e008000000000016
+                 * @example sess_01kjpy1d00e00800000000001a
                  */
                 session_id: string;
             };
@@ -16331,6 +17153,7 @@ export interface operations {
                      *               "taxonomy": "category"
                      *             }
                      *           ],
+                     *           "comments_open": null,
                      *           "content_tags": [
                      *             {
                      *               "id": "tag_01kjpy1d00e00800000000000r",
@@ -16430,6 +17253,7 @@ export interface operations {
                      *           "taxonomy": "category"
                      *         }
                      *       ],
+                     *       "comments_open": null,
                      *       "content_tags": [
                      *         {
                      *           "id": "tag_01kjpy1d00e00800000000000r",
@@ -16466,6 +17290,92 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_comments: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+                /** @description published_at: more than this */
+                published_at__gt?: string;
+                /** @description published_at: this or more */
+                published_at__gte?: string;
+                /** @description published_at: less than this */
+                published_at__lt?: string;
+                /** @description published_at: this or less */
+                published_at__lte?: string;
+                /** @description published_at by default. */
+                sort?: "-published_at" | "published_at";
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description The kind.
+                 * @example post
+                 */
+                kind: string;
+                /**
+                 * @description The slug.
+                 * @example how-to-look-after-enamel
+                 */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author": "Dora Klein-Moreau",
+                     *           "html": "<p>And a drop of vinegar for stains.</p>",
+                     *           "id": "node_01kjpy1d00e008000000000016",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "published_at": "2026-03-02T11:15:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreCommentPage"];
+                };
             };
             /** @description What If-None-Match names still holds. */
             304: {

@@ -68,6 +68,7 @@ BEYOND_SCHEMAS = {
     "ambiguous_options": "two options of one name",
     "cannot_grant": "nobody gives rights they lack",
     "category_not_found": "depends on the categories there are",
+    "comments_closed": "depends on what the tenant and the post say",
     "control_character": "at the ends of a text, where they are cut off before they are looked at",
     "currency_given_twice": "two prices in one currency",
     "depth_too_large": "depends on where the parent stands",

@@ -210,6 +210,32 @@ class CollectionTranslationInput(TypedDict):
     title: str
 
 
+class Comment(TypedDict):
+    """A comment, as editors see it."""
+
+    author_name: str
+    created_at: str
+    id: str
+    locale: str
+    parent_id: str | None
+    state: Literal["pending", "approved", "rejected", "spam"]
+    text: str
+
+
+class CommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
+class CommentsBulk(TypedDict):
+    operations: list[ModerationOperation]
+
+
 class ContentCategory(TypedDict):
     """`depth` is 0 at the top of the tree."""
 
@@ -747,6 +773,18 @@ class ListedCollection(TypedDict):
     translations: NotRequired[list[CollectionTranslation]]
 
 
+class ListedComment(TypedDict):
+    """A comment, as editors see it. Only the members that `fields` names, if it is sent."""
+
+    author_name: NotRequired[str]
+    created_at: NotRequired[str]
+    id: NotRequired[str]
+    locale: NotRequired[str]
+    parent_id: NotRequired[str | None]
+    state: NotRequired[Literal["pending", "approved", "rejected", "spam"]]
+    text: NotRequired[str]
+
+
 class ListedContentCategory(TypedDict):
     """`depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent."""
 
@@ -875,13 +913,14 @@ class ListedModule(TypedDict):
 
 
 class ListedNode(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree. Only the members that `fields` names,
-    if it is sent.
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the
+    tenant's settings say. Only the members that `fields` names, if it is sent.
     """
 
     author_name: NotRequired[str]
     categories: NotRequired[list[ContentCategory]]
     """Only if `expand` names it."""
+    comments_open: NotRequired[bool | None]
     created_at: NotRequired[str]
     depth: NotRequired[int]
     external_id: NotRequired[str | None]
@@ -898,6 +937,19 @@ class ListedNode(TypedDict):
     """Only if `expand` names it."""
     translations: NotRequired[list[NodeTranslation]]
     updated_at: NotRequired[str]
+
+
+class ListedOwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers. Only the
+    members that `fields` names, if it is sent.
+    """
+
+    created_at: NotRequired[str]
+    id: NotRequired[str]
+    locale: NotRequired[str]
+    parent_id: NotRequired[str | None]
+    state: NotRequired[Literal["pending", "approved", "rejected", "spam"]]
+    text: NotRequired[str]
 
 
 class ListedProduct(TypedDict):
@@ -1173,6 +1225,12 @@ class MenuTargetInput(TypedDict):
     type: Literal["node", "content_category", "tag", "product", "category", "collection"]
 
 
+class ModerationOperation(TypedDict):
+    id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    op: Literal["approve", "reject", "spam"]
+
+
 class Module(TypedDict):
     """A part of the platform that a tenant can have or not; a core module is always on."""
 
@@ -1445,6 +1503,15 @@ class NewCategory(TypedDict):
     translations: list[TermTranslationInput]
 
 
+class NewComment(TypedDict):
+    """Words about what is published, or in answer to a comment: text without any markup."""
+
+    locale: NotRequired[str | None]
+    parent_id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    text: str
+
+
 class NewInvitation(TypedDict):
     email: str
     role: str
@@ -1470,6 +1537,7 @@ class NewNode(TypedDict):
     author_name: NotRequired[str]
     bodies: NotRequired[list[BodyInput]]
     category_ids: NotRequired[list[str]]
+    comments_open: NotRequired[bool | None]
     external_id: NotRequired[str | None]
     kind: Literal["article", "attachment", "comment", "custom", "page", "post"]
     metadata: NotRequired[dict[str, Any]]
@@ -1541,9 +1609,12 @@ class NewTag(TypedDict):
 
 
 class Node(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree."""
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the
+    tenant's settings say.
+    """
 
     author_name: str
+    comments_open: bool | None
     created_at: str
     depth: int
     external_id: str | None
@@ -1559,11 +1630,15 @@ class Node(TypedDict):
 
 
 class NodeChanges(TypedDict):
-    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are."""
+    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are.
+
+    `comments_open` null is as the tenant's settings say.
+    """
 
     author_name: NotRequired[str | None]
     bodies: NotRequired[list[BodyInput] | None]
     category_ids: NotRequired[list[str] | None]
+    comments_open: NotRequired[bool | None]
     metadata: NotRequired[dict[str, Any] | None]
     tag_ids: NotRequired[list[str] | None]
     translations: NotRequired[list[TranslationChange] | None]
@@ -1620,6 +1695,27 @@ class OptionValueInput(TypedDict):
 
 class OwnChanges(TypedDict):
     name: str
+
+
+class OwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers."""
+
+    created_at: str
+    id: str
+    locale: str
+    parent_id: str | None
+    state: Literal["pending", "approved", "rejected", "spam"]
+    text: str
+
+
+class OwnCommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedOwnComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
 
 
 class OwnPermissions(TypedDict):
@@ -2250,12 +2346,34 @@ class StoreBody(TypedDict):
     html: NotRequired[str]
 
 
+class StoreComment(TypedDict):
+    """An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers."""
+
+    author: str | None
+    html: str
+    id: str
+    locale: str
+    parent_id: str
+    published_at: str
+
+
+class StoreCommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[StoreComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
 class StoreContent(TypedDict):
-    """A published node in one language; `locales` names all it is in."""
+    """A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says."""
 
     author: str | None
     body: StoreBody | None
     categories: list[TermLabel]
+    comments_open: bool | None
     content_tags: list[TermLabel]
     depth: int
     excerpt: str
@@ -2816,6 +2934,7 @@ class WholeNode(TypedDict):
     author_name: str
     bodies: list[Body]
     category_ids: list[str]
+    comments_open: bool | None
     created_at: str
     depth: int
     external_id: str | None

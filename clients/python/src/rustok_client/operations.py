@@ -544,6 +544,99 @@ class Operations(Sender):
             headers={"Idempotency-Key": idempotency_key},
         )
 
+    def comment_list(
+        self,
+        *,
+        author_name: str | None = None,
+        author_name__in: Sequence[str] | None = None,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        fields: Sequence[Literal["author_name", "created_at", "id", "locale", "parent_id", "state", "text"]]
+        | None = None,
+        limit: int | None = None,
+        parent: str | None = None,
+        parent__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        state: Literal["approved", "pending", "rejected", "spam"] | None = None,
+        state__in: Sequence[Literal["approved", "pending", "rejected", "spam"]] | None = None,
+        state__ne: Literal["approved", "pending", "rejected", "spam"] | None = None,
+    ) -> Answer[models.CommentPage]:
+        """Comments, newest first; `state=pending` are those that wait.
+
+        GET /api/v1/admin/comments
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/comments",
+            query={
+                "author_name": author_name,
+                "author_name__in": author_name__in,
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "fields": fields,
+                "limit": limit,
+                "parent": parent,
+                "parent__in": parent__in,
+                "sort": sort,
+                "state": state,
+                "state__in": state__in,
+                "state__ne": state__ne,
+            },
+        )
+
+    def comment_bulk(
+        self, body: models.CommentsBulk, *, idempotency_key: str | None = None
+    ) -> Answer[models.BulkResults | models.Job]:
+        """Approve, reject or take for spam many comments, each with its own outcome.
+
+        POST /api/v1/admin/comments/bulk
+        """
+        return self.send("POST", "/api/v1/admin/comments/bulk", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def comment_approve(self, comment_id: str, *, idempotency_key: str | None = None) -> Answer[models.Comment]:
+        """Show the comment.
+
+        POST /api/v1/admin/comments/{comment_id}/approve
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/comments/{comment_id}/approve",
+            path_values={"comment_id": comment_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def comment_reject(self, comment_id: str, *, idempotency_key: str | None = None) -> Answer[models.Comment]:
+        """Keep the comment out of sight.
+
+        POST /api/v1/admin/comments/{comment_id}/reject
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/comments/{comment_id}/reject",
+            path_values={"comment_id": comment_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def comment_spam(self, comment_id: str, *, idempotency_key: str | None = None) -> Answer[models.Comment]:
+        """Keep the comment out of sight, as spam.
+
+        POST /api/v1/admin/comments/{comment_id}/spam
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/comments/{comment_id}/spam",
+            path_values={"comment_id": comment_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
     def content_category_list(
         self,
         *,
@@ -803,9 +896,9 @@ class Operations(Sender):
             ]
         ]
         | None = None,
-        kind: Literal["inventory", "nodes", "prices", "products"] | None = None,
-        kind__in: Sequence[Literal["inventory", "nodes", "prices", "products"]] | None = None,
-        kind__ne: Literal["inventory", "nodes", "prices", "products"] | None = None,
+        kind: Literal["comments", "inventory", "nodes", "prices", "products"] | None = None,
+        kind__in: Sequence[Literal["comments", "inventory", "nodes", "prices", "products"]] | None = None,
+        kind__ne: Literal["comments", "inventory", "nodes", "prices", "products"] | None = None,
         limit: int | None = None,
         sort: Literal["-created_at", "created_at"] | None = None,
         status: Literal["cancelled", "failed", "interrupted", "queued", "running", "succeeded"] | None = None,
@@ -1181,6 +1274,7 @@ class Operations(Sender):
         fields: Sequence[
             Literal[
                 "author_name",
+                "comments_open",
                 "created_at",
                 "depth",
                 "external_id",
@@ -2602,6 +2696,52 @@ class Operations(Sender):
         """
         return self.send("POST", "/api/v1/auth/verify/request")
 
+    def account_comments(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        cursor: str | None = None,
+        fields: Sequence[Literal["created_at", "id", "locale", "parent_id", "state", "text"]] | None = None,
+        limit: int | None = None,
+        parent: str | None = None,
+        parent__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        state: Literal["approved", "pending", "rejected", "spam"] | None = None,
+        state__in: Sequence[Literal["approved", "pending", "rejected", "spam"]] | None = None,
+        state__ne: Literal["approved", "pending", "rejected", "spam"] | None = None,
+    ) -> Answer[models.OwnCommentPage]:
+        """One's own comments, newest first, with what was said about them.
+
+        GET /api/v1/store/account/comments
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/account/comments",
+            query={
+                "count": count,
+                "cursor": cursor,
+                "fields": fields,
+                "limit": limit,
+                "parent": parent,
+                "parent__in": parent__in,
+                "sort": sort,
+                "state": state,
+                "state__in": state__in,
+                "state__ne": state__ne,
+            },
+        )
+
+    def account_comment_write(
+        self, body: models.NewComment, *, idempotency_key: str | None = None
+    ) -> Answer[models.OwnComment]:
+        """Comment on a published post, or answer a comment; it is shown once somebody has approved it.
+
+        POST /api/v1/store/account/comments
+        """
+        return self.send(
+            "POST", "/api/v1/store/account/comments", headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
     def account_login(self, body: models.Credentials) -> Answer[models.CustomerLogin]:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next
         one.
@@ -2788,6 +2928,44 @@ class Operations(Sender):
             "/api/v1/store/content/{kind}/{slug}",
             path_values={"kind": kind, "slug": slug},
             query={"locale": locale},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def store_comments(
+        self,
+        kind: str,
+        slug: str,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        locale: str | None = None,
+        published_at__gt: datetime | str | None = None,
+        published_at__gte: datetime | str | None = None,
+        published_at__lt: datetime | str | None = None,
+        published_at__lte: datetime | str | None = None,
+        sort: Literal["-published_at", "published_at"] | None = None,
+        if_none_match: str | None = None,
+    ) -> Answer[models.StoreCommentPage]:
+        """Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are.
+
+        GET /api/v1/store/content/{kind}/{slug}/comments
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/content/{kind}/{slug}/comments",
+            path_values={"kind": kind, "slug": slug},
+            query={
+                "count": count,
+                "cursor": cursor,
+                "limit": limit,
+                "locale": locale,
+                "published_at__gt": published_at__gt,
+                "published_at__gte": published_at__gte,
+                "published_at__lt": published_at__lt,
+                "published_at__lte": published_at__lte,
+                "sort": sort,
+            },
             headers={"If-None-Match": if_none_match},
         )
 
