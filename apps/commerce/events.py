@@ -46,6 +46,15 @@ class Option(registry.Payload):
     values: list[OptionValue]
 
 
+class ImageRendition(registry.Payload):
+    """A picture in another size."""
+
+    name: str
+    url: str
+    width: int
+    height: int
+
+
 class Image(registry.Payload):
     """A picture of a product, where it lies and what it shows."""
 
@@ -53,6 +62,9 @@ class Image(registry.Payload):
     url: str
     alt: str
     position: fields.Order
+    asset_id: Annotated[uuid.UUID | None, Field(description="In the media library; null for one elsewhere.")]
+    alts: Annotated[dict[str, str], Field(description="What the library says, by locale, where `alt` is empty.")]
+    renditions: Annotated[list[ImageRendition], Field(description="Those of the library, from small to large.")]
 
 
 class Price(registry.Payload):

@@ -6,9 +6,11 @@ class ContentConfig(AppConfig):
     label = "content"
 
     def ready(self) -> None:
-        from apps.content import bulk, events  # noqa: F401 - register what they have: operations, event types
+        from apps.content import bulk, events, showing  # noqa: F401 - register what they have: operations, event types
+        from apps.media import usage
         from apps.tenants import modules
 
+        usage.register(showing.NODES)
         modules.register(
             modules.Module(
                 slug="content",

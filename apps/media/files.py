@@ -58,6 +58,12 @@ def address(path: str) -> str:
     return f"{settings.MEDIA_URL}{path}"
 
 
+def place_of(address: str) -> str | None:
+    """The place of the asset whose file is at this address, if it looks like one."""
+    path = address.removeprefix(settings.MEDIA_URL)
+    return path.split("/")[3] if path != address and PATH.fullmatch(path) else None
+
+
 @contextmanager
 def removed_on_error() -> Iterator[None]:
     """Delete the files that were written within the block if it fails. Blocks may stand within each other."""

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from apps.accounts.access import limiting
 from apps.kernel import ids, wording
-from apps.media import models, usage
+from apps.media import files, models, usage
 from apps.media.errors import AssetNotFound
 
 COLUMNS = limiting.Columns(own="created_by")
@@ -32,6 +32,15 @@ def list_assets() -> QuerySet[models.Asset]:
 def find_assets(*, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, models.Asset]:
     """Those of the assets that are there, by id, with their texts and sizes: for services, whoever asks."""
     return {asset.id: asset for asset in _whole(models.Asset.objects.filter(id__in=list(ids)))}
+
+
+def find_by_address(urls: Iterable[str]) -> dict[str, models.Asset]:
+    """Those of the addresses that are of files of the tenant's assets, with the asset."""
+    found = {url: place for url in urls if (place := files.place_of(url)) is not None}
+    if not found:
+        return {}
+    assets = {asset.place: asset for asset in _whole(models.Asset.objects.filter(place__in=found.values()))}
+    return {url: assets[place] for url, place in found.items() if place in assets and files.address(assets[place].path) == url}
 
 
 def usage_of(*, asset_id: uuid.UUID) -> list[usage.Use]:
