@@ -120,14 +120,20 @@ class ProductFields(registry.Payload):
     images: list[Image]
 
 
-@registry.event("commerce.product.created")
+def _images_elsewhere(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew no media library: its images are elsewhere."""
+    images = [image | {"asset_id": None, "alts": {}, "renditions": []} for image in data["images"]]
+    return data | {"images": images}
+
+
+@registry.event("commerce.product.created", version=2, upcasters={1: _images_elsewhere})
 class ProductCreated(ProductFields):
     """A product exists as a draft with all its variants; publishing is an event of its own."""
 
     variants: list[Variant]
 
 
-@registry.event("commerce.product.updated")
+@registry.event("commerce.product.updated", version=2, upcasters={1: _images_elsewhere})
 class ProductUpdated(ProductFields):
     """Something of the product but its variants changed; carries all of that."""
 
@@ -235,6 +241,20 @@ class InventoryReleased(registry.Payload):
     quantity: int
     reserved: Annotated[int, Field(description="The level's total afterwards.")]
     reason: Annotated[str, Field(description="`released` or `expired`.")]
+
+
+@registry.event("commerce.seo.updated", aggregate=PRODUCT)
+class SeoUpdated(registry.Payload):
+    """What search engines are told about the product; carries all of it, by locale."""
+
+    seo: dict[str, fields.Seo]
+
+
+@registry.event("commerce.fields.updated", aggregate=PRODUCT)
+class FieldsUpdated(registry.Payload):
+    """The values of the fields the tenant has defined for products of this type; carries all of them."""
+
+    fields: Annotated[dict[str, Any], Field(description="By the name of the field.")]
 
 
 class CategoryTranslation(registry.Payload):

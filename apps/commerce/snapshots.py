@@ -188,9 +188,7 @@ def product_fields(snapshot: Snapshot) -> dict[str, Any]:
         ],
         "options": [_option(option) for option in snapshot.options],
         "images": [
-            events.Image(
-                id=image.id, url=image.url, alt=image.alt, position=image.position, **_of_library(image.asset)
-            )
+            events.Image(id=image.id, url=image.url, alt=image.alt, position=image.position, **_of_library(image.asset))
             for image in snapshot.images
         ],
     }

@@ -6,7 +6,7 @@ class ContentConfig(AppConfig):
     label = "content"
 
     def ready(self) -> None:
-        from apps.content import bulk, events, showing  # noqa: F401 - register what they have: operations, event types
+        from apps.content import bulk, custom_fields, events, showing  # noqa: F401 - register what they have
         from apps.media import usage
         from apps.tenants import modules
 

@@ -40,7 +40,11 @@ def find_by_address(urls: Iterable[str]) -> dict[str, models.Asset]:
     if not found:
         return {}
     assets = {asset.place: asset for asset in _whole(models.Asset.objects.filter(place__in=found.values()))}
-    return {url: assets[place] for url, place in found.items() if place in assets and files.address(assets[place].path) == url}
+    return {
+        url: assets[place]
+        for url, place in found.items()
+        if place in assets and files.address(assets[place].path) == url
+    }
 
 
 def usage_of(*, asset_id: uuid.UUID) -> list[usage.Use]:

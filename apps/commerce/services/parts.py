@@ -201,9 +201,7 @@ def replace_images(
     after: list[models.ProductImage] = []
     for position, (given, url, asset) in enumerate(sources):
         if not stored[url]:
-            image = models.ProductImage(
-                product_id=snapshot.id, url=url, alt=given.alt, position=position, asset=asset
-            )
+            image = models.ProductImage(product_id=snapshot.id, url=url, alt=given.alt, position=position, asset=asset)
             image.save(force_insert=True)
         else:
             image = stored[url].pop(0)
