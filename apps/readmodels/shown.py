@@ -57,10 +57,23 @@ class StoreVariant(TypedDict):
     metadata: Free
 
 
+class StoreRendition(TypedDict):
+    """An image in another size: thumbnail, small, medium or large."""
+
+    name: str
+    url: str
+    width: int
+    height: int
+
+
 class StoreImage(TypedDict):
+    """One of the media library has `renditions`, from small to large; addresses are then paths, the same on every
+    host."""
+
     id: Id
     url: str
     alt: str
+    renditions: NotRequired[list[StoreRendition]]
 
 
 class PriceRange(TypedDict):

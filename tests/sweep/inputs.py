@@ -27,6 +27,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     "category_ids": {"admin/nodes": "content_category", "admin/products": "product_category"},
     "code": "location",
     "collection": "collection_slug",
+    "asset_id": "asset",
     "collection_id": "collection",
     "comment_id": "comment",
     "correlation_id": "correlation_id",
