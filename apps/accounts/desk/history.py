@@ -37,8 +37,7 @@ def page(screen: Any, request: HttpRequest, row: Any) -> HttpResponse:
     ]
     shown = {
         **screen.admin_site.each_context(request),
-        "title": "History",
-        "subtitle": str(row),
+        "title": f"History of {row}",
         "opts": screen.opts,
         "row": row,
         "lines": lines,

@@ -139,7 +139,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
                 return super().changeform_view(request, object_id, form_url, extra_context)
             row = self.get_object(request, unquote(object_id))
             if row is None:
-                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+                return self._missing(request, object_id)
             return self._page(request, row)
 
     def _page(self, request: HttpRequest, row: Any) -> HttpResponse:
@@ -261,8 +261,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         draft.names = self.names_of(draft.document, draft.sheet)
         shown = {
             **self.admin_site.each_context(request),
-            "title": f"Change {self.opts.verbose_name}" if row is not None else f"New {self.opts.verbose_name}",
-            "subtitle": str(row) if row is not None else None,
+            "title": str(row) if row is not None else f"New {self.opts.verbose_name}",
             "opts": self.opts,
             "row": row,
             "draft": draft,
@@ -290,6 +289,12 @@ class EditingAdmin(TenantReadOnlyAdmin):
             if row is not None and act.is_for(row) and act.is_on_page and self._may(request, act.permission)
         ]
 
+    def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """As for a row that is not there, so for one that somebody may not see."""
+        what = unquote(object_id)
+        messages.warning(request, f"There is no {self.opts.verbose_name} “{what}”. Perhaps it was deleted?")
+        return HttpResponseRedirect(reverse("admin:index", current_app=self.admin_site.name))
+
     def _version(self, row: Any) -> str:
         if row is None:
             return ""
@@ -308,7 +313,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         with at_work(request):
             row = self.get_object(request, unquote(object_id))
             if row is None:
-                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+                return self._missing(request, object_id)
             if request.method != "POST":
                 return acting.confirmation(self, request, [row], acting.DELETE)
             name, (outcome,) = str(row), acting.each(self, request, [row], acting.deleting(self))
@@ -339,7 +344,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         with at_work(request):
             row = self.get_object(request, unquote(object_id))
             if row is None:
-                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+                return self._missing(request, object_id)
             return history.page(self, request, row)
 
     # --- What Django would write by itself --------------------------------------------------------------------
@@ -347,12 +352,8 @@ class EditingAdmin(TenantReadOnlyAdmin):
     def save_model(self, *arguments: Any, **named: Any) -> NoReturn:
         raise WritesPastServices(self)
 
-    save_form = save_formset = save_related = save_new = delete_model = delete_queryset = save_model
-
-    def log_addition(self, *arguments: Any, **named: Any) -> None:
-        """The audit log has it."""
-
-    log_change = log_deletions = log_addition
+    save_form = save_formset = save_related = delete_model = delete_queryset = save_model
+    log_addition = log_change = log_deletions = save_model  # the audit log has it
 
 
 class WritesPastServices(RuntimeError):

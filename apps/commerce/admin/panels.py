@@ -59,7 +59,7 @@ def low_stock(request: HttpRequest) -> dashboard.Panel | None:
         dashboard.Line(
             text=" · ".join(filter(None, [str(level.variant.product), level.variant.sku])),
             address=reverse("admin:commerce_product_change", args=[level.variant.product_id]),
-            remark=f"{level.available:,} at {level.location.code}",  # type: ignore[attr-defined] # annotated
+            remark=f"{level.available:,} at {level.location.code}",
         )
         for level in found[:_SHOWN]
     ]
