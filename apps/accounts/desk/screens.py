@@ -229,7 +229,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         for problem in error.problems:
             draft.point(refusal.asked.path_of(problem.pointer), problem.detail)
         if not error.problems:
-            draft.general.append(error.detail)
+            draft.point(_place_named_by(error, draft), error.detail)
         return self._shown(request, row, draft, made_from, request.POST.get("_version", ""))
 
     def _merged(
@@ -369,6 +369,12 @@ class _Refused(Exception):
     def __init__(self, error: errors.DomainError, asked: Asked) -> None:
         super().__init__(error.detail)
         self.error, self.asked = error, asked
+
+
+def _place_named_by(error: errors.DomainError, draft: Draft) -> str:
+    """The field that holds the value an error names, such as the slug that is taken; none is no place."""
+    held = ((path, path.rpartition("/")[2]) for path in draft.sheet.fields(draft.document))
+    return next((path for path, name in held if name in error.data and draft.document[path] == error.data[name]), "")
 
 
 def _as_text(value: Any) -> str:
