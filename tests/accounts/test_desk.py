@@ -1,4 +1,4 @@
-"""What the editors' desk promises of every screen: nothing is written past services, and two people's work is merged."""
+"""What the editors' desk promises of every screen: nothing is written past services, and two people are merged."""
 
 from __future__ import annotations
 
