@@ -146,6 +146,20 @@ $(NODE_MODULES): clients/typescript/package.json clients/typescript/package-lock
 	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --silent --prefix clients/typescript
 	@touch $@
 
+# Sphinx lives beside the environment of the product, which stays lean.
+DOCS_ENV := .rustok/docs
+DOCS_SITE ?= build/docs
+
+.PHONY: docs
+docs: env ## make the site of docs/ in build/docs; a broken link or a page that no index names ends it
+	@UV_PROJECT_ENVIRONMENT=$(DOCS_ENV) $(UV) sync --frozen --quiet --only-group docs --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	$(DOCS_ENV)/bin/python -m sphinx --fail-on-warning --keep-going --quiet -c docs/site -d $(DOCS_SITE)/.doctrees docs $(DOCS_SITE)
+	@echo "The site is $(DOCS_SITE)/index.html."
+
+.PHONY: docs-serve
+docs-serve: docs ## make the site and serve it on loopback, until Ctrl-C (PORT=5160)
+	$(PYTHON) -m http.server --bind 127.0.0.1 --directory $(DOCS_SITE) $(or $(PORT),5160)
+
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay
 	@$(PYTHON) manage.py services stop

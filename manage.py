@@ -24,6 +24,8 @@ WITHOUT_SERVERS = {
     "findstatic",
     "help",
     "makemessages",
+    "messages",
+    "openapi",
     "services",
     "startapp",
     "version",

@@ -61,13 +61,14 @@ def configure(*, log_format: Literal["console", "json"], level: str, process: st
                 "processors": ending,
             }
         },
-        "filters": {"first_line": {"()": FirstLine}},
+        "filters": {"first_line": {"()": FirstLine}, "refusals": {"()": Refusals, "level": level}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # Django attaches handlers of its own to these; ours at the root is enough.
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": level, "propagate": True},
+            "django.request": {"filters": ["refusals"]},
             # Every beat of the safety net would be a line.
             "celery.beat": {"level": "WARNING", "filters": ["first_line"]},
             "celery.worker.strategy": {"level": "WARNING"},
@@ -97,3 +98,16 @@ class FirstLine(logging.Filter):
         record.msg, record.args = record.getMessage().partition("\n")[0], None
         record.exc_info = record.exc_text = None
         return True
+
+
+class Refusals(logging.Filter):
+    """Tells of refused requests as information, a 404 being nothing for whoever is on call. Faults stay errors."""
+
+    def __init__(self, level: str) -> None:
+        super().__init__()
+        self.level = logging.getLevelNamesMapping()[level]
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno == logging.WARNING:
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return record.levelno >= self.level

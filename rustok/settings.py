@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     # After the apps whose templates stand in the place of its own.
     "apps.accounts.access.site_config.AccessAdminConfig",
     "apps.jobs",
+    "apps.imports",
     "apps.content",
     "apps.commerce",
     "apps.readmodels",
@@ -386,6 +387,8 @@ CELERY_BEAT_SCHEDULE = {
         ("accounts.forget", 3600.0, 3600.0),
         ("jobs.advance", 5.0, 5.0),
         ("jobs.forget", 600.0, 600.0),
+        ("imports.advance", 5.0, 5.0),
+        ("imports.forget", 3600.0, 3600.0),
         ("tenants.forget_idempotency_keys", 600.0, 600.0),
     )
 }

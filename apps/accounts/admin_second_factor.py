@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import segno
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -38,7 +39,9 @@ def page(request: HttpRequest, shown: dict[str, Any]) -> HttpResponse:
 def _step(request: HttpRequest, user: models.User, action: str | None) -> dict[str, Any]:
     now = timezone.now()
     if action == "begin":
-        return {"enrolment": second_factors.enrol(user=user, now=now)}
+        enrolment = second_factors.enrol(user=user, now=now)
+        picture = segno.make_qr(enrolment.uri).svg_data_uri(scale=5, light="white")  # dark pages have it on white
+        return {"enrolment": enrolment, "picture": picture}
     if action == "confirm":
         code = validation.parse(second_factors.Code, {"code": request.POST.get("code", "")}).code
         codes = second_factors.confirm(user=user, session=None, code=code, client=client_of(request), now=now)

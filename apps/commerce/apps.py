@@ -7,7 +7,10 @@ class CommerceConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.commerce import bulk, consumers, events  # noqa: F401 - register what they have: events, operations
+        from apps.commerce.importing import registering
         from apps.tenants import modules
+
+        registering.register()
 
         modules.register(
             modules.Module(

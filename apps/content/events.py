@@ -12,6 +12,7 @@ from apps.events import fields, registry
 NODE = "content.node"
 CATEGORY = "content.category"
 TAG = "content.tag"
+MENU = "content.menu"
 
 
 class NodeTranslation(registry.Payload):
@@ -135,6 +136,20 @@ class RedirectRemoved(registry.Payload):
     slug: fields.Slug
 
 
+@registry.event("content.comments.switched", aggregate=NODE)
+class CommentsSwitched(registry.Payload):
+    """Somebody opened or closed the node for comments."""
+
+    is_open: Annotated[bool | None, Field(description="Null is as the tenant's settings say.")]
+
+
+@registry.event("content.comment.marked", aggregate=NODE)
+class CommentMarked(registry.Payload):
+    """The comment was taken for spam, or is no longer; whether it is shown has events of its own."""
+
+    is_spam: bool
+
+
 class TermTranslation(registry.Payload):
     """The words of a category or a tag in one language."""
 
@@ -188,3 +203,46 @@ class TagUpdated(TagState):
 @registry.event("content.tag.deleted")
 class TagDeleted(registry.Payload):
     """The tag is gone."""
+
+
+class MenuTarget(registry.Payload):
+    """What an item of a menu leads to."""
+
+    type: Annotated[str, Field(description="`node`, `content_category`, `tag`, `product`, `category` or `collection`.")]
+    id: uuid.UUID
+
+
+class MenuItem(registry.Payload):
+    """An item of a menu, with those below it in their order."""
+
+    id: uuid.UUID
+    titles: Annotated[dict[str, str], Field(description="By locale; in others the title of the target is shown.")]
+    target: MenuTarget | None
+    url: Annotated[str | None, Field(description="An address outside; neither this nor a target makes a heading.")]
+    icon: str
+    children: list[MenuItem]
+
+
+class MenuState(registry.Payload):
+    """The whole menu."""
+
+    name: str
+    location: Annotated[
+        str | None, Field(description="`header`, `footer`, `sidebar` or `mobile`; null where it is shown nowhere.")
+    ]
+    items: list[MenuItem]
+
+
+@registry.event("content.menu.created")
+class MenuCreated(MenuState):
+    """A menu exists; carries all of it."""
+
+
+@registry.event("content.menu.updated")
+class MenuUpdated(MenuState):
+    """Something of the menu changed, an item or its place included; carries all of it."""
+
+
+@registry.event("content.menu.deleted")
+class MenuDeleted(registry.Payload):
+    """The menu is gone."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
+from uuid import UUID
 
 from apps.content import kinds, models, services
-from apps.kernel import ids, validation
-from apps.kernel.operations import Free, Id, Moment, one_of
+from apps.content.services import menus
+from apps.kernel import ids, text, validation
+from apps.kernel.operations import Free, Id, Moment, Named, one_of
 
 
 class NodeTranslation(TypedDict):
@@ -17,7 +19,8 @@ class NodeTranslation(TypedDict):
 
 
 class Node(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree."""
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+    settings say."""
 
     id: Id
     kind: str
@@ -28,6 +31,7 @@ class Node(TypedDict):
     author_name: str
     metadata: Free
     external_id: str | None
+    comments_open: bool | None
     published_at: Moment | None
     created_at: Moment
     updated_at: Moment
@@ -77,6 +81,51 @@ class Tag(TypedDict):
     translations: list[TermTranslation]
 
 
+class MenuTarget(TypedDict):
+    type: Annotated[str, one_of(*menus.PREFIXES)]
+    id: Id
+
+
+class MenuItem(TypedDict):
+    """`titles` by locale. An item leads to its `target`, to its `url`, or nowhere: a heading."""
+
+    id: Id
+    titles: Named
+    target: MenuTarget | None
+    url: str | None
+    icon: str
+    children: list[MenuItem]
+
+
+class Menu(TypedDict):
+    """A menu with the tree of its items; `location` is null where it is shown nowhere."""
+
+    id: Id
+    name: str
+    location: Annotated[str, one_of(*models.Location.values)] | None
+    items: list[MenuItem]
+    external_id: str | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class OwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers."""
+
+    id: Id
+    state: Annotated[str, one_of(*services.CommentState)]
+    parent_id: Id | None
+    locale: str
+    text: str
+    created_at: Moment
+
+
+class Comment(OwnComment):
+    """A comment, as editors see it."""
+
+    author_name: str
+
+
 class Share(TypedDict):
     """What a member may do with this one node."""
 
@@ -108,6 +157,7 @@ def node(row: models.Node) -> Node:
         "author_name": row.author_name,
         "metadata": row.metadata,
         "external_id": row.external_id,
+        "comments_open": row.comments_open,
         "published_at": validation.to_text(row.published_at) if row.published_at else None,
         "created_at": validation.to_text(row.created_at),
         "updated_at": validation.to_text(row.updated_at),
@@ -144,6 +194,54 @@ def tag(row: models.Tag) -> Tag:
         "id": ids.encode("tag", row.id),
         "translations": [_term(entry) for entry in row.translations.all()],
     }
+
+
+def menu(row: models.Menu) -> Menu:
+    return {
+        "id": ids.encode("menu", row.id),
+        "name": row.name,
+        "location": row.location,
+        "items": [_menu_item(item) for item in row.items],
+        "external_id": row.external_id,
+        "created_at": validation.to_text(row.created_at),
+        "updated_at": validation.to_text(row.updated_at),
+    }
+
+
+def _menu_item(item: dict[str, Any]) -> MenuItem:
+    return {
+        "id": ids.encode("item", UUID(item["id"])),
+        "titles": item["titles"],
+        "target": _menu_target(item["target"]),
+        "url": item["url"],
+        "icon": item["icon"],
+        "children": [_menu_item(child) for child in item["children"]],
+    }
+
+
+def _menu_target(target: dict[str, str] | None) -> MenuTarget | None:
+    if target is None:
+        return None
+    return {"type": target["type"], "id": ids.encode(menus.PREFIXES[target["type"]], UUID(target["id"]))}
+
+
+def own_comment(row: models.Node) -> OwnComment:
+    bodies = sorted(row.bodies.all(), key=lambda body: body.locale)
+    translation = min(row.translations.all(), key=lambda entry: entry.locale)
+    words = bodies[0] if bodies else None
+    is_plain = words is None or words.format == models.Format.PLAIN
+    return {
+        "id": ids.encode("node", row.id),
+        "state": services.comment_state(row),
+        "parent_id": None if row.parent_id is None else ids.encode("node", row.parent_id),
+        "locale": words.locale if words else translation.locale,
+        "text": "" if words is None else words.body if is_plain else text.to_plain_text(words.body),
+        "created_at": validation.to_text(row.created_at),
+    }
+
+
+def comment(row: models.Node) -> Comment:
+    return {**own_comment(row), "author_name": row.author_name}
 
 
 def share(row: models.NodeUserObjectPermission) -> Share:

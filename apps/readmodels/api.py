@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from apps.kernel import errors, filters, ids, operations, pagination, wording
 from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
-from apps.readmodels import models, queries, search, shown
+from apps.readmodels import grids, menus, models, queries, search, shown
 from apps.tenants import modules, scope
 from apps.tenants.modules import ModuleOff
 
@@ -82,6 +82,14 @@ TERMS = Listing(
         ),
         OpenApiParameter("parent", description="Slug of the parent; `root` for the top of the trees."),
     ),
+)
+COMMENTS = Listing(
+    document=shown.StoreComment,
+    has_fields=False,
+    filters={"published_at": filters.moments()},
+    sorts={"published_at": "published_at"},
+    default="published_at",
+    others=(_LOCALE,),
 )
 HITS = Listing(
     document=shown.SearchHit,
@@ -210,6 +218,24 @@ class ContentView(StoreView):
         return _json(request, _with_terms([node], locale)[0], node.locale)
 
 
+class CommentsView(StoreView):
+    modules = ("content",)
+    listing = COMMENTS
+
+    @operation(
+        "store_comments",
+        tag="store",
+        answers=shown.StoreComment,
+        refuses=(queries.ContentNotFound, queries.KindNotFound, ids.InvalidId),
+    )
+    def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
+        """Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are."""
+        locale = read_locale(request)
+        rows = queries.comments_on(queries.get_content(kind=kind, slug_or_id=slug, locale=locale))
+        page = pagination.paginate(COMMENTS.narrow(request, rows), order=COMMENTS.order(request), request=request)
+        return _list(request, page, [orjson.dumps(_comment(row)) for row in page.rows], locale)
+
+
 class CategoriesView(StoreView):
     modules = ("commerce", "content")
     listing = TERMS
@@ -227,6 +253,17 @@ class CategoriesView(StoreView):
                 terms = terms.filter(parent_id__in=owners.values("id"))
         page = pagination.paginate(TERMS.narrow(request, terms), order=TERMS.order(request), request=request)
         return _list(request, page, [row.document.encode() for row in page.rows], locale)
+
+
+class MenuView(StoreView):
+    modules = ("content",)
+    parameters = (_LOCALE,)
+
+    @operation("store_menu", tag="store", answers=shown.StoreMenu, refuses=(menus.MenuNotFound, ids.InvalidId))
+    def get(self, request: Request, location: str) -> HttpResponse:
+        """The menu of a location, or of an id, with what its items lead to; what is not published is left out."""
+        locale = read_locale(request)
+        return _json(request, orjson.dumps(menus.get_menu(location_or_id=location, locale=locale)), locale)
 
 
 class SearchView(StoreView):
@@ -280,12 +317,15 @@ def _document_list(request: Request, listing: Listing, rows: QuerySet[Any], loca
 
 
 def _with_terms(rows: Sequence[Any], locale: str) -> list[bytes]:
-    """Each prepared document with `categories`, and for content `content_tags`, spliced in: one query for all."""
+    """Each prepared document with `categories`, and for content `content_tags`, spliced in: one query for all.
+
+    Two more where bodies show products.
+    """
     wanted = {term_id for row in rows for term_id in _term_ids(row)}
     labels = queries.term_labels(term_ids=wanted, locale=locale)
     documents = []
-    for row in rows:
-        parts = [row.document[:-1].encode(), b',"categories":', _array(labels, row.category_ids)]
+    for row, document in zip(rows, grids.filled([row.document for row in rows], locale), strict=True):
+        parts = [document[:-1].encode(), b',"categories":', _array(labels, row.category_ids)]
         if _is_content(row):
             parts += [b',"content_tags":', _array(labels, row.tag_ids)]
         documents.append(b"".join([*parts, b"}"]))
@@ -302,6 +342,19 @@ def _is_content(row: Any) -> bool:
 
 def _array(labels: dict[uuid.UUID, bytes], term_ids: Iterable[uuid.UUID]) -> bytes:
     return b"[" + b",".join(labels[term_id] for term_id in term_ids if term_id in labels) + b"]"
+
+
+def _comment(row: models.LiveContent) -> shown.StoreComment:
+    """Of the document only what is to be seen of a comment."""
+    document = orjson.loads(row.document)
+    return {
+        "id": document["id"],
+        "parent_id": document["parent_id"],
+        "author": document["author"],
+        "locale": document["locale"],
+        "html": (document["body"] or {}).get("html", ""),
+        "published_at": document["published_at"],
+    }
 
 
 def _list(request: Request, page: pagination.Page[Any], rows: list[bytes], locale: str) -> HttpResponse:
@@ -386,6 +439,8 @@ urlpatterns = [
     path("products/<str:handle>", ProductView.as_view()),
     path("content/<slug:kind>", ContentListView.as_view()),
     path("content/<slug:kind>/<str:slug>", ContentView.as_view()),
+    path("content/<slug:kind>/<str:slug>/comments", CommentsView.as_view()),
     path("categories", CategoriesView.as_view()),
+    path("menus/<str:location>", MenuView.as_view()),
     path("search", SearchView.as_view()),
 ]

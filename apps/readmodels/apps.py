@@ -6,7 +6,7 @@ class ReadModelsConfig(AppConfig):
     label = "readmodels"
 
     def ready(self) -> None:
-        from apps.readmodels.projections import content, products, terms  # noqa: F401 - registers the projections
+        from apps.readmodels.projections import content, menus, products, terms  # noqa: F401 - registers the projections
         from apps.tenants import modules
 
         modules.register(

@@ -109,6 +109,14 @@ class _TermColumns(_LocalisedColumns):
         abstract = True
 
 
+class _MenuColumns(_Columns):
+    location = models.CharField(max_length=16, null=True)
+    document = models.TextField(help_text="The menu as its events carry it, as JSON.")
+
+    class Meta:
+        abstract = True
+
+
 class _StateColumns(_Columns):
     """The fold of an aggregate's events; `state` is null once it is deleted, so that a late event can't revive it."""
 
@@ -129,6 +137,10 @@ class ContentState(_StateColumns):
 
 
 class TermState(_StateColumns):
+    pass
+
+
+class MenuState(_StateColumns):
     pass
 
 
@@ -172,6 +184,13 @@ class TermDocument(_TermColumns):
         ]
 
 
+class MenuDocument(_MenuColumns):
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant_id", "location"], name="menu_by_location")]
+
+
 class LiveProduct(_ProductColumns):
     pk = models.CompositePrimaryKey("tenant_id", "id", "locale")
     objects: ClassVar[TenantManager[Self]] = TenantManager()
@@ -206,3 +225,12 @@ class LiveTerm(_TermColumns):
     class Meta:
         managed = False
         db_table = "readmodels_termdocument_live"
+
+
+class LiveMenu(_MenuColumns):
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        managed = False
+        db_table = "readmodels_menudocument_live"

@@ -71,6 +71,12 @@ def content_of(kind: str) -> QuerySet[models.LiveContent]:
     return nodes.filter(following.ParentIsShown()) if follows_parent else nodes
 
 
+def shown_content() -> QuerySet[models.LiveContent]:
+    """What the public sees of all kinds."""
+    stand_alone = ~Q(kind__in=kinds.following_parents())
+    return models.LiveContent.objects.filter(stand_alone | Q(following.ParentIsShown()))
+
+
 def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
     """By slug in the locale or the default one, or by id. Raises ContentNotFound, KindNotFound."""
     nodes = content_of(kind)
@@ -83,13 +89,18 @@ def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveConten
     return found
 
 
+def comments_on(node: models.LiveContent) -> QuerySet[models.LiveContent]:
+    """What was said about a node, in whatever language, answers included."""
+    ids = following.below(node.tenant_id, node.id, kinds.COMMENT)
+    return models.LiveContent.objects.filter(id__in=ids, kind=kinds.COMMENT)
+
+
 def get_parent(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
     """By id in any kind, or by a slug of this one. Raises ContentNotFound, KindNotFound."""
     if not slug_or_id.startswith("node_"):
         return get_content(kind=kind, slug_or_id=slug_or_id, locale=locale)
     parent_id = ids.decode("node", slug_or_id)
-    nodes = models.LiveContent.objects.filter(id=parent_id)
-    found = nodes.filter(~Q(kind__in=kinds.following_parents()) | Q(following.ParentIsShown())).first()
+    found = shown_content().filter(id=parent_id).first()
     if found is None:
         raise ContentNotFound(wording.say('There is nothing published with the id "{id}".', id=slug_or_id))
     return found

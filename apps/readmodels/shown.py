@@ -90,8 +90,22 @@ class StoreProduct(TypedDict):
     categories: list[TermLabel]
 
 
+class StoreProductCard(TypedDict):
+    """A product in a grid of products, without all that its own page shows."""
+
+    id: Id
+    title: str
+    handle: str
+    vendor: str
+    image: StoreImage | None
+    price_ranges: list[PriceRange]
+    in_stock: bool
+    on_sale: bool
+
+
 class StoreBody(TypedDict):
-    """Clean `html`, or the `blocks` of a body in JSON."""
+    """Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid` have
+    the `products`."""
 
     format: Annotated[str, one_of("markdown", "html", "plain", "json")]
     html: NotRequired[str]
@@ -99,7 +113,7 @@ class StoreBody(TypedDict):
 
 
 class StoreContent(TypedDict):
-    """A published node in one language; `locales` names all it is in."""
+    """A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says."""
 
     id: Id
     kind: str
@@ -114,11 +128,23 @@ class StoreContent(TypedDict):
     position: int
     depth: int
     metadata: Free
+    comments_open: bool | None
     version: int
     published_at: Moment
     updated_at: Moment
     categories: list[TermLabel]
     content_tags: list[TermLabel]
+
+
+class StoreComment(TypedDict):
+    """An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers."""
+
+    id: Id
+    parent_id: Id
+    author: str | None
+    locale: str
+    html: str
+    published_at: Moment
 
 
 class StoreTerm(TypedDict):
@@ -135,6 +161,38 @@ class StoreTerm(TypedDict):
     parent_id: Id | None
     position: int
     depth: int
+
+
+class StoreMenuTarget(TypedDict):
+    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`."""
+
+    type: Annotated[str, one_of("node", "content_category", "tag", "product", "category", "collection")]
+    id: Id
+    kind: str | None
+    title: str
+    slug: str
+
+
+class StoreMenuItem(TypedDict):
+    """An item leads to its `target`, to its `url`, or nowhere: a heading."""
+
+    id: Id
+    title: str
+    url: str | None
+    target: StoreMenuTarget | None
+    icon: str
+    children: list[StoreMenuItem]
+
+
+class StoreMenu(TypedDict):
+    """A menu in one language, without what leads to something that is not published."""
+
+    id: Id
+    name: str
+    location: Annotated[str, one_of("header", "footer", "sidebar", "mobile")] | None
+    locale: str
+    items: list[StoreMenuItem]
+    updated_at: Moment
 
 
 class SearchHit(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import pyotp
 import pytest
 import redis
+import segno
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -232,8 +234,11 @@ def test_who_works_for_a_tenant_that_asks_for_it_is_led_to_set_one_up_in_the_adm
     assert arrived.redirect_chain[-1] == ("/admin/second-factor/", 302)
     assert "you have none yet" in arrived.content.decode()
     assert not ann.opens()
-    secret = re.search(r'<code id="secret">(\w+)</code>', ann.do("begin"))
-    assert secret
+    page = html.unescape(ann.do("begin"))
+    secret = re.search(r'<code id="secret">(\w+)</code>', page)
+    link = re.search(r'<a href="(otpauth:[^"]+)"', page)
+    assert secret and link and secret[1] in link[1]
+    assert f'<img src="{segno.make_qr(link[1]).svg_data_uri(scale=5, light="white")}"' in page
     assert "wrong or old" in ann.do("confirm", code="000000")
     assert not ann.opens()
     attempts.was_not_looked_at(attempts.Guess("staff", ann.user.email, PEER))  # as time does

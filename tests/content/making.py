@@ -42,6 +42,10 @@ def make_tag(name: str = "red", **fields: Any) -> models.Tag:
     return services.create_tag(new=validation.parse(services.NewTag, fields))
 
 
+def make_menu(name: str = "Main", **fields: Any) -> models.Menu:
+    return services.create_menu(new=validation.parse(services.NewMenu, {"name": name, **fields}))
+
+
 def slug_of(node: models.Node, locale: str = "en") -> str:
     return models.NodeTranslation.objects.get(node=node, locale=locale).slug
 

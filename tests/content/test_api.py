@@ -52,7 +52,7 @@ def test_a_node_lives_its_life_over_http(api: Api) -> None:
         {
             "kind": "page",
             "translations": [{"locale": "en", "title": "Über uns"}],
-            "bodies": [{"locale": "en", "format": "json", "body": [{"type": "p", "text": "Hi"}]}],
+            "bodies": [{"locale": "en", "format": "json", "body": [{"type": "text", "text": "Hi"}]}],
             "category_ids": [category["id"]],
             "tag_ids": [tag["id"]],
         },

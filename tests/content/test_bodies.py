@@ -46,26 +46,27 @@ def test_sources_are_stored_as_written(format: str) -> None:
 
 
 def test_blocks_come_as_json_or_as_text_and_their_html_is_sanitised() -> None:
-    blocks = [{"type": "html", "html": "<b>x</b><script>y</script>"}, {"type": "code", "text": "<script>"}]
-    clean = '[{"type":"html","html":"<b>x</b>"},{"type":"code","text":"<script>"}]'
+    blocks = [{"type": "html", "html": "<b>x</b><script>y</script>"}, {"type": "text", "text": "<script>"}]
+    clean = '[{"type":"html","html":"<b>x</b>"},{"type":"text","text":"<script>"}]'
 
     assert stored("json", blocks) == clean
-    assert stored("json", '[ {"type": "a"} ]') == '[{"type":"a"}]'
+    assert stored("json", '[ {"type": "spacer"} ]') == '[{"type":"spacer","size":"medium"}]'
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         ("{", "not JSON"),
-        ('{"type": "a"}', "list of blocks"),
-        ('["a"]', "block 1"),
-        ([{"type": "a"}, {"text": "b"}], "block 2"),
-        ([{"type": 3}], "block 1"),
-        ([{"type": "a", "n": 2**70}], "stored as JSON"),
-        ([{"type": "a", "n": 1e30}], "stored as JSON"),
-        ("[" + '{"type":"a","in":[' * 200 + "]}" * 200 + "]", "too deep"),
-        ([{"type": "a", "\x00": "b"}], "NUL"),
-        ([{"type": "a", "text": "\x00"}], "NUL"),
+        ('{"type": "text"}', "list of blocks"),
+        ('["a"]', "body/0: a block is an object"),
+        ([{"type": "spacer"}, {"text": "b"}], "body/1: a block is an object"),
+        ([{"type": 3}], "a block is an object"),
+        ([{"type": "text", "text": "a", "n": 2**70}], "body/0/n: there is no such field"),
+        ("[" * 200 + "]" * 200, "a block is an object"),
+        (f"[{','.join(['{}'] * 10_001)}]", "10,000 blocks"),
+        ([{"type": "text", "\x00": "b"}], "there is no such field"),
+        ([{"type": "text", "text": "\x00"}], "NUL"),
+        ([{"type": "text", "text": "a" * 100_000}] * 11, "1,000,000 characters"),
     ],
 )
 def test_other_json_is_refused(body: object, message: str) -> None:
@@ -74,7 +75,7 @@ def test_other_json_is_refused(body: object, message: str) -> None:
 
 
 def test_blocks_may_speak_of_nul_characters() -> None:
-    assert stored("json", [{"type": "code", "text": r"a \u0000 b"}]) == r'[{"type":"code","text":"a \\u0000 b"}]'
+    assert stored("json", [{"type": "text", "text": r"a \u0000 b"}]) == r'[{"type":"text","text":"a \\u0000 b"}]'
 
 
 def test_blocks_need_the_format_json() -> None:

@@ -41,6 +41,7 @@ def play(teller: Teller) -> None:
     goods = _fill_shelves(owner)
     _sell(owner, goods)
     pages = _write(owner)
+    pages["menu"] = _lead(owner, goods, pages)
     _do_much_at_once(owner, goods, pages)
     _let_read_models_follow()
     _look_around(visitor)
@@ -103,7 +104,8 @@ def _use_second_factor(visitor: Person, owner: Person) -> None:
 def _set_up(owner: Person) -> None:
     """The tenant itself."""
     owner("tenant_get")
-    owner("tenant_update", {"name": "Kiln & Kettle Enamelware", "settings": {"notice_email": "shop@example.com"}})
+    settings = {"notice_email": "shop@example.com", "comments": {"are_open": True, "closed_after_days": 36500}}
+    owner("tenant_update", {"name": "Kiln & Kettle Enamelware", "settings": settings})
     owner("locale_enable", {"locale": "fr", "name": "Français"})
     owner("locale_disable", locale="fr")
     owner("module_list")
@@ -249,6 +251,24 @@ def _post(category: str, tag: str) -> dict[str, Any]:
     }
 
 
+def _lead(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> str:
+    """The menu of the site; gives its id."""
+    items = [
+        {"titles": {"en": "Mugs", "de": "Becher"}, "target": {"type": "category", "id": goods["category"]}},
+        {"target": {"type": "node", "id": pages["post"]}},
+        {
+            "titles": {"en": "Follow us"},
+            "children": [{"titles": {"en": "Photos"}, "url": "https://photos.example.com"}],
+        },
+    ]
+    menu = owner("menu_create", {"name": "Main menu", "location": "header", "items": items})
+    owner("menu_get", menu_id=menu["id"])
+    owner("menu_update", {"name": "Top of each page"}, menu_id=menu["id"])
+    owner("menu_move_item", {"item_id": menu["items"][1]["id"], "position": 0}, menu_id=menu["id"])
+    owner("menu_list")
+    return str(menu["id"])
+
+
 def _do_much_at_once(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> None:
     """Bulk requests, the jobs that large ones become, and exports."""
     prices = {"prices": [{"currency": "EUR", "amount": "12.50", "compare_at": "14.50"}]}
@@ -285,6 +305,7 @@ def _look_around(visitor: Person) -> None:
     visitor("store_categories")
     visitor("store_content_list", kind="post")
     visitor("store_content", kind="post", slug="how-to-look-after-enamel")
+    visitor("store_menu", location="header")
     visitor("store_search", query={"q": "mug"})
 
 
@@ -297,6 +318,7 @@ def _shop_with_account(visitor: Person, owner: Person) -> None:
     customer = Person(visitor.teller, issued["access_token"])
     customer("account_me")
     customer("account_update", {"name": "Dora Klein-Moreau"})
+    _discuss(visitor, owner, customer)
     customer.token = visitor("account_refresh", {"refresh_token": issued["refresh_token"]})["access_token"]
     visitor("account_login", login)
     other = next(each for each in customer("account_sessions")["data"] if not each["current"])
@@ -311,6 +333,23 @@ def _shop_with_account(visitor: Person, owner: Person) -> None:
     shown = owner("customers")["data"][0]["id"]
     owner("customer_get", customer_id=shown)
     owner("customer_update", {"is_active": False}, customer_id=shown)
+
+
+def _discuss(visitor: Person, owner: Person, customer: Person) -> None:
+    """A customer comments on a post, and the editors look at it."""
+    post = visitor("store_content", kind="post", slug="how-to-look-after-enamel")["id"]
+    comments = [
+        customer("account_comment_write", {"parent_id": post, "text": text})["id"]
+        for text in ("And a drop of vinegar for stains.", "Cheap watches here", "First!", "Buy likes")
+    ]
+    customer("account_comments", query={"limit": 2})
+    owner("comment_list", query={"state": "pending", "limit": 2})
+    owner("comment_approve", comment_id=comments[0])
+    owner("comment_spam", comment_id=comments[1])
+    owner("comment_reject", comment_id=comments[2])
+    owner("comment_bulk", {"operations": [{"op": "spam", "id": comments[3]}]})
+    _let_read_models_follow()
+    visitor("store_comments", kind="post", slug="how-to-look-after-enamel")
 
 
 def _look_into_books(owner: Person, tenant: tenants.Tenant) -> None:
@@ -332,6 +371,7 @@ def _look_into_books(owner: Person, tenant: tenants.Tenant) -> None:
 
 def _clear_away(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> None:
     """Everything that takes something away again."""
+    owner("menu_delete", menu_id=pages["menu"])
     owner("node_share", {"email": "ada@example.com", "action": "read"}, node_id=pages["post"])
     shared = owner("node_share_list", node_id=pages["post"])["data"][0]["user_id"]
     owner("node_unshare", node_id=pages["post"], user_id=shared)

@@ -296,7 +296,8 @@ def test_bodies_come_as_safe_html(get: Get, body: dict[str, str], shown: str) ->
 def test_blocks_come_as_they_are_and_are_searched(get: Get) -> None:
     make_node("Blocks", bodies=[{"locale": "en", "format": "json", "body": [{"type": "text", "text": "Find walnut"}]}])
 
-    assert get("content/post/blocks").json()["body"]["blocks"] == [{"type": "text", "text": "Find walnut"}]
+    [block] = get("content/post/blocks").json()["body"]["blocks"]
+    assert block == {"type": "text", "text": "Find walnut", "html": "<p>Find walnut</p>\n"}
     assert get("search", q="walnut").json()["data"][0]["type"] == "content"
 
 

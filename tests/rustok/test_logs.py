@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import logging.config
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +19,7 @@ from django.test import Client, override_settings
 from django.urls import path
 
 from rustok import logs, urls
+from rustok.environment import CHECKOUT
 from tests import factories
 
 SECRETS = {
@@ -123,3 +126,18 @@ def test_what_people_send_and_get_is_not_in_the_log(log: io.StringIO, django_cap
     told += [word for message in mail.outbox for word in str(message.body).split() if len(word) > 30]
     assert "could not work with" in log.getvalue()
     assert leaks(log, *told, user.password) == []
+
+
+@pytest.mark.parametrize(("level", "shown"), [("INFO", ["info", "error"]), ("WARNING", ["error"])])
+def test_a_refused_request_is_information_and_a_fault_an_error(level: str, shown: list[str]) -> None:
+    told = f"""
+import logging.config
+from rustok import logs
+logging.config.dictConfig(logs.configure(log_format="json", level="{level}", process="test"))
+logging.getLogger("django.request").warning("Not Found: %s", "/nowhere")
+logging.getLogger("django.request").error("Internal Server Error: %s", "/broken")
+"""
+
+    ended = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=CHECKOUT)
+
+    assert [orjson.loads(line)["level"] for line in ended.stderr.splitlines()] == shown

@@ -39,3 +39,8 @@ def test_the_traceback_is_there_for_who_asks():
 
     assert ended.returncode == 1
     assert "Traceback" in ended.stderr
+
+
+@pytest.mark.parametrize("command", [["openapi", "check"], ["messages", "--check"]])
+def test_a_check_of_files_needs_no_database(command):
+    assert manage(*command, DATABASE_URL=NOBODY, VALKEY_URL="redis://127.0.0.1:1/0").returncode == 0

@@ -28,6 +28,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     "code": "location",
     "collection": "collection_slug",
     "collection_id": "collection",
+    "comment_id": "comment",
     "correlation_id": "correlation_id",
     "created_by": "owner",
     "customer_id": "customer",
@@ -38,18 +39,32 @@ KINDS: dict[str, str | dict[str, str]] = {
         "admin/customers": "customer_email",
     },
     "entry_id": "audit_entry",
-    "external_id": {"admin/nodes": "node_external_id", "admin/products": "product_external_id"},
+    "external_id": {
+        "admin/menus": "menu_external_id",
+        "admin/nodes": "node_external_id",
+        "admin/products": "product_external_id",
+    },
     "handle": {"admin/categories": "product_category_slug", "admin/collections": "collection_slug", "": "handle"},
-    "id": {"admin/nodes/bulk": "node", "admin/products/bulk": "product", "admin/variants": "variant"},
+    "id": {
+        "admin/comments/bulk": "comment",
+        "admin/menus": "node_uuid",  # of what an item leads to, and good for the item itself
+        "admin/nodes/bulk": "node",
+        "admin/products/bulk": "product",
+        "admin/variants": "variant",
+    },
     "ids": "child_node",
     "image": "image",
     "invitation_id": "invitation",
+    "item_id": "menu_item",
     "job_id": "job",
     "key_id": "api_key",
-    "location": "location",
+    "location": {"store/menus": "menu", "": "location"},
+    "menu_id": "menu",
     "node_id": "node",
     "object_id": "object_id",
     "parent": {
+        "admin/comments": "post",
+        "store/account/comments": "post",
         "admin/nodes": "node",
         "admin/categories": "product_category",
         "admin/content-categories": "content_category",
@@ -58,7 +73,9 @@ KINDS: dict[str, str | dict[str, str]] = {
     },
     "parent_id": {
         "admin/nodes": "other_node",
+        "store/account/comments": "post",
         "admin/content-categories": "other_content_category",
+        "admin/menus": "other_menu_item",
         "admin/categories": "other_product_category",
     },
     "product_id": "product",
@@ -103,8 +120,11 @@ OF_PEOPLE = {
 }
 # Bodies take nothing for these that is there already; and what operations need that their description does not tell.
 NEW = ("code", "external_id", "handle", "sku", "slug")
+_TITLES_OF_MENUS = tuple(("items", *(0, "children") * level, 0, "titles", "en") for level in range(5))
 NEEDED: dict[str, tuple[Path, ...]] = {
     "invitation_accept": (("password",),),
+    "menu_create": _TITLES_OF_MENUS,
+    "menu_update": _TITLES_OF_MENUS,
     "node_bulk": (("operations", 0, "if_match"),),
     "product_bulk": (("operations", 0, "if_match"), ("operations", 0, "data", "variants", 0, "barcode")),
     "product_create": (("variants", 0, "barcode"),),
@@ -319,7 +339,8 @@ def _sample(schema: Schema, fill: Callable[[str], str], name: str, wanted: Seque
 
 def _leads_somewhere(schema: Schema, path: Path) -> bool:
     for part in path:
-        schema = schema.get("items", {}) if isinstance(part, int) else schema.get("properties", {}).get(part, {})
+        each = schema.get("items" if isinstance(part, int) else "additionalProperties")
+        schema = schema.get("properties", {}).get(part) or (each if isinstance(each, dict) else {})
     return bool(schema)
 
 

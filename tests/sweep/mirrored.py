@@ -178,8 +178,20 @@ def _fill_site(words: canaries.Words) -> Names:
     slug, old_slug = words(), fields["translations"][0]["slug"]
     site.update(page, translations=[{"locale": "en", "slug": slug}, {"locale": "de", "title": words()}])
     child = site.make_node(words(), parent_id=page.id, publish=True)
+    item = {"titles": {"en": words()}, "icon": words(), "target": {"type": "node", "id": page.id}}
+    outside = {"titles": {"en": words()}, "url": f"https://{words()}.test/"}
+    post = site.make_node(words(), kind="post", publish=True, comments_open=True)
+    comment = site.make_node(words(), kind="comment", parent_id=post.id, publish=True)
+    menu = site.make_menu(words(), location="header", items=[item, outside], external_id=words())
     return {
+        "post": ids.encode("node", post.id),
+        "comment": ids.encode("node", comment.id),
+        "menu": ids.encode("menu", menu.id),
+        "menu_item": ids.encode("item", uuid.UUID(menu.items[0]["id"])),
+        "other_menu_item": ids.encode("item", uuid.UUID(menu.items[1]["id"])),
+        "menu_external_id": str(menu.external_id),
         "node": ids.encode("node", page.id),
+        "node_uuid": str(page.id),
         "child_node": ids.encode("node", child.id),
         "other_node": ids.encode("node", site.make_node(words()).id),
         "node_external_id": fields["external_id"],

@@ -195,10 +195,6 @@ def _insert_translations(category: models.Category, translations: Sequence[input
 
 def _replace_translations(category: models.Category, translations: Sequence[inputs.CategoryTranslationInput]) -> None:
     """A handle that is not given stays as it is."""
-    if not translations:
-        raise ValidationFailed.for_field(
-            "/translations", "too_short", wording.say("a category needs at least one translation.")
-        )
     handles.check_locales([translation.locale for translation in translations])
     stored = {row.locale: row for row in category.translations.all()}
     kept = [

@@ -55,7 +55,6 @@ def _to_optional_minor_units(value: Any, info: ValidationInfo) -> Any:
 
 
 # How many translations.
-_ANY = Field(max_length=validation.MAXIMUM_LOCALES)
 _ONE_OR_MORE = Field(min_length=1, max_length=validation.MAXIMUM_LOCALES)
 CategoryId = Annotated[uuid.UUID, validation.TypedId("cat")]
 ProductId = Annotated[uuid.UUID, validation.TypedId("prod")]
@@ -167,7 +166,7 @@ class ProductFieldsInput(validation.Input):
     is_gift_card: validation.Flag = False
     metadata: validation.Metadata = {}
     category_ids: CategoryIds = []
-    translations: Annotated[list[ProductTranslationInput], _ANY] = []
+    translations: Annotated[list[ProductTranslationInput], _ONE_OR_MORE] = []
     options: Annotated[list[OptionInput], Field(max_length=MAXIMUM_OPTIONS)] = []
     images: Annotated[list[ImageInput], Field(max_length=1000)] = []
 
@@ -221,7 +220,7 @@ class CategoryChanges(validation.Input):
     parent_id: CategoryId | None = None
     position: validation.Position = 0
     is_active: validation.Flag = True
-    translations: Annotated[list[CategoryTranslationInput], _ANY] = []
+    translations: Annotated[list[CategoryTranslationInput], _ONE_OR_MORE] = []
 
 
 class NewCategory(CategoryChanges):

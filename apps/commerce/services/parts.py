@@ -61,11 +61,7 @@ def wishes(translations: Sequence[inputs.ProductTranslationInput]) -> list[handl
 
 
 def replace_translations(snapshot: snapshots.Snapshot, wanted: Sequence[inputs.ProductTranslationInput]) -> bool:
-    """Raises LocaleNotEnabled, DuplicateHandle, ValidationFailed where none would be left."""
-    if not wanted:
-        raise ValidationFailed.for_field(
-            "/translations", "too_short", wording.say("a product needs at least one translation.")
-        )
+    """Raises LocaleNotEnabled, DuplicateHandle."""
     new_locales = [given for given in wanted if given.locale not in snapshot.translations]
     if new_locales or len({given.locale for given in wanted}) != len(wanted):
         handles.check_locales([given.locale for given in wanted])
@@ -313,16 +309,26 @@ def _replace_values(option: snapshots.Option, given: inputs.OptionInput) -> tupl
 def _rename_option(option: snapshots.Option, names: dict[str, str]) -> bool:
     if option.names == names:
         return False
-    models.OptionTranslation.objects.filter(option=option.row).delete()
     option.names = dict(names)
-    _insert_option_names([option])
+    rename_option(option)
     return True
+
+
+def rename_option(option: snapshots.Option) -> None:
+    """Write the names it has now."""
+    models.OptionTranslation.objects.filter(option=option.row).delete()
+    _insert_option_names([option])
 
 
 def _rename_value(value: snapshots.Value, names: dict[str, str]) -> bool:
     if value.names == names:
         return False
-    models.OptionValueTranslation.objects.filter(value=value.row).delete()
     value.names = dict(names)
-    _insert_value_names([value])
+    rename_value(value)
     return True
+
+
+def rename_value(value: snapshots.Value) -> None:
+    """Write the names it has now."""
+    models.OptionValueTranslation.objects.filter(value=value.row).delete()
+    _insert_value_names([value])

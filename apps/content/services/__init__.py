@@ -1,6 +1,15 @@
 """Writes about content: one keyword-only function per use case, each with its events in the same transaction."""
 
 from apps.content.services.bodies import InvalidBlocks
+from apps.content.services.comments import (
+    CommentRules,
+    CommentsClosed,
+    NewComment,
+    moderate_comment,
+    write_comment,
+)
+from apps.content.services.comments import State as CommentState
+from apps.content.services.comments import state_of as comment_state
 from apps.content.services.creating import create_node, create_nodes
 from apps.content.services.editing import (
     archive_node,
@@ -14,6 +23,9 @@ from apps.content.services.errors import (
     ExternalIdTaken,
     LastTranslation,
     LocaleNotEnabled,
+    LocationTaken,
+    MenuItemNotFound,
+    MenuNotFound,
     NodeNotFound,
     SlugTaken,
     TagNotFound,
@@ -38,6 +50,16 @@ from apps.content.services.inputs import (
     TranslationChange,
     TranslationInput,
 )
+from apps.content.services.menus import (
+    MenuChanges,
+    MenuId,
+    MenuItemMove,
+    NewMenu,
+    create_menu,
+    delete_menu,
+    move_menu_item,
+    update_menu,
+)
 from apps.content.services.places import SAME_PARENT, delete_node, move_node, reorder_children, set_parent
 from apps.content.services.sharing import NewShare, NotAMember, ShareNotFound, action_of, share_node, unshare_node
 from apps.content.services.slugs import WhenTaken
@@ -56,11 +78,22 @@ __all__ = [
     "BodyInput",
     "CategoryChanges",
     "CategoryNotFound",
+    "CommentRules",
+    "CommentState",
+    "CommentsClosed",
     "ExternalIdTaken",
     "InvalidBlocks",
     "LastTranslation",
     "LocaleNotEnabled",
+    "LocationTaken",
+    "MenuChanges",
+    "MenuId",
+    "MenuItemMove",
+    "MenuItemNotFound",
+    "MenuNotFound",
     "NewCategory",
+    "NewComment",
+    "NewMenu",
     "NewNode",
     "NewShare",
     "NewTag",
@@ -84,13 +117,18 @@ __all__ = [
     "WrongChildren",
     "action_of",
     "archive_node",
+    "comment_state",
     "create_category",
+    "create_menu",
     "create_node",
     "create_nodes",
     "create_tag",
     "delete_category",
+    "delete_menu",
     "delete_node",
     "delete_tag",
+    "moderate_comment",
+    "move_menu_item",
     "move_node",
     "publish_node",
     "remove_translation",
@@ -100,6 +138,8 @@ __all__ = [
     "unpublish_node",
     "unshare_node",
     "update_category",
+    "update_menu",
     "update_node",
     "update_tag",
+    "write_comment",
 ]

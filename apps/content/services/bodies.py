@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
-from pydantic_core import PydanticCustomError
 
-from apps.content import models
-from apps.content.services.inputs import MAXIMUM_BODY_LENGTH, BodyInput
+from apps.content import blocks, models
+from apps.content.services.inputs import MAXIMUM_BLOCKS, MAXIMUM_BODY_LENGTH, BodyInput
 from apps.kernel import errors, text, validation, wording
-
-_MAXIMUM_DEPTH = 100
 
 
 class InvalidBlocks(errors.ValidationFailed):
-    """A body in the format `json` is not a list of blocks, or too large. `detail` names the block and what is wrong."""
+    """A body in the format `json` is not a list of blocks, or too large. `errors` names each block and what is
+    wrong."""
 
     code = "invalid_blocks"
 
 
-def stored(body: BodyInput) -> str:
-    """The text to store. Raises InvalidBlocks, ValidationFailed."""
+def stored(body: BodyInput, *, pointer: str = "/bodies") -> str:
+    """The text to store; `pointer` is where the body stands in the input. Raises InvalidBlocks, ValidationFailed."""
     if body.format is models.Format.JSON:
-        return _blocks(body)
+        return _blocks(body, f"{pointer}/body")
     if not isinstance(body.body, str):
         raise errors.ValidationFailed.for_field(
-            "/bodies",
+            pointer,
             "not_text",
             wording.say(
                 'a body of the format "{format}" is text; blocks need the format "json".', format=body.format.value
@@ -33,40 +33,38 @@ def stored(body: BodyInput) -> str:
     return text.clean_html(body.body) if body.format is models.Format.HTML else body.body
 
 
-def _blocks(body: BodyInput) -> str:
+def _blocks(body: BodyInput, pointer: str) -> str:
+    found = _read(body, pointer)
+    written, problems = [], []
+    for index, block in enumerate(found):
+        try:
+            written.append(blocks.dump(blocks.parse(block)))
+        except errors.ValidationFailed as refused:
+            problems += [
+                errors.FieldProblem(f"{pointer}/{index}{problem.pointer}", problem.code, problem.detail)
+                for problem in refused.problems
+            ]
+    if problems:
+        raise InvalidBlocks(validation.refused(problems).detail, problems=problems)
+    document = orjson.dumps(written).decode()
+    if len(document) > MAXIMUM_BODY_LENGTH:
+        limit = f"{MAXIMUM_BODY_LENGTH:,}"
+        raise _invalid(pointer, wording.say("blocks have at most {limit} characters together.", limit=limit))
+    return document
+
+
+def _read(body: BodyInput, pointer: str) -> list[Any]:
     try:
-        blocks = orjson.loads(body.body) if isinstance(body.body, str) else body.body
+        found = orjson.loads(body.body) if isinstance(body.body, str) else body.body
     except orjson.JSONDecodeError as error:
-        raise _invalid(wording.say("this is not JSON: {reason}.", reason=str(error))) from None
-    if not isinstance(blocks, list):
-        raise _invalid(wording.say("send a list of blocks."))
-    for number, block in enumerate(blocks, start=1):
-        if not isinstance(block, dict) or not isinstance(block.get("type"), str) or not block["type"]:
-            raise _invalid(
-                wording.say(
-                    'block {number} is not an object with a "type", such as {example}.',
-                    number=number,
-                    example='{"type": "paragraph"}',
-                )
-            )
-    try:
-        validation.check_json(blocks, maximum_depth=_MAXIMUM_DEPTH)
-    except PydanticCustomError as error:
-        raise _invalid(
-            wording.say(
-                "this can't be stored as JSON: {reason}.", reason=error.context["said"] if error.context else str(error)
-            )
-        ) from None
-    written = orjson.dumps(text.map_block_html(blocks, text.clean_html)).decode()
-    if len(written) > MAXIMUM_BODY_LENGTH:
-        raise _invalid(
-            wording.say("blocks have at most {limit} characters together.", limit=f"{MAXIMUM_BODY_LENGTH:,}")
-        )
-    return written
+        raise _invalid(pointer, wording.say("this is not JSON: {reason}.", reason=str(error))) from None
+    if not isinstance(found, list):
+        raise _invalid(pointer, wording.say("send a list of blocks."))
+    if len(found) > MAXIMUM_BLOCKS:
+        raise _invalid(pointer, wording.say("a body has {limit} blocks at most.", limit=f"{MAXIMUM_BLOCKS:,}"))
+    return found
 
 
-def _invalid(detail: str) -> InvalidBlocks:
-    return InvalidBlocks(
-        wording.say("{field}: {problem}", field="bodies", problem=detail),
-        problems=[errors.FieldProblem("/bodies", "invalid_blocks", detail)],
-    )
+def _invalid(pointer: str, detail: str) -> InvalidBlocks:
+    named = wording.say("{field}: {problem}", field=pointer.lstrip("/"), problem=detail)
+    return InvalidBlocks(named, problems=[errors.FieldProblem(pointer, "invalid_blocks", detail)])

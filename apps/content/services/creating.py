@@ -50,9 +50,14 @@ def create_nodes(
         nodes = _placed(batch, now)
         translations = _translated(nodes, batch, when_taken)
         texts = [
-            models.Body(node_id=node.id, locale=body.locale, format=body.format.value, body=bodies.stored(body))
+            models.Body(
+                node_id=node.id,
+                locale=body.locale,
+                format=body.format.value,
+                body=bodies.stored(body, pointer=f"/bodies/{index}"),
+            )
             for node, new in zip(nodes, batch, strict=True)
-            for body in new.bodies
+            for index, body in enumerate(new.bodies)
         ]
         models.Node.objects.bulk_create(nodes, batch_size=_ROWS_PER_STATEMENT)
         models.NodeTranslation.objects.bulk_create(translations, batch_size=_ROWS_PER_STATEMENT)
@@ -109,7 +114,8 @@ def _placed(batch: Sequence[BatchNode], now: datetime) -> list[models.Node]:
             author_name=new.author_name,
             metadata=new.metadata,
             external_id=new.external_id,
-            created_by=permitted.creator(),
+            comments_open=new.comments_open,
+            created_by=new.created_by or permitted.creator(),
         )
         if new.publish:
             node.status, node.published_at = models.Status.PUBLISHED, new.published_at or now
@@ -199,6 +205,8 @@ def _record(
             bodies=bodies_of[node.id],
         )
         records.of_node(node.id, created)
+        if node.comments_open is not None:
+            records.of_node(node.id, events.CommentsSwitched(is_open=node.comments_open))
         if node.published_at is not None:
             records.of_node(node.id, events.NodePublished(published_at=node.published_at))
 

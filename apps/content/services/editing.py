@@ -44,6 +44,7 @@ def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTak
         permitted.check("update", node, locales=_touched(changes))
         is_different = _change_fields(node, changes)
         is_different |= _change_tags(node, changes.tag_ids)
+        is_different |= _switch_comments(node, changes)
         is_different |= _change_translations(node, changes.translations or [], when_taken)
         is_different |= _change_bodies(node, changes.bodies or [])
         if is_different:
@@ -92,6 +93,15 @@ def _change_tags(node: models.Node, tag_ids: list[uuid.UUID] | None) -> bool:
     for tag_id in attached:
         records.of_node(node.id, events.TagAttached(tag_id=tag_id))
     return bool(attached or detached)
+
+
+def _switch_comments(node: models.Node, changes: NodeChanges) -> bool:
+    if "comments_open" not in changes.model_fields_set or changes.comments_open == node.comments_open:
+        return False
+    before = {"is_open": node.comments_open}
+    node.comments_open = changes.comments_open
+    records.of_node(node.id, events.CommentsSwitched(is_open=node.comments_open), before=before)
+    return True
 
 
 def _change_translations(node: models.Node, changes: list[TranslationChange], when_taken: WhenTaken) -> bool:
@@ -153,10 +163,10 @@ def _change_bodies(node: models.Node, changes: list[BodyInput]) -> bool:
     check_bodies_are_translated(locales_of(changes), translated)
     rows = {row.locale: row for row in models.Body.objects.filter(node=node)}
     is_different = False
-    for change in changes:
+    for index, change in enumerate(changes):
         row = rows.get(change.locale) or models.Body(node=node, locale=change.locale)
         before = (row.format, row.body)
-        row.format, row.body = change.format.value, bodies.stored(change)
+        row.format, row.body = change.format.value, bodies.stored(change, pointer=f"/bodies/{index}")
         if row._state.adding or before != (row.format, row.body):
             row.save()
             records.of_node(node.id, records.body(row), before=dict(zip(("format", "body"), before, strict=True)))
@@ -214,10 +224,18 @@ def publish_node(*, node_id: uuid.UUID, now: datetime, published_at: datetime | 
             return node
         before = {"status": node.status, "published_at": node.published_at}
         node.status, node.published_at = models.Status.PUBLISHED, at
+        mark_spam(node, False)
         node.save()
         after = {"status": node.status, "published_at": at}
         records.of_node(node.id, events.NodePublished(published_at=at), before=before, after=after)
     return node
+
+
+def mark_spam(node: models.Node, is_spam: bool) -> None:
+    """Take a comment for spam, or not: what is published or a draft is none. The caller saves the node."""
+    if node.is_spam != is_spam:
+        node.is_spam = is_spam
+        records.of_node(node.id, events.CommentMarked(is_spam=is_spam), before={"is_spam": not is_spam})
 
 
 def unpublish_node(*, node_id: uuid.UUID) -> models.Node:
@@ -239,6 +257,7 @@ def _set_status(
         if node.status != status:
             before = {"status": node.status}
             node.status = status
+            mark_spam(node, False)
             node.save()
             records.of_node(node.id, payload, before=before, after={"status": status})
     return node

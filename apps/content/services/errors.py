@@ -28,6 +28,18 @@ class TagNotFound(errors.NotFound):
     code = "tag_not_found"
 
 
+class MenuNotFound(errors.NotFound):
+    """The tenant has no such menu. List its menus."""
+
+    code = "menu_not_found"
+
+
+class MenuItemNotFound(errors.NotFound):
+    """The menu has no such item. Read the menu again."""
+
+    code = "menu_item_not_found"
+
+
 class TranslationNotFound(errors.NotFound):
     """The node is not translated into this locale. `detail` names those it is translated into."""
 
@@ -42,10 +54,17 @@ class SlugTaken(errors.Conflict):
 
 
 class ExternalIdTaken(errors.Conflict):
-    """Another node carries this external id. Update that node instead."""
+    """Another node, or menu, carries this external id. Update that one instead."""
 
     code = "external_id_taken"
     title = "The external id is taken"
+
+
+class LocationTaken(errors.Conflict):
+    """Another menu is shown at this location. Take it from there first, or choose another one."""
+
+    code = "location_taken"
+    title = "Another menu is shown there"
 
 
 class LocaleNotEnabled(errors.ValidationFailed):
@@ -82,11 +101,14 @@ class LastTranslation(errors.Conflict):
 
 
 _SLUG_TAKEN = wording.mark("The slug was taken a moment ago; choose another one.")
+_EXTERNAL_ID_TAKEN = wording.mark("The external id was taken a moment ago.")
 _BY_CONSTRAINT: dict[str, tuple[type[errors.Conflict], str]] = {
     "content_nodetranslation_slug": (SlugTaken, _SLUG_TAKEN),
     "content_categorytranslation_slug": (SlugTaken, _SLUG_TAKEN),
     "content_tagtranslation_slug": (SlugTaken, _SLUG_TAKEN),
-    "content_node_external_id": (ExternalIdTaken, wording.mark("The external id was taken a moment ago.")),
+    "content_node_external_id": (ExternalIdTaken, _EXTERNAL_ID_TAKEN),
+    "content_menu_external_id": (ExternalIdTaken, _EXTERNAL_ID_TAKEN),
+    "content_menu_location": (LocationTaken, wording.mark("Another menu was put there a moment ago.")),
 }
 
 

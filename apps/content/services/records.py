@@ -1,4 +1,4 @@
-"""Appending to the streams of nodes, categories and tags of the tenant at work, and telling the audit log.
+"""Appending to the streams of nodes, categories, tags and menus of the tenant at work, and telling the audit log.
 
 What only follows from an act, such as the new places of its siblings, has an event and no entry.
 """
@@ -40,6 +40,10 @@ def of_category(
 
 def of_tag(tag_id: uuid.UUID, payload: registry.Payload, *, before: Mapping[str, Any] | None = None) -> None:
     _record(events.TAG, tag_id, payload, before, None, False)
+
+
+def of_menu(menu_id: uuid.UUID, payload: registry.Payload, *, before: Mapping[str, Any] | None = None) -> None:
+    _record(events.MENU, menu_id, payload, before, None, False)
 
 
 def of_children(parent_id: uuid.UUID | None, *, before: list[uuid.UUID], after: list[uuid.UUID]) -> None:

@@ -28,6 +28,7 @@ TYPES = (
     "content.tag.detached",
     "content.redirect.added",
     "content.redirect.removed",
+    "content.comments.switched",
 )
 
 DOCUMENT = projections.Relation(
@@ -79,6 +80,8 @@ def _changed(state: projections.State, verb: str, data: dict[str, Any]) -> dict[
             return {"tag_ids": _except(state["tag_ids"], data["tag_id"])}
         case "redirect.added":
             return {"redirects": [*_except(state["redirects"], data), data]}
+        case "comments.switched":
+            return {"comments_open": data["is_open"]}
         case "redirect.removed":
             return {"redirects": _except(state["redirects"], data)}
     raise ValueError(f"content.{verb} is subscribed to and not handled")
@@ -145,6 +148,7 @@ def _document(node_id: uuid.UUID, state: projections.State, locale: str) -> dict
         "position": state["position"],
         "depth": state["depth"],
         "metadata": state["metadata"],
+        "comments_open": state.get("comments_open"),
         "version": state["version"],
         "published_at": state["published_at"],
         "updated_at": state["updated_at"],
@@ -160,11 +164,54 @@ def _body(body: dict[str, Any] | None) -> dict[str, Any] | None:
         case "markdown":
             return {"format": "markdown", "html": text.markdown_to_html(source)}
         case "json":
-            return {"format": "json", "blocks": text.map_block_html(orjson.loads(source or "[]"), text.safe_html)}
+            shown = text.map_block_html(orjson.loads(source or "[]"), text.safe_html)
+            return {"format": "json", "blocks": [_block(block) for block in shown]}
         case "plain":
             return {"format": "plain", "html": f"<p>{html.escape(source)}</p>"}
     # It was cleaned when it was written; an archive from elsewhere, or a hole found since, is worth a second time.
     return {"format": "html", "html": text.safe_html(source)}
+
+
+# Ids that a block has, at whatever depth, with their prefixes.
+_IDS = {"asset_id": "asset", "product_ids": "prod", "collection_id": "coll"}
+
+
+def _block(block: Any) -> Any:
+    """A block with typed ids, and with `html` beside what it has in Markdown.
+
+    What was stored before blocks had types may be anything, and stays what it is.
+    """
+    shown = _with_typed_ids(block)
+    if not isinstance(shown, dict):
+        return shown
+    match shown.get("type"):
+        case "text":
+            return _with_html(shown, "text")
+        case "faq" if isinstance(shown.get("items"), list):
+            return shown | {"items": [_with_html(item, "answer") for item in shown["items"]]}
+    return shown
+
+
+def _with_html(part: Any, field: str) -> Any:
+    source = part.get(field) if isinstance(part, dict) else None
+    return part | {"html": text.markdown_to_html(source)} if isinstance(source, str) else part
+
+
+def _with_typed_ids(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_typed_ids(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _typed(_IDS[key], item) if key in _IDS else _with_typed_ids(item) for key, item in value.items()}
+
+
+def _typed(prefix: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_typed(prefix, item) for item in value]
+    try:
+        return ids.encode(prefix, uuid.UUID(value))
+    except (ValueError, TypeError, AttributeError):
+        return value
 
 
 def _plain_text(body: dict[str, Any] | None) -> str:
@@ -177,11 +224,15 @@ def _plain_text(body: dict[str, Any] | None) -> str:
     return text.to_plain_text(body["body"])
 
 
-def _strings(value: Any) -> list[str]:
+# Of blocks: what nobody would search for.
+_NO_WORDS = {"type", "id", "anchor", "url", "link", "icon", "alignment", "layout", "width", "size", "style", *_IDS}
+
+
+def _strings(value: Any, key: str = "") -> list[str]:
     if isinstance(value, str):
-        return [value]
+        return [text.to_plain_text(value) if key == "html" else value]
     if isinstance(value, dict):
-        return [found for key, item in value.items() if key not in {"type", "id"} for found in _strings(item)]
+        return [found for key, item in value.items() if key not in _NO_WORDS for found in _strings(item, key)]
     if isinstance(value, list):
         return [found for item in value for found in _strings(item)]
     return []
@@ -190,7 +241,7 @@ def _strings(value: Any) -> list[str]:
 PROJECTION = projections.register(
     projections.Projection(
         name="content",
-        version=2,
+        version=3,
         aggregate_types=("content.node",),
         types=TYPES,
         state_template="readmodels_contentstate",

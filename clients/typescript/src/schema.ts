@@ -312,6 +312,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Comments, newest first
+         * @description Comments, newest first; `state=pending` are those that wait.
+         */
+        get: operations["comment_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve, reject or take for spam many comments, each with its own outcome
+         * @description Approve, reject or take for spam many comments, each with its own outcome.
+         */
+        post: operations["comment_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show the comment
+         * @description Show the comment.
+         */
+        post: operations["comment_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep the comment out of sight
+         * @description Keep the comment out of sight.
+         */
+        post: operations["comment_reject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/spam": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep the comment out of sight, as spam
+         * @description Keep the comment out of sight, as spam.
+         */
+        post: operations["comment_spam"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/content-categories": {
         parameters: {
             query?: never;
@@ -614,6 +714,78 @@ export interface paths {
          * @description Give the member exactly these roles; none that gives, or takes, what you do not hold yourself.
          */
         patch: operations["member_set_roles"];
+        trace?: never;
+    };
+    "/api/v1/admin/menus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Menus with their items, newest first
+         * @description Menus with their items, newest first.
+         */
+        get: operations["menu_list"];
+        put?: never;
+        /**
+         * A menu with the tree of its items, five levels deep at most
+         * @description A menu with the tree of its items, five levels deep at most.
+         */
+        post: operations["menu_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/menus/{menu_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The menu with its items, targets as they were chosen
+         * @description The menu with its items, targets as they were chosen.
+         */
+        get: operations["menu_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete the menu
+         * @description Delete the menu; what it leads to stays.
+         */
+        delete: operations["menu_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what is given
+         * @description Change what is given; `items` replace the whole tree.
+         */
+        patch: operations["menu_update"];
+        trace?: never;
+    };
+    "/api/v1/admin/menus/{menu_id}/move-item": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put one item, with all below it, at another place of the menu
+         * @description Put one item, with all below it, at another place of the menu.
+         */
+        post: operations["menu_move_item"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/admin/modules": {
@@ -1896,6 +2068,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/account/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One's own comments, newest first, with what was said about them
+         * @description One's own comments, newest first, with what was said about them.
+         */
+        get: operations["account_comments"];
+        put?: never;
+        /**
+         * Comment on a published post, or answer a comment
+         * @description Comment on a published post, or answer a comment; it is shown once somebody has approved it.
+         */
+        post: operations["account_comment_write"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/account/login": {
         parameters: {
             query?: never;
@@ -2192,6 +2388,46 @@ export interface paths {
          * @description One published node by slug or id; an old slug answers 301 with the present address.
          */
         get: operations["store_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/store/content/{kind}/{slug}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Approved comments on a node and answers to them, oldest first
+         * @description Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are.
+         */
+        get: operations["store_comments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/store/menus/{location}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The menu of a location, or of an id, with what its items lead to
+         * @description The menu of a location, or of an id, with what its items lead to; what is not published is left out.
+         */
+        get: operations["store_menu"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2654,6 +2890,52 @@ export interface components {
             locale: string;
             /** Title */
             title: string;
+        };
+        /**
+         * Comment
+         * @description A comment, as editors see it.
+         */
+        Comment: {
+            /** Author Name */
+            author_name: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text: string;
+        };
+        CommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /** CommentsBulk */
+        CommentsBulk: {
+            /** Operations */
+            operations: components["schemas"]["ModerationOperation"][];
         };
         /**
          * ContentCategory
@@ -3242,6 +3524,32 @@ export interface components {
             translations?: components["schemas"]["CollectionTranslation"][];
         };
         /**
+         * ListedComment
+         * @description A comment, as editors see it. Only the members that `fields` names, if it is sent.
+         */
+        ListedComment: {
+            /** Author Name */
+            author_name?: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Id */
+            id?: string;
+            /** Locale */
+            locale?: string;
+            /** Parent Id */
+            parent_id?: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state?: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text?: string;
+        };
+        /**
          * ListedContentCategory
          * @description `depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent.
          */
@@ -3414,6 +3722,32 @@ export interface components {
             user_id?: string;
         };
         /**
+         * ListedMenu
+         * @description A menu with the tree of its items; `location` is null where it is shown nowhere. Only the members that `fields` names, if it is sent.
+         */
+        ListedMenu: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** External Id */
+            external_id?: string | null;
+            /** Id */
+            id?: string;
+            /** Items */
+            items?: components["schemas"]["MenuItem"][];
+            /** Location */
+            location?: ("header" | "footer" | "sidebar" | "mobile") | null;
+            /** Name */
+            name?: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at?: string;
+        };
+        /**
          * ListedModule
          * @description A part of the platform that a tenant can have or not; a core module is always on. Only the members that `fields` names, if it is sent.
          */
@@ -3439,13 +3773,16 @@ export interface components {
         };
         /**
          * ListedNode
-         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent.
+         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+         *     settings say. Only the members that `fields` names, if it is sent.
          */
         ListedNode: {
             /** Author Name */
             author_name?: string;
             /** @description Only if `expand` names it. */
             categories?: components["schemas"]["ContentCategory"][];
+            /** Comments Open */
+            comments_open?: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -3485,6 +3822,30 @@ export interface components {
              * Format: date-time
              */
             updated_at?: string;
+        };
+        /**
+         * ListedOwnComment
+         * @description A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers. Only the members that `fields` names, if it is sent.
+         */
+        ListedOwnComment: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Id */
+            id?: string;
+            /** Locale */
+            locale?: string;
+            /** Parent Id */
+            parent_id?: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state?: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text?: string;
         };
         /**
          * ListedProduct
@@ -3750,6 +4111,320 @@ export interface components {
             roles: string[];
         };
         /**
+         * Menu
+         * @description A menu with the tree of its items; `location` is null where it is shown nowhere.
+         */
+        Menu: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** External Id */
+            external_id: string | null;
+            /** Id */
+            id: string;
+            /** Items */
+            items: components["schemas"]["MenuItem"][];
+            /** Location */
+            location: ("header" | "footer" | "sidebar" | "mobile") | null;
+            /** Name */
+            name: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * MenuChanges
+         * @description What is given is changed; `items` replace the whole tree, and `location` null takes the menu from where it is.
+         */
+        MenuChanges: {
+            /**
+             * Items
+             * @default null
+             */
+            items?: components["schemas"]["MenuItemInput"][] | null;
+            /**
+             * Location
+             * @default null
+             */
+            location?: ("header" | "footer" | "sidebar" | "mobile") | null;
+            /**
+             * Name
+             * @default null
+             */
+            name?: string | null;
+        };
+        /**
+         * MenuItem
+         * @description `titles` by locale. An item leads to its `target`, to its `url`, or nowhere: a heading.
+         */
+        MenuItem: {
+            /** Children */
+            children: components["schemas"]["MenuItem"][];
+            /** Icon */
+            icon: string;
+            /** Id */
+            id: string;
+            target: components["schemas"]["MenuTarget"] | null;
+            /** Titles */
+            titles: {
+                [key: string]: string;
+            };
+            /** Url */
+            url: string | null;
+        };
+        /**
+         * MenuItemInput
+         * @description An item of a menu. It leads to a `target`, whose title it takes in the locales that `titles` has not, to a `url`,
+         *     or nowhere: a heading.
+         */
+        MenuItemInput: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: components["schemas"]["MenuItemInput2"][];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemInput2
+         * @description An item of the second level.
+         */
+        MenuItemInput2: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: components["schemas"]["MenuItemInput3"][];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemInput3
+         * @description An item of the third level.
+         */
+        MenuItemInput3: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: components["schemas"]["MenuItemInput4"][];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemInput4
+         * @description An item of the fourth level.
+         */
+        MenuItemInput4: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: components["schemas"]["MenuItemInput5"][];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemInput5
+         * @description An item of the fifth level, below which there is none.
+         */
+        MenuItemInput5: {
+            /**
+             * Children
+             * @default []
+             */
+            children?: null[];
+            /**
+             * Icon
+             * @default
+             */
+            icon?: string;
+            /**
+             * Id
+             * @default null
+             */
+            id?: string | null;
+            /** @default null */
+            target?: components["schemas"]["MenuTargetInput"] | null;
+            /**
+             * Titles
+             * @default {}
+             */
+            titles?: {
+                [key: string]: string;
+            };
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
+        };
+        /**
+         * MenuItemMove
+         * @description `parent_id` null is the top of the menu; `position` absent is last.
+         */
+        MenuItemMove: {
+            /**
+             * Item Id
+             * @description a typed id: item_ and 26 characters, or a UUID
+             */
+            item_id: string;
+            /**
+             * Parent Id
+             * @default null
+             */
+            parent_id?: string | null;
+            /**
+             * Position
+             * @default null
+             */
+            position?: number | null;
+        };
+        MenuPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedMenu"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /** MenuTarget */
+        MenuTarget: {
+            /** Id */
+            id: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "node" | "content_category" | "tag" | "product" | "category" | "collection";
+        };
+        /**
+         * MenuTargetInput
+         * @description What an item leads to, by its id. What is not published is left out where the menu is shown.
+         */
+        MenuTargetInput: {
+            /** Id */
+            id: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "node" | "content_category" | "tag" | "product" | "category" | "collection";
+        };
+        /** ModerationOperation */
+        ModerationOperation: {
+            /**
+             * Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * Op
+             * @enum {string}
+             */
+            op: "approve" | "reject" | "spam";
+        };
+        /**
          * Module
          * @description A part of the platform that a tenant can have or not; a core module is always on.
          */
@@ -3862,6 +4537,24 @@ export interface components {
             /** Translations */
             translations: components["schemas"]["TermTranslationInput"][];
         };
+        /**
+         * NewComment
+         * @description Words about what is published, or in answer to a comment: text without any markup.
+         */
+        NewComment: {
+            /**
+             * Locale
+             * @default null
+             */
+            locale?: string | null;
+            /**
+             * Parent Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            parent_id: string;
+            /** Text */
+            text: string;
+        };
         /** NewInvitation */
         NewInvitation: {
             /**
@@ -3876,6 +4569,29 @@ export interface components {
         NewLocation: {
             /** Code */
             code: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * NewMenu
+         * @description A menu to create, shown at `location` or nowhere.
+         */
+        NewMenu: {
+            /**
+             * External Id
+             * @default null
+             */
+            external_id?: string | null;
+            /**
+             * Items
+             * @default []
+             */
+            items?: components["schemas"]["MenuItemInput"][];
+            /**
+             * Location
+             * @default null
+             */
+            location?: ("header" | "footer" | "sidebar" | "mobile") | null;
             /** Name */
             name: string;
         };
@@ -3899,6 +4615,11 @@ export interface components {
              * @default []
              */
             category_ids?: string[];
+            /**
+             * Comments Open
+             * @default null
+             */
+            comments_open?: boolean | null;
             /**
              * External Id
              * @default null
@@ -4116,11 +4837,14 @@ export interface components {
         };
         /**
          * Node
-         * @description A node without bodies and terms; `depth` is 0 at the top of the tree.
+         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+         *     settings say.
          */
         Node: {
             /** Author Name */
             author_name: string;
+            /** Comments Open */
+            comments_open: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -4160,6 +4884,8 @@ export interface components {
         /**
          * NodeChanges
          * @description What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are.
+         *
+         *     `comments_open` null is as the tenant's settings say.
          */
         NodeChanges: {
             /**
@@ -4177,6 +4903,11 @@ export interface components {
              * @default null
              */
             category_ids?: string[] | null;
+            /**
+             * Comments Open
+             * @default null
+             */
+            comments_open?: boolean | null;
             /**
              * Metadata
              * @default null
@@ -4278,6 +5009,45 @@ export interface components {
         OwnChanges: {
             /** Name */
             name: string;
+        };
+        /**
+         * OwnComment
+         * @description A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers.
+         */
+        OwnComment: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text: string;
+        };
+        OwnCommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedOwnComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
         };
         /**
          * OwnPermissions
@@ -5150,7 +5920,8 @@ export interface components {
         };
         /**
          * StoreBody
-         * @description Clean `html`, or the `blocks` of a body in JSON.
+         * @description Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid` have
+         *     the `products`.
          */
         StoreBody: {
             /** Blocks */
@@ -5164,8 +5935,44 @@ export interface components {
             html?: string;
         };
         /**
+         * StoreComment
+         * @description An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers.
+         */
+        StoreComment: {
+            /** Author */
+            author: string | null;
+            /** Html */
+            html: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string;
+            /**
+             * Published At
+             * Format: date-time
+             */
+            published_at: string;
+        };
+        StoreCommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["StoreComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /**
          * StoreContent
-         * @description A published node in one language; `locales` names all it is in.
+         * @description A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says.
          */
         StoreContent: {
             /** Author */
@@ -5173,6 +5980,8 @@ export interface components {
             body: components["schemas"]["StoreBody"] | null;
             /** Categories */
             categories: components["schemas"]["TermLabel"][];
+            /** Comments Open */
+            comments_open: boolean | null;
             /** Content Tags */
             content_tags: components["schemas"]["TermLabel"][];
             /** Depth */
@@ -5235,6 +6044,63 @@ export interface components {
             id: string;
             /** Url */
             url: string;
+        };
+        /**
+         * StoreMenu
+         * @description A menu in one language, without what leads to something that is not published.
+         */
+        StoreMenu: {
+            /** Id */
+            id: string;
+            /** Items */
+            items: components["schemas"]["StoreMenuItem"][];
+            /** Locale */
+            locale: string;
+            /** Location */
+            location: ("header" | "footer" | "sidebar" | "mobile") | null;
+            /** Name */
+            name: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * StoreMenuItem
+         * @description An item leads to its `target`, to its `url`, or nowhere: a heading.
+         */
+        StoreMenuItem: {
+            /** Children */
+            children: components["schemas"]["StoreMenuItem"][];
+            /** Icon */
+            icon: string;
+            /** Id */
+            id: string;
+            target: components["schemas"]["StoreMenuTarget"] | null;
+            /** Title */
+            title: string;
+            /** Url */
+            url: string | null;
+        };
+        /**
+         * StoreMenuTarget
+         * @description What an item leads to, as it is called in the language of the menu; only nodes have a `kind`.
+         */
+        StoreMenuTarget: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string | null;
+            /** Slug */
+            slug: string;
+            /** Title */
+            title: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "node" | "content_category" | "tag" | "product" | "category" | "collection";
         };
         /** StoreOption */
         StoreOption: {
@@ -5912,6 +6778,8 @@ export interface components {
             bodies: components["schemas"]["Body"][];
             /** Category Ids */
             category_ids: string[];
+            /** Comments Open */
+            comments_open: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -6301,7 +7169,7 @@ export interface operations {
                      *         {
                      *           "action": "commerce.inventory.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000025",
+                     *           "authority": "token:019cade0-b400-7000-8000-00000000002e",
                      *           "changes": {
                      *             "location_id": [
                      *               null,
@@ -6325,17 +7193,17 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000026",
+                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002f",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *           "id": "audit_01kjpy1d00e008000000000014",
+                     *           "id": "audit_01kjpy1d00e00800000000001d",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000c",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:12:00Z"
+                     *           "occurred_at": "2026-03-02T11:30:00Z"
                      *         },
                      *         {
                      *           "action": "commerce.price.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000025",
+                     *           "authority": "token:019cade0-b400-7000-8000-00000000002e",
                      *           "changes": {
                      *             "amount": [
                      *               1300,
@@ -6351,15 +7219,15 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000028",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000031",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
-                     *           "id": "audit_01kjpy1d00e008000000000017",
+                     *           "id": "audit_01kjpy1d00e00800000000001g",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000c",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:12:00Z"
+                     *           "occurred_at": "2026-03-02T11:30:00Z"
                      *         }
                      *       ],
-                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-3",
+                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-4",
                      *       "prev": null
                      *     }
                      */
@@ -6410,7 +7278,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
-                     *     audit_01kjpy1d00e008000000000019,2026-03-02T11:14:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000025,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-00000000002a,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     *     audit_01kjpy1d00e00800000000001j,2026-03-02T11:32:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-00000000002e,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000033,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
                      */
                     "text/csv": string;
                 };
@@ -6457,7 +7325,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"audit_01kjpy1d00e008000000000019","occurred_at":"2026-03-02T11:14:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000025","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-00000000002a","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
+                    /** @example {"id":"audit_01kjpy1d00e00800000000001j","occurred_at":"2026-03-02T11:32:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-00000000002e","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000033","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -6479,7 +7347,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the entry as the API answers it, or its UUID.
-                 * @example audit_01kjpy1d00e008000000000014
+                 * @example audit_01kjpy1d00e00800000000001d
                  */
                 entry_id: string;
             };
@@ -6497,7 +7365,7 @@ export interface operations {
                      * @example {
                      *       "action": "commerce.inventory.updated",
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "authority": "token:019cade0-b400-7000-8000-000000000025",
+                     *       "authority": "token:019cade0-b400-7000-8000-00000000002e",
                      *       "changes": {
                      *         "location_id": [
                      *           null,
@@ -6521,12 +7389,12 @@ export interface operations {
                      *         ]
                      *       },
                      *       "client_address": "203.0.113.7",
-                     *       "correlation_id": "019cade0-b400-7000-8000-000000000026",
+                     *       "correlation_id": "019cade0-b400-7000-8000-00000000002f",
                      *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *       "id": "audit_01kjpy1d00e008000000000014",
+                     *       "id": "audit_01kjpy1d00e00800000000001d",
                      *       "object_id": "019cade0-b400-7000-8000-00000000000c",
                      *       "object_type": "commerce.product",
-                     *       "occurred_at": "2026-03-02T11:12:00Z"
+                     *       "occurred_at": "2026-03-02T11:30:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEntry"];
@@ -6607,10 +7475,10 @@ export interface operations {
                      *         {
                      *           "approved_by": null,
                      *           "closed_at": null,
-                     *           "expires_at": "2026-03-02T11:41:00Z",
-                     *           "id": "glass_01kjpy1d00e008000000000013",
+                     *           "expires_at": "2026-03-02T11:59:00Z",
+                     *           "id": "glass_01kjpy1d00e00800000000001c",
                      *           "is_read_only": true,
-                     *           "opened_at": "2026-03-02T11:11:00Z",
+                     *           "opened_at": "2026-03-02T11:29:00Z",
                      *           "reason": "The owner cannot log in",
                      *           "state": "open",
                      *           "ticket": "T-4711",
@@ -7391,6 +8259,311 @@ export interface operations {
             };
         };
     };
+    comment_list: {
+        parameters: {
+            query?: {
+                author_name?: string;
+                /** @description author_name: any of these, separated by commas */
+                author_name__in?: string[];
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("author_name" | "created_at" | "id" | "locale" | "parent_id" | "state" | "text")[];
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
+                limit?: number;
+                parent?: string;
+                /** @description parent: any of these, separated by commas */
+                parent__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                /** @example pending */
+                state?: "approved" | "pending" | "rejected" | "spam";
+                /** @description state: any of these, separated by commas */
+                state__in?: ("approved" | "pending" | "rejected" | "spam")[];
+                /** @description state: anything but this */
+                state__ne?: "approved" | "pending" | "rejected" | "spam";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author_name": "Dora Klein-Moreau",
+                     *           "created_at": "2026-03-02T11:08:00Z",
+                     *           "id": "node_01kjpy1d00e008000000000019",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "state": "pending",
+                     *           "text": "Buy likes"
+                     *         },
+                     *         {
+                     *           "author_name": "Dora Klein-Moreau",
+                     *           "created_at": "2026-03-02T11:07:00Z",
+                     *           "id": "node_01kjpy1d00e008000000000018",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "state": "pending",
+                     *           "text": "First!"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/comments?state=pending&limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CommentPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_bulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "id": "node_01kjpy1d00e008000000000019",
+                 *           "op": "spam"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CommentsBulk"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "node_01kjpy1d00e008000000000019",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BulkResults"];
+                };
+            };
+            /** @description It is done afterwards. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e008000000000016
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:05:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000016",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *       "state": "approved",
+                     *       "text": "And a drop of vinegar for stains."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_reject: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e008000000000018
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:07:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000018",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *       "state": "rejected",
+                     *       "text": "First!"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_spam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e008000000000017
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000017",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *       "state": "spam",
+                     *       "text": "Cheap watches here"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     content_category_list: {
         parameters: {
             query?: {
@@ -7739,9 +8912,9 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T10:54:00Z",
+                     *           "created_at": "2026-03-02T11:00:00Z",
                      *           "email": "dora@example.com",
-                     *           "id": "cust_01kjpy1d00e008000000000010",
+                     *           "id": "cust_01kjpy1d00e008000000000015",
                      *           "is_active": true,
                      *           "name": "Dora Klein-Moreau"
                      *         }
@@ -7771,7 +8944,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000010
+                 * @example cust_01kjpy1d00e008000000000015
                  */
                 customer_id: string;
             };
@@ -7787,9 +8960,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "is_active": true,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -7818,7 +8991,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000010
+                 * @example cust_01kjpy1d00e008000000000015
                  */
                 customer_id: string;
             };
@@ -7843,9 +9016,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "is_active": false,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -8072,11 +9245,11 @@ export interface operations {
                 cursor?: string;
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("actor" | "created_at" | "done" | "expires_at" | "failed" | "finished_at" | "id" | "kind" | "per_second" | "reason" | "seconds_left" | "started_at" | "status" | "total")[];
-                kind?: "inventory" | "nodes" | "prices" | "products";
+                kind?: "comments" | "inventory" | "nodes" | "prices" | "products";
                 /** @description kind: any of these, separated by commas */
-                kind__in?: ("inventory" | "nodes" | "prices" | "products")[];
+                kind__in?: ("comments" | "inventory" | "nodes" | "prices" | "products")[];
                 /** @description kind: anything but this */
-                kind__ne?: "inventory" | "nodes" | "prices" | "products";
+                kind__ne?: "comments" | "inventory" | "nodes" | "prices" | "products";
                 /**
                  * @description 1 to 100 rows, 20 by default.
                  * @example 2
@@ -8108,12 +9281,12 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:40:00Z",
+                     *           "created_at": "2026-03-02T10:45:00Z",
                      *           "done": 0,
-                     *           "expires_at": "2026-03-09T10:41:00Z",
+                     *           "expires_at": "2026-03-09T10:46:00Z",
                      *           "failed": 0,
-                     *           "finished_at": "2026-03-02T10:41:00Z",
-                     *           "id": "job_01kjpy1d00e00800000000000z",
+                     *           "finished_at": "2026-03-02T10:46:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000014",
                      *           "kind": "products",
                      *           "per_second": null,
                      *           "reason": "",
@@ -8124,17 +9297,17 @@ export interface operations {
                      *         },
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:36:00Z",
+                     *           "created_at": "2026-03-02T10:41:00Z",
                      *           "done": 101,
-                     *           "expires_at": "2026-03-09T10:37:00Z",
+                     *           "expires_at": "2026-03-09T10:42:00Z",
                      *           "failed": 1,
-                     *           "finished_at": "2026-03-02T10:37:00Z",
-                     *           "id": "job_01kjpy1d00e00800000000000x",
+                     *           "finished_at": "2026-03-02T10:42:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000012",
                      *           "kind": "products",
                      *           "per_second": 40,
                      *           "reason": "",
                      *           "seconds_left": null,
-                     *           "started_at": "2026-03-02T10:37:00Z",
+                     *           "started_at": "2026-03-02T10:42:00Z",
                      *           "status": "failed",
                      *           "total": 101
                      *         }
@@ -8164,7 +9337,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e00800000000000x
+                 * @example job_01kjpy1d00e008000000000012
                  */
                 job_id: string;
             };
@@ -8181,17 +9354,17 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:36:00Z",
+                     *       "created_at": "2026-03-02T10:41:00Z",
                      *       "done": 101,
-                     *       "expires_at": "2026-03-09T10:37:00Z",
+                     *       "expires_at": "2026-03-09T10:42:00Z",
                      *       "failed": 1,
-                     *       "finished_at": "2026-03-02T10:37:00Z",
-                     *       "id": "job_01kjpy1d00e00800000000000x",
+                     *       "finished_at": "2026-03-02T10:42:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000012",
                      *       "kind": "products",
                      *       "per_second": 40,
                      *       "reason": "",
                      *       "seconds_left": null,
-                     *       "started_at": "2026-03-02T10:37:00Z",
+                     *       "started_at": "2026-03-02T10:42:00Z",
                      *       "status": "failed",
                      *       "total": 101
                      *     }
@@ -8220,7 +9393,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e00800000000000z
+                 * @example job_01kjpy1d00e008000000000014
                  */
                 job_id: string;
             };
@@ -8237,12 +9410,12 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:40:00Z",
+                     *       "created_at": "2026-03-02T10:45:00Z",
                      *       "done": 0,
-                     *       "expires_at": "2026-03-09T10:41:00Z",
+                     *       "expires_at": "2026-03-09T10:46:00Z",
                      *       "failed": 0,
-                     *       "finished_at": "2026-03-02T10:41:00Z",
-                     *       "id": "job_01kjpy1d00e00800000000000z",
+                     *       "finished_at": "2026-03-02T10:46:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000014",
                      *       "kind": "products",
                      *       "per_second": null,
                      *       "reason": "",
@@ -8273,7 +9446,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e00800000000000x
+                 * @example job_01kjpy1d00e008000000000012
                  */
                 job_id: string;
             };
@@ -8287,7 +9460,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e00800000000000x","request_id":"019cade0-b400-7000-8000-00000000001e"}} */
+                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000012","request_id":"019cade0-b400-7000-8000-000000000023"}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -8309,7 +9482,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e00800000000000x
+                 * @example job_01kjpy1d00e008000000000012
                  */
                 job_id: string;
             };
@@ -8324,7 +9497,7 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e00800000000000x","request_id":"019cade0-b400-7000-8000-00000000001e"}}
+                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000012","request_id":"019cade0-b400-7000-8000-000000000023"}}
                      *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
                      *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
                      */
@@ -8564,6 +9737,623 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_list: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                external_id?: string;
+                /** @description external_id: any of these, separated by commas */
+                external_id__in?: string[];
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "external_id" | "id" | "items" | "location" | "name" | "updated_at")[];
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                location?: "footer" | "header" | "mobile" | "sidebar";
+                /** @description location: any of these, separated by commas */
+                location__in?: ("footer" | "header" | "mobile" | "sidebar")[];
+                /** @description location: anything but this */
+                location__ne?: "footer" | "header" | "mobile" | "sidebar";
+                name?: string;
+                /** @description name: any of these, separated by commas */
+                name__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T10:33:00Z",
+                     *           "external_id": null,
+                     *           "id": "menu_01kjpy1d00e00800000000000x",
+                     *           "items": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e00800000000000z",
+                     *               "target": {
+                     *                 "id": "node_01kjpy1d00e00800000000000t",
+                     *                 "type": "node"
+                     *               },
+                     *               "titles": {},
+                     *               "url": null
+                     *             },
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e00800000000000y",
+                     *               "target": {
+                     *                 "id": "cat_01kjpy1d00e00800000000000b",
+                     *                 "type": "category"
+                     *               },
+                     *               "titles": {
+                     *                 "de": "Becher",
+                     *                 "en": "Mugs"
+                     *               },
+                     *               "url": null
+                     *             },
+                     *             {
+                     *               "children": [
+                     *                 {
+                     *                   "children": [],
+                     *                   "icon": "",
+                     *                   "id": "item_01kjpy1d00e008000000000011",
+                     *                   "target": null,
+                     *                   "titles": {
+                     *                     "en": "Photos"
+                     *                   },
+                     *                   "url": "https://photos.example.com"
+                     *                 }
+                     *               ],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000010",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Follow us"
+                     *               },
+                     *               "url": null
+                     *             }
+                     *           ],
+                     *           "location": "header",
+                     *           "name": "Top of each page",
+                     *           "updated_at": "2026-03-02T10:36:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MenuPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "items": [
+                 *         {
+                 *           "target": {
+                 *             "id": "cat_01kjpy1d00e00800000000000b",
+                 *             "type": "category"
+                 *           },
+                 *           "titles": {
+                 *             "de": "Becher",
+                 *             "en": "Mugs"
+                 *           }
+                 *         },
+                 *         {
+                 *           "target": {
+                 *             "id": "node_01kjpy1d00e00800000000000t",
+                 *             "type": "node"
+                 *           }
+                 *         },
+                 *         {
+                 *           "children": [
+                 *             {
+                 *               "titles": {
+                 *                 "en": "Photos"
+                 *               },
+                 *               "url": "https://photos.example.com"
+                 *             }
+                 *           ],
+                 *           "titles": {
+                 *             "en": "Follow us"
+                 *           }
+                 *         }
+                 *       ],
+                 *       "location": "header",
+                 *       "name": "Main menu"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewMenu"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "external_id": null,
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "type": "category"
+                     *           },
+                     *           "titles": {
+                     *             "de": "Becher",
+                     *             "en": "Mugs"
+                     *           },
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "type": "node"
+                     *           },
+                     *           "titles": {},
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Photos"
+                     *               },
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "titles": {
+                     *             "en": "Follow us"
+                     *           },
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "location": "header",
+                     *       "name": "Main menu",
+                     *       "updated_at": "2026-03-02T10:33:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Menu"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An ETag; the answer is 304 if it still holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the menu as the API answers it, or its UUID.
+                 * @example menu_01kjpy1d00e00800000000000x
+                 */
+                menu_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "external_id": null,
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "type": "category"
+                     *           },
+                     *           "titles": {
+                     *             "de": "Becher",
+                     *             "en": "Mugs"
+                     *           },
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "type": "node"
+                     *           },
+                     *           "titles": {},
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Photos"
+                     *               },
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "titles": {
+                     *             "en": "Follow us"
+                     *           },
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "location": "header",
+                     *       "name": "Main menu",
+                     *       "updated_at": "2026-03-02T10:33:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Menu"];
+                };
+            };
+            /** @description The version that If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_delete: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the menu as the API answers it, or its UUID.
+                 * @example menu_01kjpy1d00e00800000000000x
+                 */
+                menu_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_update: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the menu as the API answers it, or its UUID.
+                 * @example menu_01kjpy1d00e00800000000000x
+                 */
+                menu_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Top of each page"
+                 *     }
+                 */
+                "application/json": components["schemas"]["MenuChanges"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "external_id": null,
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "type": "category"
+                     *           },
+                     *           "titles": {
+                     *             "de": "Becher",
+                     *             "en": "Mugs"
+                     *           },
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "type": "node"
+                     *           },
+                     *           "titles": {},
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Photos"
+                     *               },
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "titles": {
+                     *             "en": "Follow us"
+                     *           },
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "location": "header",
+                     *       "name": "Top of each page",
+                     *       "updated_at": "2026-03-02T10:35:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Menu"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    menu_move_item: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the menu as the API answers it, or its UUID.
+                 * @example menu_01kjpy1d00e00800000000000x
+                 */
+                menu_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "item_id": "item_01kjpy1d00e00800000000000z",
+                 *       "position": 0
+                 *     }
+                 */
+                "application/json": components["schemas"]["MenuItemMove"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "external_id": null,
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "type": "node"
+                     *           },
+                     *           "titles": {},
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "type": "category"
+                     *           },
+                     *           "titles": {
+                     *             "de": "Becher",
+                     *             "en": "Mugs"
+                     *           },
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "titles": {
+                     *                 "en": "Photos"
+                     *               },
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "titles": {
+                     *             "en": "Follow us"
+                     *           },
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "location": "header",
+                     *       "name": "Top of each page",
+                     *       "updated_at": "2026-03-02T10:36:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Menu"];
                 };
             };
             /** @description Refused. */
@@ -8852,7 +10642,7 @@ export interface operations {
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("author_name" | "created_at" | "depth" | "external_id" | "id" | "kind" | "metadata" | "parent_id" | "position" | "published_at" | "status" | "translations" | "updated_at")[];
+                fields?: ("author_name" | "comments_open" | "created_at" | "depth" | "external_id" | "id" | "kind" | "metadata" | "parent_id" | "position" | "published_at" | "status" | "translations" | "updated_at")[];
                 /** @description Such as page or post. */
                 kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
                 /** @description kind: any of these, separated by commas */
@@ -8913,6 +10703,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "author_name": "",
+                     *           "comments_open": null,
                      *           "created_at": "2026-03-02T10:29:00Z",
                      *           "depth": 1,
                      *           "external_id": null,
@@ -8935,6 +10726,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "author_name": "",
+                     *           "comments_open": null,
                      *           "created_at": "2026-03-02T10:28:00Z",
                      *           "depth": 0,
                      *           "external_id": null,
@@ -9039,6 +10831,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -9227,9 +11020,9 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,external_id,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
-                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,2026-03-02T10:45:00Z,2026-03-02T10:28:00Z,2026-03-02T10:45:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
-                     *     node_01kjpy1d00e00800000000000w,page,draft,node_01kjpy1d00e00800000000000v,0,1,,{},,,2026-03-02T10:29:00Z,2026-03-02T10:30:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
+                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,external_id,comments_open,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
+                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,,2026-03-02T10:50:00Z,2026-03-02T10:28:00Z,2026-03-02T10:50:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000w,page,draft,node_01kjpy1d00e00800000000000v,0,1,,{},,,,2026-03-02T10:29:00Z,2026-03-02T10:30:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
                      */
                     "text/csv": string;
                 };
@@ -9313,8 +11106,8 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"published_at":"2026-03-02T10:45:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:45:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
-                     *     {"id":"node_01kjpy1d00e00800000000000w","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000v","position":0,"depth":1,"author_name":"","metadata":{},"external_id":null,"published_at":null,"created_at":"2026-03-02T10:29:00Z","updated_at":"2026-03-02T10:30:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T10:50:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:50:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     *     {"id":"node_01kjpy1d00e00800000000000w","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000v","position":0,"depth":1,"author_name":"","metadata":{},"external_id":null,"comments_open":null,"published_at":null,"created_at":"2026-03-02T10:29:00Z","updated_at":"2026-03-02T10:30:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      */
                     "application/x-ndjson": string;
                 };
@@ -9367,6 +11160,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -9505,6 +11299,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -9594,6 +11389,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -9616,7 +11412,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:21:00Z"
+                     *       "updated_at": "2026-03-02T11:40:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -9678,6 +11474,7 @@ export interface operations {
                      *       "author_name": "",
                      *       "bodies": [],
                      *       "category_ids": [],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:29:00Z",
                      *       "depth": 1,
                      *       "external_id": null,
@@ -9768,6 +11565,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -10116,6 +11914,7 @@ export interface operations {
                      *       "category_ids": [
                      *         "cat_01kjpy1d00e00800000000000s"
                      *       ],
+                     *       "comments_open": null,
                      *       "created_at": "2026-03-02T10:24:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
@@ -10138,7 +11937,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:20:00Z"
+                     *       "updated_at": "2026-03-02T11:39:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -11306,7 +13105,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:29:00Z",
+                     *       "updated_at": "2026-03-02T11:48:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -11616,7 +13415,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:28:00Z",
+                     *       "updated_at": "2026-03-02T11:47:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -12911,6 +14710,10 @@ export interface operations {
                  * @example {
                  *       "name": "Kiln & Kettle Enamelware",
                  *       "settings": {
+                 *         "comments": {
+                 *           "are_open": true,
+                 *           "closed_after_days": 36500
+                 *         },
                  *         "notice_email": "shop@example.com"
                  *       }
                  *     }
@@ -12939,6 +14742,10 @@ export interface operations {
                      *       ],
                      *       "name": "Kiln & Kettle Enamelware",
                      *       "settings": {
+                     *         "comments": {
+                     *           "are_open": true,
+                     *           "closed_after_days": 36500
+                     *         },
                      *         "notice_email": "shop@example.com"
                      *       },
                      *       "slug": "kiln-and-kettle"
@@ -13001,6 +14808,10 @@ export interface operations {
                      *       ],
                      *       "name": "Kiln & Kettle Enamelware",
                      *       "settings": {
+                     *         "comments": {
+                     *           "are_open": true,
+                     *           "closed_after_days": 36500
+                     *         },
                      *         "notice_email": "shop@example.com"
                      *       },
                      *       "slug": "kiln-and-kettle"
@@ -14478,6 +16289,134 @@ export interface operations {
             };
         };
     };
+    account_comments: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "id" | "locale" | "parent_id" | "state" | "text")[];
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
+                limit?: number;
+                parent?: string;
+                /** @description parent: any of these, separated by commas */
+                parent__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                state?: "approved" | "pending" | "rejected" | "spam";
+                /** @description state: any of these, separated by commas */
+                state__in?: ("approved" | "pending" | "rejected" | "spam")[];
+                /** @description state: anything but this */
+                state__ne?: "approved" | "pending" | "rejected" | "spam";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T11:08:00Z",
+                     *           "id": "node_01kjpy1d00e008000000000019",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "state": "pending",
+                     *           "text": "Buy likes"
+                     *         },
+                     *         {
+                     *           "created_at": "2026-03-02T11:07:00Z",
+                     *           "id": "node_01kjpy1d00e008000000000018",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "state": "pending",
+                     *           "text": "First!"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/store/account/comments?limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnCommentPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    account_comment_write: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                 *       "text": "And a drop of vinegar for stains."
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewComment"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T11:05:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000016",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *       "state": "pending",
+                     *       "text": "And a drop of vinegar for stains."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnComment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     account_login: {
         parameters: {
             query?: never;
@@ -14507,9 +16446,9 @@ export interface operations {
                      * @example {
                      *       "access_token": "access-token",
                      *       "customer": {
-                     *         "created_at": "2026-03-02T10:54:00Z",
+                     *         "created_at": "2026-03-02T11:00:00Z",
                      *         "email": "dora@example.com",
-                     *         "id": "cust_01kjpy1d00e008000000000010",
+                     *         "id": "cust_01kjpy1d00e008000000000015",
                      *         "name": "Dora Klein"
                      *       },
                      *       "expires_in": 600,
@@ -14575,9 +16514,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -14621,9 +16560,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "name": "Dora Klein-Moreau"
                      *     }
                      */
@@ -14879,20 +16818,20 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:00:00Z",
+                     *           "created_at": "2026-03-02T11:18:00Z",
                      *           "current": false,
-                     *           "expires_at": "2026-04-01T11:00:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000011",
-                     *           "last_used_at": "2026-03-02T11:00:00Z",
+                     *           "expires_at": "2026-04-01T11:18:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001a",
+                     *           "last_used_at": "2026-03-02T11:18:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         },
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:00:00Z",
+                     *           "created_at": "2026-03-02T11:18:00Z",
                      *           "current": true,
-                     *           "expires_at": "2026-04-01T11:00:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000012",
-                     *           "last_used_at": "2026-03-02T11:00:00Z",
+                     *           "expires_at": "2026-04-01T11:18:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001b",
+                     *           "last_used_at": "2026-03-02T11:18:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         }
                      *       ]
@@ -14946,7 +16885,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the session as the API answers it, or its UUID.
-                 * @example sess_01kjpy1d00e008000000000011
+                 * @example sess_01kjpy1d00e00800000000001a
                  */
                 session_id: string;
             };
@@ -14998,9 +16937,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:54:00Z",
+                     *       "created_at": "2026-03-02T11:00:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000010",
+                     *       "id": "cust_01kjpy1d00e008000000000015",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -15214,6 +17153,7 @@ export interface operations {
                      *               "taxonomy": "category"
                      *             }
                      *           ],
+                     *           "comments_open": null,
                      *           "content_tags": [
                      *             {
                      *               "id": "tag_01kjpy1d00e00800000000000r",
@@ -15237,7 +17177,7 @@ export interface operations {
                      *           "published_at": "2026-03-02T08:00:00Z",
                      *           "slug": "how-to-look-after-enamel",
                      *           "title": "How to look after enamel",
-                     *           "updated_at": "2026-03-02T10:50:00Z",
+                     *           "updated_at": "2026-03-02T10:55:00Z",
                      *           "version": 3
                      *         }
                      *       ],
@@ -15313,6 +17253,7 @@ export interface operations {
                      *           "taxonomy": "category"
                      *         }
                      *       ],
+                     *       "comments_open": null,
                      *       "content_tags": [
                      *         {
                      *           "id": "tag_01kjpy1d00e00800000000000r",
@@ -15336,7 +17277,7 @@ export interface operations {
                      *       "published_at": "2026-03-02T08:00:00Z",
                      *       "slug": "how-to-look-after-enamel",
                      *       "title": "How to look after enamel",
-                     *       "updated_at": "2026-03-02T10:50:00Z",
+                     *       "updated_at": "2026-03-02T10:55:00Z",
                      *       "version": 3
                      *     }
                      */
@@ -15349,6 +17290,196 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_comments: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+                /** @description published_at: more than this */
+                published_at__gt?: string;
+                /** @description published_at: this or more */
+                published_at__gte?: string;
+                /** @description published_at: less than this */
+                published_at__lt?: string;
+                /** @description published_at: this or less */
+                published_at__lte?: string;
+                /** @description published_at by default. */
+                sort?: "-published_at" | "published_at";
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description The kind.
+                 * @example post
+                 */
+                kind: string;
+                /**
+                 * @description The slug.
+                 * @example how-to-look-after-enamel
+                 */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author": "Dora Klein-Moreau",
+                     *           "html": "<p>And a drop of vinegar for stains.</p>",
+                     *           "id": "node_01kjpy1d00e008000000000016",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000t",
+                     *           "published_at": "2026-03-02T11:15:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreCommentPage"];
+                };
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_menu: {
+        parameters: {
+            query?: {
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description The location.
+                 * @example header
+                 */
+                location: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "items": [
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "target": {
+                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "kind": "post",
+                     *             "slug": "how-to-look-after-enamel",
+                     *             "title": "How to look after enamel",
+                     *             "type": "node"
+                     *           },
+                     *           "title": "How to look after enamel",
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "target": {
+                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "kind": null,
+                     *             "slug": "mugs",
+                     *             "title": "Mugs and cups",
+                     *             "type": "category"
+                     *           },
+                     *           "title": "Mugs",
+                     *           "url": null
+                     *         },
+                     *         {
+                     *           "children": [
+                     *             {
+                     *               "children": [],
+                     *               "icon": "",
+                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "target": null,
+                     *               "title": "Photos",
+                     *               "url": "https://photos.example.com"
+                     *             }
+                     *           ],
+                     *           "icon": "",
+                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "target": null,
+                     *           "title": "Follow us",
+                     *           "url": null
+                     *         }
+                     *       ],
+                     *       "locale": "en",
+                     *       "location": "header",
+                     *       "name": "Top of each page",
+                     *       "updated_at": "2026-03-02T10:57:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreMenu"];
+                };
             };
             /** @description What If-None-Match names still holds. */
             304: {
@@ -15477,7 +17608,7 @@ export interface operations {
                      *             "gift"
                      *           ],
                      *           "title": "Enamel mug",
-                     *           "updated_at": "2026-03-02T10:47:00Z",
+                     *           "updated_at": "2026-03-02T10:52:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
@@ -15639,7 +17770,7 @@ export interface operations {
                      *         "gift"
                      *       ],
                      *       "title": "Enamel mug",
-                     *       "updated_at": "2026-03-02T10:47:00Z",
+                     *       "updated_at": "2026-03-02T10:52:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -15807,7 +17938,7 @@ export interface operations {
                      *               "gift"
                      *             ],
                      *             "title": "Enamel mug",
-                     *             "updated_at": "2026-03-02T10:47:00Z",
+                     *             "updated_at": "2026-03-02T10:52:00Z",
                      *             "variants": [
                      *               {
                      *                 "barcode": "",

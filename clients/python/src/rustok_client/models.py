@@ -210,6 +210,32 @@ class CollectionTranslationInput(TypedDict):
     title: str
 
 
+class Comment(TypedDict):
+    """A comment, as editors see it."""
+
+    author_name: str
+    created_at: str
+    id: str
+    locale: str
+    parent_id: str | None
+    state: Literal["pending", "approved", "rejected", "spam"]
+    text: str
+
+
+class CommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
+class CommentsBulk(TypedDict):
+    operations: list[ModerationOperation]
+
+
 class ContentCategory(TypedDict):
     """`depth` is 0 at the top of the tree."""
 
@@ -747,6 +773,18 @@ class ListedCollection(TypedDict):
     translations: NotRequired[list[CollectionTranslation]]
 
 
+class ListedComment(TypedDict):
+    """A comment, as editors see it. Only the members that `fields` names, if it is sent."""
+
+    author_name: NotRequired[str]
+    created_at: NotRequired[str]
+    id: NotRequired[str]
+    locale: NotRequired[str]
+    parent_id: NotRequired[str | None]
+    state: NotRequired[Literal["pending", "approved", "rejected", "spam"]]
+    text: NotRequired[str]
+
+
 class ListedContentCategory(TypedDict):
     """`depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent."""
 
@@ -845,6 +883,20 @@ class ListedMember(TypedDict):
     user_id: NotRequired[str]
 
 
+class ListedMenu(TypedDict):
+    """A menu with the tree of its items; `location` is null where it is shown nowhere. Only the members that
+    `fields` names, if it is sent.
+    """
+
+    created_at: NotRequired[str]
+    external_id: NotRequired[str | None]
+    id: NotRequired[str]
+    items: NotRequired[list[MenuItem]]
+    location: NotRequired[Literal["header", "footer", "sidebar", "mobile"] | None]
+    name: NotRequired[str]
+    updated_at: NotRequired[str]
+
+
 class ListedModule(TypedDict):
     """A part of the platform that a tenant can have or not; a core module is always on. Only the members that
     `fields` names, if it is sent.
@@ -861,13 +913,14 @@ class ListedModule(TypedDict):
 
 
 class ListedNode(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree. Only the members that `fields` names,
-    if it is sent.
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the
+    tenant's settings say. Only the members that `fields` names, if it is sent.
     """
 
     author_name: NotRequired[str]
     categories: NotRequired[list[ContentCategory]]
     """Only if `expand` names it."""
+    comments_open: NotRequired[bool | None]
     created_at: NotRequired[str]
     depth: NotRequired[int]
     external_id: NotRequired[str | None]
@@ -884,6 +937,19 @@ class ListedNode(TypedDict):
     """Only if `expand` names it."""
     translations: NotRequired[list[NodeTranslation]]
     updated_at: NotRequired[str]
+
+
+class ListedOwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers. Only the
+    members that `fields` names, if it is sent.
+    """
+
+    created_at: NotRequired[str]
+    id: NotRequired[str]
+    locale: NotRequired[str]
+    parent_id: NotRequired[str | None]
+    state: NotRequired[Literal["pending", "approved", "rejected", "spam"]]
+    text: NotRequired[str]
 
 
 class ListedProduct(TypedDict):
@@ -1036,6 +1102,133 @@ class MemberRoles(TypedDict):
     """All roles the member is to hold: system roles by name, the tenant's own by slug."""
 
     roles: list[str]
+
+
+class Menu(TypedDict):
+    """A menu with the tree of its items; `location` is null where it is shown nowhere."""
+
+    created_at: str
+    external_id: str | None
+    id: str
+    items: list[MenuItem]
+    location: Literal["header", "footer", "sidebar", "mobile"] | None
+    name: str
+    updated_at: str
+
+
+class MenuChanges(TypedDict):
+    """What is given is changed; `items` replace the whole tree, and `location` null takes the menu from where it
+    is.
+    """
+
+    items: NotRequired[list[MenuItemInput] | None]
+    location: NotRequired[Literal["header", "footer", "sidebar", "mobile"] | None]
+    name: NotRequired[str | None]
+
+
+class MenuItem(TypedDict):
+    """`titles` by locale. An item leads to its `target`, to its `url`, or nowhere: a heading."""
+
+    children: list[MenuItem]
+    icon: str
+    id: str
+    target: MenuTarget | None
+    titles: dict[str, str]
+    url: str | None
+
+
+class MenuItemInput(TypedDict):
+    """An item of a menu. It leads to a `target`, whose title it takes in the locales that `titles` has not, to a
+    `url`, or nowhere: a heading.
+    """
+
+    children: NotRequired[list[MenuItemInput2]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemInput2(TypedDict):
+    """An item of the second level."""
+
+    children: NotRequired[list[MenuItemInput3]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemInput3(TypedDict):
+    """An item of the third level."""
+
+    children: NotRequired[list[MenuItemInput4]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemInput4(TypedDict):
+    """An item of the fourth level."""
+
+    children: NotRequired[list[MenuItemInput5]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemInput5(TypedDict):
+    """An item of the fifth level, below which there is none."""
+
+    children: NotRequired[list[None]]
+    icon: NotRequired[str]
+    id: NotRequired[str | None]
+    target: NotRequired[MenuTargetInput | None]
+    titles: NotRequired[dict[str, str]]
+    url: NotRequired[str | Literal[""] | None]
+
+
+class MenuItemMove(TypedDict):
+    """`parent_id` null is the top of the menu; `position` absent is last."""
+
+    item_id: str
+    """a typed id: item_ and 26 characters, or a UUID"""
+    parent_id: NotRequired[str | None]
+    position: NotRequired[int | None]
+
+
+class MenuPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedMenu]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
+class MenuTarget(TypedDict):
+    id: str
+    type: Literal["node", "content_category", "tag", "product", "category", "collection"]
+
+
+class MenuTargetInput(TypedDict):
+    """What an item leads to, by its id. What is not published is left out where the menu is shown."""
+
+    id: str
+    type: Literal["node", "content_category", "tag", "product", "category", "collection"]
+
+
+class ModerationOperation(TypedDict):
+    id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    op: Literal["approve", "reject", "spam"]
 
 
 class Module(TypedDict):
@@ -1310,6 +1503,15 @@ class NewCategory(TypedDict):
     translations: list[TermTranslationInput]
 
 
+class NewComment(TypedDict):
+    """Words about what is published, or in answer to a comment: text without any markup."""
+
+    locale: NotRequired[str | None]
+    parent_id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    text: str
+
+
 class NewInvitation(TypedDict):
     email: str
     role: str
@@ -1320,12 +1522,22 @@ class NewLocation(TypedDict):
     name: str
 
 
+class NewMenu(TypedDict):
+    """A menu to create, shown at `location` or nowhere."""
+
+    external_id: NotRequired[str | None]
+    items: NotRequired[list[MenuItemInput]]
+    location: NotRequired[Literal["header", "footer", "sidebar", "mobile"] | None]
+    name: str
+
+
 class NewNode(TypedDict):
     """A node to create: a draft unless `publish` is true, last among its siblings unless a `position` is given."""
 
     author_name: NotRequired[str]
     bodies: NotRequired[list[BodyInput]]
     category_ids: NotRequired[list[str]]
+    comments_open: NotRequired[bool | None]
     external_id: NotRequired[str | None]
     kind: Literal["article", "attachment", "comment", "custom", "page", "post"]
     metadata: NotRequired[dict[str, Any]]
@@ -1397,9 +1609,12 @@ class NewTag(TypedDict):
 
 
 class Node(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree."""
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the
+    tenant's settings say.
+    """
 
     author_name: str
+    comments_open: bool | None
     created_at: str
     depth: int
     external_id: str | None
@@ -1415,11 +1630,15 @@ class Node(TypedDict):
 
 
 class NodeChanges(TypedDict):
-    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are."""
+    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are.
+
+    `comments_open` null is as the tenant's settings say.
+    """
 
     author_name: NotRequired[str | None]
     bodies: NotRequired[list[BodyInput] | None]
     category_ids: NotRequired[list[str] | None]
+    comments_open: NotRequired[bool | None]
     metadata: NotRequired[dict[str, Any] | None]
     tag_ids: NotRequired[list[str] | None]
     translations: NotRequired[list[TranslationChange] | None]
@@ -1476,6 +1695,27 @@ class OptionValueInput(TypedDict):
 
 class OwnChanges(TypedDict):
     name: str
+
+
+class OwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers."""
+
+    created_at: str
+    id: str
+    locale: str
+    parent_id: str | None
+    state: Literal["pending", "approved", "rejected", "spam"]
+    text: str
+
+
+class OwnCommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedOwnComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
 
 
 class OwnPermissions(TypedDict):
@@ -2097,19 +2337,43 @@ class StockLocationPage(TypedDict):
 
 
 class StoreBody(TypedDict):
-    """Clean `html`, or the `blocks` of a body in JSON."""
+    """Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid`
+    have the `products`.
+    """
 
     blocks: NotRequired[list[Any]]
     format: Literal["markdown", "html", "plain", "json"]
     html: NotRequired[str]
 
 
+class StoreComment(TypedDict):
+    """An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers."""
+
+    author: str | None
+    html: str
+    id: str
+    locale: str
+    parent_id: str
+    published_at: str
+
+
+class StoreCommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[StoreComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
 class StoreContent(TypedDict):
-    """A published node in one language; `locales` names all it is in."""
+    """A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says."""
 
     author: str | None
     body: StoreBody | None
     categories: list[TermLabel]
+    comments_open: bool | None
     content_tags: list[TermLabel]
     depth: int
     excerpt: str
@@ -2141,6 +2405,38 @@ class StoreImage(TypedDict):
     alt: str
     id: str
     url: str
+
+
+class StoreMenu(TypedDict):
+    """A menu in one language, without what leads to something that is not published."""
+
+    id: str
+    items: list[StoreMenuItem]
+    locale: str
+    location: Literal["header", "footer", "sidebar", "mobile"] | None
+    name: str
+    updated_at: str
+
+
+class StoreMenuItem(TypedDict):
+    """An item leads to its `target`, to its `url`, or nowhere: a heading."""
+
+    children: list[StoreMenuItem]
+    icon: str
+    id: str
+    target: StoreMenuTarget | None
+    title: str
+    url: str | None
+
+
+class StoreMenuTarget(TypedDict):
+    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`."""
+
+    id: str
+    kind: str | None
+    slug: str
+    title: str
+    type: Literal["node", "content_category", "tag", "product", "category", "collection"]
 
 
 class StoreOption(TypedDict):
@@ -2638,6 +2934,7 @@ class WholeNode(TypedDict):
     author_name: str
     bodies: list[Body]
     category_ids: list[str]
+    comments_open: bool | None
     created_at: str
     depth: int
     external_id: str | None

@@ -544,6 +544,99 @@ class Operations(Sender):
             headers={"Idempotency-Key": idempotency_key},
         )
 
+    def comment_list(
+        self,
+        *,
+        author_name: str | None = None,
+        author_name__in: Sequence[str] | None = None,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        fields: Sequence[Literal["author_name", "created_at", "id", "locale", "parent_id", "state", "text"]]
+        | None = None,
+        limit: int | None = None,
+        parent: str | None = None,
+        parent__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        state: Literal["approved", "pending", "rejected", "spam"] | None = None,
+        state__in: Sequence[Literal["approved", "pending", "rejected", "spam"]] | None = None,
+        state__ne: Literal["approved", "pending", "rejected", "spam"] | None = None,
+    ) -> Answer[models.CommentPage]:
+        """Comments, newest first; `state=pending` are those that wait.
+
+        GET /api/v1/admin/comments
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/comments",
+            query={
+                "author_name": author_name,
+                "author_name__in": author_name__in,
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "fields": fields,
+                "limit": limit,
+                "parent": parent,
+                "parent__in": parent__in,
+                "sort": sort,
+                "state": state,
+                "state__in": state__in,
+                "state__ne": state__ne,
+            },
+        )
+
+    def comment_bulk(
+        self, body: models.CommentsBulk, *, idempotency_key: str | None = None
+    ) -> Answer[models.BulkResults | models.Job]:
+        """Approve, reject or take for spam many comments, each with its own outcome.
+
+        POST /api/v1/admin/comments/bulk
+        """
+        return self.send("POST", "/api/v1/admin/comments/bulk", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def comment_approve(self, comment_id: str, *, idempotency_key: str | None = None) -> Answer[models.Comment]:
+        """Show the comment.
+
+        POST /api/v1/admin/comments/{comment_id}/approve
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/comments/{comment_id}/approve",
+            path_values={"comment_id": comment_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def comment_reject(self, comment_id: str, *, idempotency_key: str | None = None) -> Answer[models.Comment]:
+        """Keep the comment out of sight.
+
+        POST /api/v1/admin/comments/{comment_id}/reject
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/comments/{comment_id}/reject",
+            path_values={"comment_id": comment_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def comment_spam(self, comment_id: str, *, idempotency_key: str | None = None) -> Answer[models.Comment]:
+        """Keep the comment out of sight, as spam.
+
+        POST /api/v1/admin/comments/{comment_id}/spam
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/comments/{comment_id}/spam",
+            path_values={"comment_id": comment_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
     def content_category_list(
         self,
         *,
@@ -803,9 +896,9 @@ class Operations(Sender):
             ]
         ]
         | None = None,
-        kind: Literal["inventory", "nodes", "prices", "products"] | None = None,
-        kind__in: Sequence[Literal["inventory", "nodes", "prices", "products"]] | None = None,
-        kind__ne: Literal["inventory", "nodes", "prices", "products"] | None = None,
+        kind: Literal["comments", "inventory", "nodes", "prices", "products"] | None = None,
+        kind__in: Sequence[Literal["comments", "inventory", "nodes", "prices", "products"]] | None = None,
+        kind__ne: Literal["comments", "inventory", "nodes", "prices", "products"] | None = None,
         limit: int | None = None,
         sort: Literal["-created_at", "created_at"] | None = None,
         status: Literal["cancelled", "failed", "interrupted", "queued", "running", "succeeded"] | None = None,
@@ -951,6 +1044,123 @@ class Operations(Sender):
             headers={"Idempotency-Key": idempotency_key},
         )
 
+    def menu_list(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        external_id: str | None = None,
+        external_id__in: Sequence[str] | None = None,
+        fields: Sequence[Literal["created_at", "external_id", "id", "items", "location", "name", "updated_at"]]
+        | None = None,
+        limit: int | None = None,
+        location: Literal["footer", "header", "mobile", "sidebar"] | None = None,
+        location__in: Sequence[Literal["footer", "header", "mobile", "sidebar"]] | None = None,
+        location__ne: Literal["footer", "header", "mobile", "sidebar"] | None = None,
+        name: str | None = None,
+        name__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+    ) -> Answer[models.MenuPage]:
+        """Menus with their items, newest first.
+
+        GET /api/v1/admin/menus
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/menus",
+            query={
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "external_id": external_id,
+                "external_id__in": external_id__in,
+                "fields": fields,
+                "limit": limit,
+                "location": location,
+                "location__in": location__in,
+                "location__ne": location__ne,
+                "name": name,
+                "name__in": name__in,
+                "sort": sort,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+            },
+        )
+
+    def menu_create(self, body: models.NewMenu, *, idempotency_key: str | None = None) -> Answer[models.Menu]:
+        """A menu with the tree of its items, five levels deep at most.
+
+        POST /api/v1/admin/menus
+        """
+        return self.send("POST", "/api/v1/admin/menus", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def menu_get(self, menu_id: str, *, if_none_match: str | None = None) -> Answer[models.Menu]:
+        """The menu with its items, targets as they were chosen.
+
+        GET /api/v1/admin/menus/{menu_id}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/menus/{menu_id}",
+            path_values={"menu_id": menu_id},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def menu_update(
+        self, menu_id: str, body: models.MenuChanges, *, idempotency_key: str | None = None, if_match: str
+    ) -> Answer[models.Menu]:
+        """Change what is given; `items` replace the whole tree.
+
+        PATCH /api/v1/admin/menus/{menu_id}
+        """
+        return self.send(
+            "PATCH",
+            "/api/v1/admin/menus/{menu_id}",
+            path_values={"menu_id": menu_id},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+            body=body,
+        )
+
+    def menu_delete(self, menu_id: str, *, idempotency_key: str | None = None, if_match: str) -> Answer[None]:
+        """Delete the menu; what it leads to stays.
+
+        DELETE /api/v1/admin/menus/{menu_id}
+        """
+        return self.send(
+            "DELETE",
+            "/api/v1/admin/menus/{menu_id}",
+            path_values={"menu_id": menu_id},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+        )
+
+    def menu_move_item(
+        self, menu_id: str, body: models.MenuItemMove, *, idempotency_key: str | None = None
+    ) -> Answer[models.Menu]:
+        """Put one item, with all below it, at another place of the menu.
+
+        POST /api/v1/admin/menus/{menu_id}/move-item
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/menus/{menu_id}/move-item",
+            path_values={"menu_id": menu_id},
+            headers={"Idempotency-Key": idempotency_key},
+            body=body,
+        )
+
     def module_list(
         self,
         *,
@@ -1064,6 +1274,7 @@ class Operations(Sender):
         fields: Sequence[
             Literal[
                 "author_name",
+                "comments_open",
                 "created_at",
                 "depth",
                 "external_id",
@@ -2485,6 +2696,52 @@ class Operations(Sender):
         """
         return self.send("POST", "/api/v1/auth/verify/request")
 
+    def account_comments(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        cursor: str | None = None,
+        fields: Sequence[Literal["created_at", "id", "locale", "parent_id", "state", "text"]] | None = None,
+        limit: int | None = None,
+        parent: str | None = None,
+        parent__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        state: Literal["approved", "pending", "rejected", "spam"] | None = None,
+        state__in: Sequence[Literal["approved", "pending", "rejected", "spam"]] | None = None,
+        state__ne: Literal["approved", "pending", "rejected", "spam"] | None = None,
+    ) -> Answer[models.OwnCommentPage]:
+        """One's own comments, newest first, with what was said about them.
+
+        GET /api/v1/store/account/comments
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/account/comments",
+            query={
+                "count": count,
+                "cursor": cursor,
+                "fields": fields,
+                "limit": limit,
+                "parent": parent,
+                "parent__in": parent__in,
+                "sort": sort,
+                "state": state,
+                "state__in": state__in,
+                "state__ne": state__ne,
+            },
+        )
+
+    def account_comment_write(
+        self, body: models.NewComment, *, idempotency_key: str | None = None
+    ) -> Answer[models.OwnComment]:
+        """Comment on a published post, or answer a comment; it is shown once somebody has approved it.
+
+        POST /api/v1/store/account/comments
+        """
+        return self.send(
+            "POST", "/api/v1/store/account/comments", headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
     def account_login(self, body: models.Credentials) -> Answer[models.CustomerLogin]:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next
         one.
@@ -2670,6 +2927,59 @@ class Operations(Sender):
             "GET",
             "/api/v1/store/content/{kind}/{slug}",
             path_values={"kind": kind, "slug": slug},
+            query={"locale": locale},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def store_comments(
+        self,
+        kind: str,
+        slug: str,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        locale: str | None = None,
+        published_at__gt: datetime | str | None = None,
+        published_at__gte: datetime | str | None = None,
+        published_at__lt: datetime | str | None = None,
+        published_at__lte: datetime | str | None = None,
+        sort: Literal["-published_at", "published_at"] | None = None,
+        if_none_match: str | None = None,
+    ) -> Answer[models.StoreCommentPage]:
+        """Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are.
+
+        GET /api/v1/store/content/{kind}/{slug}/comments
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/content/{kind}/{slug}/comments",
+            path_values={"kind": kind, "slug": slug},
+            query={
+                "count": count,
+                "cursor": cursor,
+                "limit": limit,
+                "locale": locale,
+                "published_at__gt": published_at__gt,
+                "published_at__gte": published_at__gte,
+                "published_at__lt": published_at__lt,
+                "published_at__lte": published_at__lte,
+                "sort": sort,
+            },
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def store_menu(
+        self, location: str, *, locale: str | None = None, if_none_match: str | None = None
+    ) -> Answer[models.StoreMenu]:
+        """The menu of a location, or of an id, with what its items lead to; what is not published is left out.
+
+        GET /api/v1/store/menus/{location}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/menus/{location}",
+            path_values={"location": location},
             query={"locale": locale},
             headers={"If-None-Match": if_none_match},
         )

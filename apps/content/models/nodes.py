@@ -12,6 +12,7 @@ from django.db.models import Deferrable, Q
 from guardian.managers import UserObjectPermissionManager
 from guardian.models import UserObjectPermissionBase
 
+from apps.content import kinds
 from apps.kernel import ids, validation
 from apps.tenants.constraints import SameTenant, tenant_key
 from apps.tenants.models import InTenantForeignKey, TenantManager, TenantModel, loaded_words
@@ -52,6 +53,8 @@ class Node(TenantModel):
         max_length=255, null=True, blank=True, help_text="Where it came from, such as wordpress:example.com:42."
     )
     published_at = models.DateTimeField(null=True, blank=True, help_text="First publication; kept when unpublished.")
+    comments_open = models.BooleanField(null=True, blank=True, help_text="Null is as the tenant's settings say.")
+    is_spam = models.BooleanField(default=False, db_default=False, editable=False)
     created_by = models.UUIDField(null=True, editable=False, help_text="The account that made it; null for imports.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -84,6 +87,9 @@ class Node(TenantModel):
                 name="content_node_published_at",
             ),
             models.CheckConstraint(condition=~Q(external_id=""), name="content_node_external_id_not_empty"),
+            models.CheckConstraint(
+                condition=Q(is_spam=False) | Q(kind=kinds.COMMENT, status=Status.ARCHIVED), name="content_node_spam"
+            ),
         ]
         indexes = [
             models.Index(fields=["tenant", "kind", "status", "id"], name="content_node_list"),
