@@ -63,7 +63,9 @@ class AccessAdminSite(admin.AdminSite):
         found: dict[str, list[Any]] = {name: [] for name in GROUPS}
         for app in apps:
             for entry in app["models"]:
-                found[group_of(self._registry[entry["model"]])].append(entry)
+                screen: Any = self._registry[entry["model"]]
+                several: str = screen.names[1] if hasattr(screen, "names") else entry["name"]
+                found[group_of(screen)].append(entry | {"name": several[:1].upper() + several[1:]})
         return [
             {
                 "name": name,

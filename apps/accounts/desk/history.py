@@ -39,6 +39,7 @@ def page(screen: Any, request: HttpRequest, row: Any) -> HttpResponse:
         **screen.admin_site.each_context(request),
         "title": f"History of {row}",
         "opts": screen.opts,
+        "names": screen.names,
         "row": row,
         "lines": lines,
         "page": found,

@@ -116,7 +116,8 @@ class EditingAdmin(TenantReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         with at_work(request):
             tools = self.list_tools(request) if scope.find() is not None else []
-            answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "list_tools": tools})
+            shown = {**(extra_context or {}), "list_tools": tools, "names": self.names}
+            answer: HttpResponse = super().changelist_view(request, shown)
             if hasattr(answer, "render"):
                 answer.render()
             return answer
@@ -261,8 +262,9 @@ class EditingAdmin(TenantReadOnlyAdmin):
         draft.names = self.names_of(draft.document, draft.sheet)
         shown = {
             **self.admin_site.each_context(request),
-            "title": str(row) if row is not None else f"New {self.opts.verbose_name}",
+            "title": str(row) if row is not None else f"New {self.names[0]}",
             "opts": self.opts,
+            "names": self.names,
             "row": row,
             "draft": draft,
             "made_from": merging.written(made_from),
@@ -292,7 +294,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
     def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """As for a row that is not there, so for one that somebody may not see."""
         what = unquote(object_id)
-        messages.warning(request, f"There is no {self.opts.verbose_name} “{what}”. Perhaps it was deleted?")
+        messages.warning(request, f"There is no {self.names[0]} “{what}”. Perhaps it was deleted?")
         return HttpResponseRedirect(reverse("admin:index", current_app=self.admin_site.name))
 
     def _version(self, row: Any) -> str:

@@ -48,6 +48,7 @@ def _words(name: str, label: str, document: Mapping[str, Any]) -> Languages:
 @admin.register(models.Category)
 class CategoryAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
     resource = "categories"
+    called = ("category of products", "categories of products")
     aggregate = events.CATEGORY
     list_display = ("words", "tenant", "depth", "position", "is_active")
     list_filter = ("is_active", "depth")
