@@ -34,6 +34,7 @@ urlpatterns = [
     path("api/v1/admin/", include(comment_api.editors)),
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
+    path("api/v1/admin/", include("apps.tenants.field_api")),
     path("api/v1/admin/", include("apps.audit.api")),
     path("api/v1/admin/", include("apps.jobs.api")),
     path("api/v1/admin/", include("apps.accounts.access.api")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -134,6 +134,20 @@ class RedirectRemoved(registry.Payload):
 
     locale: fields.Locale
     slug: fields.Slug
+
+
+@registry.event("content.seo.updated", aggregate=NODE)
+class SeoUpdated(registry.Payload):
+    """What search engines are told about the node; carries all of it, by locale."""
+
+    seo: dict[str, fields.Seo]
+
+
+@registry.event("content.fields.updated", aggregate=NODE)
+class FieldsUpdated(registry.Payload):
+    """The values of the fields the tenant has defined for nodes of this kind; carries all of them."""
+
+    fields: Annotated[dict[str, Any], Field(description="By the name of the field.")]
 
 
 @registry.event("content.comments.switched", aggregate=NODE)

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from apps.content import kinds, models, services
 from apps.content.services import menus
-from apps.kernel import ids, text, validation
+from apps.kernel import ids, seo, text, validation
 from apps.kernel.operations import Free, Id, Moment, Named, one_of
+from apps.kernel.seo import SeoWords
 
 
 class NodeTranslation(TypedDict):
@@ -30,6 +31,8 @@ class Node(TypedDict):
     depth: int
     author_name: str
     metadata: Free
+    seo: dict[str, SeoWords]
+    fields: Free
     external_id: str | None
     comments_open: bool | None
     published_at: Moment | None
@@ -156,6 +159,8 @@ def node(row: models.Node) -> Node:
         "depth": row.depth,
         "author_name": row.author_name,
         "metadata": row.metadata,
+        "seo": seo.shown(row.seo),
+        "fields": row.fields,
         "external_id": row.external_id,
         "comments_open": row.comments_open,
         "published_at": validation.to_text(row.published_at) if row.published_at else None,

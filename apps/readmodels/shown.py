@@ -15,8 +15,15 @@ class TermLabel(TypedDict):
 
 
 class Seo(TypedDict):
+    """What search engines are told, with what the page says where nobody said more; `canonical_url` null is the address
+    of the page. `image_id` is an asset; without one there may be an image by its address."""
+
     title: str
     description: str
+    canonical_url: str | None
+    noindex: bool
+    image_id: Id | None
+    image_url: str | None
 
 
 class StoreOption(TypedDict):
@@ -84,6 +91,7 @@ class StoreProduct(TypedDict):
     in_stock: bool
     on_sale: bool
     metadata: Free
+    fields: Free
     version: int
     published_at: Moment
     updated_at: Moment
@@ -127,7 +135,9 @@ class StoreContent(TypedDict):
     parent_id: Id | None
     position: int
     depth: int
+    seo: Seo
     metadata: Free
+    fields: Free
     comments_open: bool | None
     version: int
     published_at: Moment

@@ -18,13 +18,14 @@ from apps.audit import models as audit
 from apps.audit import recording
 from apps.commerce import models as commerce
 from apps.consumers import tasks
+from apps.content import kinds
 from apps.content import models as content
 from apps.content import services as content_services
 from apps.jobs import models as jobs
 from apps.kernel import ids
 from apps.readmodels import models as readmodels
+from apps.tenants import custom_fields, scope
 from apps.tenants import models as tenants
-from apps.tenants import scope
 from apps.tenants import services as tenant_services
 from tests import factories
 from tests.commerce import making as shop
@@ -96,6 +97,14 @@ def _content_categories(count: int) -> None:
 def _tags(count: int) -> None:
     for number in itertools.islice(_numbers, count):
         site.make_tag(f"Tag {number}")
+
+
+def _field_schemas(count: int) -> None:
+    for number in itertools.islice(_numbers, count):
+        subject, name = (("product", f"Type {number}"), ("node", kinds.names()[number // 2 % 6]))[number % 2]
+        if custom_fields.find_schema(subject=subject, name=name) is not None:
+            subject, name = "product", f"Type {number}"
+        custom_fields.set_schema(subject=subject, name=name, definition={"type": "object"})
 
 
 def _comments(count: int) -> None:
@@ -373,6 +382,7 @@ CASES = {
         token=factories.make_customer_token,
     ),
     "store_comments": Case(_store_comments, parts=lambda: {"kind": "post", "slug": "talk"}),
+    "field_schema_list": Case(_field_schemas, table=tenants.FieldSchema),
     "menu_list": Case(_menus, table=content.Menu),
     "product_list": Case(
         _products,

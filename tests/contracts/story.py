@@ -36,6 +36,7 @@ def play(teller: Teller) -> None:
     owner = Person(teller, visitor("login", STAFF)["access_token"])
     owner = _look_after_oneself(visitor, owner)
     _set_up(owner)
+    _define_fields(owner)
     _work_with_others(visitor, owner)
     _hand_out_keys(owner)
     goods = _fill_shelves(owner)
@@ -112,6 +113,19 @@ def _set_up(owner: Person) -> None:
     owner("module_choose", {"enabled": True}, slug="search")
 
 
+def _define_fields(owner: Person) -> None:
+    """What the shop wants to know of its mugs, and of its posts for a day."""
+    volume = {"type": "integer", "title": "Volume in ml", "minimum": 1, "maximum": 5000}
+    definition = {"type": "object", "properties": {"volume": volume}, "required": ["volume"]}
+    schema = owner("field_schema_create", {"subject": "product", "name": "Mug", "definition": definition})["id"]
+    definition["properties"]["dishwasher"] = {"type": "boolean"}
+    owner("field_schema_get", schema_id=schema)
+    owner("field_schema_update", {"definition": definition}, schema_id=schema)
+    owner("field_schema_list")
+    of_posts = {"subject": "node", "name": "post", "definition": {"type": "object"}}
+    owner("field_schema_delete", schema_id=owner("field_schema_create", of_posts)["id"])
+
+
 def _work_with_others(visitor: Person, owner: Person) -> None:
     """Roles, invitations and members."""
     grants = [{"permission": "products:read"}, {"permission": "inventory:update"}]
@@ -177,6 +191,8 @@ def _mug(category: str) -> dict[str, Any]:
     return {
         "vendor": "Kiln and Kettle",
         "product_type": "Mug",
+        "fields": {"volume": 350},
+        "seo": {"en": {"title": "Enamel mug, 350 ml"}},
         "tags": ["camping"],
         "category_ids": [category],
         "translations": [
@@ -247,6 +263,7 @@ def _post(category: str, tag: str) -> dict[str, Any]:
         "bodies": [{"locale": "en", "format": "markdown", "body": "Let it cool down **before** you wash it."}],
         "category_ids": [category],
         "tag_ids": [tag],
+        "seo": {"en": {"description": "How enamel stays new for a hundred years."}},
         "author_name": "Ada Lindqvist",
     }
 

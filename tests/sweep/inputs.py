@@ -85,6 +85,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     "reservation_id": "reservation",
     "role": "role",
     "roles": "role",
+    "schema_id": "field_schema",
     "session_id": {"auth": "session", "store/account": "customer_session"},
     "sku": "sku",
     "slug": {
@@ -92,6 +93,7 @@ KINDS: dict[str, str | dict[str, str]] = {
         "admin/nodes": "node_slug",
         "admin/content-categories": "content_category_slug",
         "admin/tags": "tag_slug",
+        "store/content/{kind}/{slug}/comments": "talk_slug",
         "store/content": "node_slug",
     },
     "tag": {"admin/nodes": "tag", "store/products": "product_tag", "store/content": "tag_slug"},

@@ -49,6 +49,10 @@ class Node(TenantModel):
     depth = models.SmallIntegerField(default=0, help_text="Number of ancestors.")
     author_name = models.CharField(max_length=255, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    seo = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="By locale: what search engines are told."
+    )
+    fields = models.JSONField(default=dict, db_default={}, blank=True, help_text="Values of the tenant's own fields.")
     external_id = models.CharField(
         max_length=255, null=True, blank=True, help_text="Where it came from, such as wordpress:example.com:42."
     )

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from apps.content import events, models, permitted
 from apps.content.services import bodies, records, redirects
-from apps.content.services.checks import check_bodies_are_translated, check_locales, check_terms
+from apps.content.services.checks import (
+    FIELDS,
+    check_bodies_are_translated,
+    check_locales,
+    check_seo_locales,
+    check_terms,
+)
 from apps.content.services.errors import (
     LastTranslation,
     TranslationNotFound,
@@ -16,8 +24,9 @@ from apps.content.services.errors import (
 from apps.content.services.inputs import BodyInput, NodeChanges, TranslationChange, locales_of
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken
-from apps.kernel import errors, wording
+from apps.kernel import errors, seo, wording
 from apps.outbox.append import unit_of_work
+from apps.tenants import custom_fields
 
 
 def locked_node(node_id: uuid.UUID) -> models.Node:
@@ -37,6 +46,7 @@ def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTak
     Raises NodeNotFound, LocaleNotEnabled, SlugTaken, ValidationFailed.
     """
     check_locales(translations=changes.translations, bodies=changes.bodies)
+    check_seo_locales(changes.seo or ())
     check_terms(category_ids=set(changes.category_ids or ()), tag_ids=set(changes.tag_ids or ()))
     with unit_of_work(), named_integrity_errors():
         lock_content()
@@ -45,6 +55,8 @@ def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTak
         is_different = _change_fields(node, changes)
         is_different |= _change_tags(node, changes.tag_ids)
         is_different |= _switch_comments(node, changes)
+        is_different |= _change_seo(node, changes.seo)
+        is_different |= _change_own_fields(node, changes.fields)
         is_different |= _change_translations(node, changes.translations or [], when_taken)
         is_different |= _change_bodies(node, changes.bodies or [])
         if is_different:
@@ -101,6 +113,26 @@ def _switch_comments(node: models.Node, changes: NodeChanges) -> bool:
     before = {"is_open": node.comments_open}
     node.comments_open = changes.comments_open
     records.of_node(node.id, events.CommentsSwitched(is_open=node.comments_open), before=before)
+    return True
+
+
+def _change_seo(node: models.Node, given: Mapping[str, seo.SeoInput] | None) -> bool:
+    wanted = node.seo if given is None else seo.stored(given)
+    if wanted == node.seo:
+        return False
+    before = {"seo": node.seo}
+    node.seo = wanted
+    records.of_node(node.id, events.SeoUpdated(seo=wanted), before=before)
+    return True
+
+
+def _change_own_fields(node: models.Node, values: dict[str, Any] | None) -> bool:
+    if values is None or values == node.fields:
+        return False
+    custom_fields.check_values(subject=FIELDS, name=node.kind, values=values)
+    before = {"fields": node.fields}
+    node.fields = values
+    records.of_node(node.id, events.FieldsUpdated(fields=values), before=before)
     return True
 
 

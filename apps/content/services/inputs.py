@@ -11,6 +11,8 @@ from pydantic import AfterValidator, ConfigDict, Field, PlainValidator
 
 from apps.content import kinds, models
 from apps.kernel import validation, wording
+from apps.kernel.seo import Seo
+from apps.tenants.custom_fields import FieldValues
 
 MAXIMUM_BODY_LENGTH = 1_000_000
 MAXIMUM_BLOCKS = 10_000
@@ -122,6 +124,8 @@ class NewNode(validation.Input):
     position: validation.Position | None = None
     author_name: validation.ShortText = ""
     metadata: validation.Metadata = {}
+    seo: Seo = {}
+    fields: FieldValues = {}
     category_ids: CategoryIds = []
     tag_ids: TagIds = []
     external_id: ExternalId | None = None
@@ -150,6 +154,8 @@ class NodeChanges(validation.Input):
     bodies: Annotated[list[BodyInput], _ANY, _ONCE_PER_LOCALE] | None = None
     author_name: validation.ShortText | None = None
     metadata: validation.Metadata | None = None
+    seo: Seo | None = None
+    fields: FieldValues | None = None
     category_ids: CategoryIds | None = None
     tag_ids: TagIds | None = None
     comments_open: validation.Flag | None = None

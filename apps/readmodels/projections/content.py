@@ -29,6 +29,8 @@ TYPES = (
     "content.redirect.added",
     "content.redirect.removed",
     "content.comments.switched",
+    "content.seo.updated",
+    "content.fields.updated",
 )
 
 DOCUMENT = projections.Relation(
@@ -60,7 +62,7 @@ def apply(state: projections.State | None, event: envelope.Event) -> projections
 
 def _changed(state: projections.State, verb: str, data: dict[str, Any]) -> dict[str, Any]:
     match verb:
-        case "node.updated" | "node.moved":
+        case "node.updated" | "node.moved" | "seo.updated" | "fields.updated":
             return data
         case "node.published":
             return {"status": "published", "published_at": data["published_at"]}
@@ -147,7 +149,11 @@ def _document(node_id: uuid.UUID, state: projections.State, locale: str) -> dict
         "parent_id": shared.typed("node", state["parent_id"]),
         "position": state["position"],
         "depth": state["depth"],
+        "seo": shared.seo(
+            state.get("seo", {}).get(locale, {}), title=translation["title"], description=translation["excerpt"]
+        ),
         "metadata": state["metadata"],
+        "fields": state.get("fields", {}),
         "comments_open": state.get("comments_open"),
         "version": state["version"],
         "published_at": state["published_at"],

@@ -77,6 +77,7 @@ BEYOND_SCHEMAS = {
     "duplicate_sku": "two variants with one SKU",
     "duplicate_variant": "two variants of the same values",
     "in_the_past": "depends on the time of day",
+    "no_fields_defined": "depends on what the tenant has defined",
     "insufficient_inventory": "depends on what is in stock",
     "int_type": "JSON Schema takes 1.0 for a whole number",
     "invalid_cursor": "cursors are made by the server",

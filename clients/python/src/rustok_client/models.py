@@ -381,6 +381,33 @@ class FieldProblem(TypedDict):
     """JSON Pointer (RFC 6901) of the value, or /name of a parameter."""
 
 
+class FieldSchema(TypedDict):
+    """The fields of one kind of node or one type of product."""
+
+    created_at: str
+    definition: dict[str, Any]
+    id: str
+    name: str
+    subject: str
+    updated_at: str
+
+
+class FieldSchemaChanges(TypedDict):
+    """The schema that replaces the one there is."""
+
+    definition: dict[str, Any]
+
+
+class FieldSchemaPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedFieldSchema]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
 class GrantInput(TypedDict):
     """A permission such as `nodes:update`, and what limits it: `own`, `published`, `kind`, `category`, `locale`."""
 
@@ -825,6 +852,17 @@ class ListedEmergencyAccess(TypedDict):
     user: NotRequired[str]
 
 
+class ListedFieldSchema(TypedDict):
+    """The fields of one kind of node or one type of product. Only the members that `fields` names, if it is sent."""
+
+    created_at: NotRequired[str]
+    definition: NotRequired[dict[str, Any]]
+    id: NotRequired[str]
+    name: NotRequired[str]
+    subject: NotRequired[str]
+    updated_at: NotRequired[str]
+
+
 class ListedInvitation(TypedDict):
     """`role` is what whoever accepts gets; the moments are null until they came. Only the members that `fields`
     names, if it is sent.
@@ -924,6 +962,7 @@ class ListedNode(TypedDict):
     created_at: NotRequired[str]
     depth: NotRequired[int]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
     id: NotRequired[str]
     kind: NotRequired[str]
     metadata: NotRequired[dict[str, Any]]
@@ -932,6 +971,7 @@ class ListedNode(TypedDict):
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
     published_at: NotRequired[str | None]
+    seo: NotRequired[dict[str, SeoWords]]
     status: NotRequired[Literal["draft", "published", "archived"]]
     tags: NotRequired[list[Tag]]
     """Only if `expand` names it."""
@@ -960,6 +1000,7 @@ class ListedProduct(TypedDict):
     category_ids: NotRequired[list[str]]
     created_at: NotRequired[str]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
     id: NotRequired[str]
     images: NotRequired[list[Image]]
     is_gift_card: NotRequired[bool]
@@ -967,6 +1008,7 @@ class ListedProduct(TypedDict):
     options: NotRequired[list[Option]]
     product_type: NotRequired[str]
     published_at: NotRequired[str | None]
+    seo: NotRequired[dict[str, SeoWords]]
     status: NotRequired[Literal["draft", "published", "archived"]]
     tags: NotRequired[list[str]]
     translations: NotRequired[list[ProductTranslation]]
@@ -1512,6 +1554,16 @@ class NewComment(TypedDict):
     text: str
 
 
+class NewFieldSchema(TypedDict):
+    """The fields of a kind of node or a type of product: a JSON Schema 2020-12 of an object, at most 50 fields,
+    three levels deep.
+    """
+
+    definition: dict[str, Any]
+    name: str
+    subject: Literal["node", "product"]
+
+
 class NewInvitation(TypedDict):
     email: str
     role: str
@@ -1539,12 +1591,15 @@ class NewNode(TypedDict):
     category_ids: NotRequired[list[str]]
     comments_open: NotRequired[bool | None]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
+    """Values of the fields the tenant has defined."""
     kind: Literal["article", "attachment", "comment", "custom", "page", "post"]
     metadata: NotRequired[dict[str, Any]]
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
     publish: NotRequired[bool]
     published_at: NotRequired[str | None]
+    seo: NotRequired[dict[str, SeoInput]]
     tag_ids: NotRequired[list[str]]
     translations: list[TranslationInput]
 
@@ -1557,11 +1612,14 @@ class NewPassword(TypedDict):
 class NewProduct(TypedDict):
     category_ids: NotRequired[list[str]]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
+    """Values of the fields the tenant has defined."""
     images: NotRequired[list[ImageInput]]
     is_gift_card: NotRequired[bool]
     metadata: NotRequired[dict[str, Any]]
     options: NotRequired[list[OptionInput]]
     product_type: NotRequired[str]
+    seo: NotRequired[dict[str, SeoInput]]
     status: NotRequired[Literal["draft", "published", "archived"]]
     tags: NotRequired[list[str]]
     translations: list[ProductTranslationInput]
@@ -1618,12 +1676,14 @@ class Node(TypedDict):
     created_at: str
     depth: int
     external_id: str | None
+    fields: dict[str, Any]
     id: str
     kind: str
     metadata: dict[str, Any]
     parent_id: str | None
     position: int
     published_at: str | None
+    seo: dict[str, SeoWords]
     status: Literal["draft", "published", "archived"]
     translations: list[NodeTranslation]
     updated_at: str
@@ -1639,7 +1699,9 @@ class NodeChanges(TypedDict):
     bodies: NotRequired[list[BodyInput] | None]
     category_ids: NotRequired[list[str] | None]
     comments_open: NotRequired[bool | None]
+    fields: NotRequired[dict[str, Any] | None]
     metadata: NotRequired[dict[str, Any] | None]
+    seo: NotRequired[dict[str, SeoInput] | None]
     tag_ids: NotRequired[list[str] | None]
     translations: NotRequired[list[TranslationChange] | None]
 
@@ -1996,6 +2058,7 @@ class Product(TypedDict):
     category_ids: list[str]
     created_at: str
     external_id: str | None
+    fields: dict[str, Any]
     id: str
     images: list[Image]
     is_gift_card: bool
@@ -2003,6 +2066,7 @@ class Product(TypedDict):
     options: list[Option]
     product_type: str
     published_at: str | None
+    seo: dict[str, SeoWords]
     status: Literal["draft", "published", "archived"]
     tags: list[str]
     translations: list[ProductTranslation]
@@ -2052,11 +2116,14 @@ class ProductChanges(TypedDict):
     """What is given is changed: translations, options, images and categories are replaced by those given."""
 
     category_ids: NotRequired[list[str]]
+    fields: NotRequired[dict[str, Any]]
+    """Values of the fields the tenant has defined."""
     images: NotRequired[list[ImageInput]]
     is_gift_card: NotRequired[bool]
     metadata: NotRequired[dict[str, Any]]
     options: NotRequired[list[OptionInput]]
     product_type: NotRequired[str]
+    seo: NotRequired[dict[str, SeoInput]]
     tags: NotRequired[list[str]]
     translations: NotRequired[list[ProductTranslationInput]]
     vendor: NotRequired[str]
@@ -2215,7 +2282,35 @@ class SecondFactor(TypedDict):
 
 
 class Seo(TypedDict):
+    """What search engines are told, with what the page says where nobody said more; `canonical_url` null is the
+    address of the page. `image_id` is an asset; without one there may be an image by its address.
+    """
+
+    canonical_url: str | None
     description: str
+    image_id: str | None
+    image_url: str | None
+    noindex: bool
+    title: str
+
+
+class SeoInput(TypedDict):
+    """In one language. `noindex` keeps the page out of search engines, sitemaps and feeds."""
+
+    canonical_url: NotRequired[str | Literal[""] | None]
+    description: NotRequired[str]
+    image_id: NotRequired[str | None]
+    noindex: NotRequired[bool]
+    title: NotRequired[str]
+
+
+class SeoWords(TypedDict):
+    """What is said in one language; what is empty is taken from the page."""
+
+    canonical_url: str | None
+    description: str
+    image_id: str | None
+    noindex: bool
     title: str
 
 
@@ -2377,6 +2472,7 @@ class StoreContent(TypedDict):
     content_tags: list[TermLabel]
     depth: int
     excerpt: str
+    fields: dict[str, Any]
     id: str
     kind: str
     locale: str
@@ -2385,6 +2481,7 @@ class StoreContent(TypedDict):
     parent_id: str | None
     position: int
     published_at: str
+    seo: Seo
     slug: str
     title: str
     updated_at: str
@@ -2460,6 +2557,7 @@ class StoreProduct(TypedDict):
 
     categories: list[TermLabel]
     description: str
+    fields: dict[str, Any]
     handle: str
     id: str
     images: list[StoreImage]
@@ -2938,6 +3036,7 @@ class WholeNode(TypedDict):
     created_at: str
     depth: int
     external_id: str | None
+    fields: dict[str, Any]
     id: str
     kind: str
     metadata: dict[str, Any]
@@ -2945,6 +3044,7 @@ class WholeNode(TypedDict):
     position: int
     published_at: str | None
     redirects: list[Redirect]
+    seo: dict[str, SeoWords]
     status: Literal["draft", "published", "archived"]
     tag_ids: list[str]
     translations: list[NodeTranslation]

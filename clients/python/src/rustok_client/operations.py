@@ -789,6 +789,105 @@ class Operations(Sender):
             body=body,
         )
 
+    def field_schema_list(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        fields: Sequence[Literal["created_at", "definition", "id", "name", "subject", "updated_at"]] | None = None,
+        limit: int | None = None,
+        name: str | None = None,
+        name__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        subject: Literal["node", "product"] | None = None,
+        subject__in: Sequence[Literal["node", "product"]] | None = None,
+        subject__ne: Literal["node", "product"] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+    ) -> Answer[models.FieldSchemaPage]:
+        """What has fields of its own, and which.
+
+        GET /api/v1/admin/field-schemas
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/field-schemas",
+            query={
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "fields": fields,
+                "limit": limit,
+                "name": name,
+                "name__in": name__in,
+                "sort": sort,
+                "subject": subject,
+                "subject__in": subject__in,
+                "subject__ne": subject__ne,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+            },
+        )
+
+    def field_schema_create(
+        self, body: models.NewFieldSchema, *, idempotency_key: str | None = None
+    ) -> Answer[models.FieldSchema]:
+        """Define the fields of a kind of node or a type of product.
+
+        POST /api/v1/admin/field-schemas
+        """
+        return self.send("POST", "/api/v1/admin/field-schemas", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def field_schema_get(self, schema_id: str, *, if_none_match: str | None = None) -> Answer[models.FieldSchema]:
+        """The fields of one kind or type.
+
+        GET /api/v1/admin/field-schemas/{schema_id}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/field-schemas/{schema_id}",
+            path_values={"schema_id": schema_id},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def field_schema_update(
+        self, schema_id: str, body: models.FieldSchemaChanges, *, idempotency_key: str | None = None, if_match: str
+    ) -> Answer[models.FieldSchema]:
+        """Replace the schema; refused where values that are there break it.
+
+        PATCH /api/v1/admin/field-schemas/{schema_id}
+        """
+        return self.send(
+            "PATCH",
+            "/api/v1/admin/field-schemas/{schema_id}",
+            path_values={"schema_id": schema_id},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+            body=body,
+        )
+
+    def field_schema_delete(self, schema_id: str, *, idempotency_key: str | None = None, if_match: str) -> Answer[None]:
+        """No fields any more; values that are there stay until they are written again.
+
+        DELETE /api/v1/admin/field-schemas/{schema_id}
+        """
+        return self.send(
+            "DELETE",
+            "/api/v1/admin/field-schemas/{schema_id}",
+            path_values={"schema_id": schema_id},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+        )
+
     def invitations(
         self,
         *,
@@ -1278,12 +1377,14 @@ class Operations(Sender):
                 "created_at",
                 "depth",
                 "external_id",
+                "fields",
                 "id",
                 "kind",
                 "metadata",
                 "parent_id",
                 "position",
                 "published_at",
+                "seo",
                 "status",
                 "translations",
                 "updated_at",
@@ -1710,6 +1811,7 @@ class Operations(Sender):
                 "category_ids",
                 "created_at",
                 "external_id",
+                "fields",
                 "id",
                 "images",
                 "is_gift_card",
@@ -1717,6 +1819,7 @@ class Operations(Sender):
                 "options",
                 "product_type",
                 "published_at",
+                "seo",
                 "status",
                 "tags",
                 "translations",
