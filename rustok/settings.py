@@ -387,6 +387,8 @@ CELERY_BEAT_SCHEDULE = {
         ("accounts.forget", 3600.0, 3600.0),
         ("jobs.advance", 5.0, 5.0),
         ("jobs.forget", 600.0, 600.0),
+        ("imports.advance", 5.0, 5.0),
+        ("imports.forget", 3600.0, 3600.0),
         ("tenants.forget_idempotency_keys", 600.0, 600.0),
     )
 }

@@ -285,12 +285,12 @@ def load_dump(state: dict[str, Any]) -> Snapshot:
 
 def _columns(row: Model) -> dict[str, Any]:
     found = {}
-    for field in row._meta.concrete_fields:
-        value = getattr(row, field.attname)
-        found[field.attname] = value if value is None or isinstance(value, _PLAIN) else str(value)
+    for column in row._meta.concrete_fields:
+        value = getattr(row, column.attname)
+        found[column.attname] = value if value is None or isinstance(value, _PLAIN) else str(value)
     return found
 
 
 def _row[Row: Model](model: type[Row], values: dict[str, Any]) -> Row:
-    names = {field.attname: field for field in model._meta.concrete_fields}
+    names = {column.attname: column for column in model._meta.concrete_fields}
     return model(**{name: names[name].to_python(value) for name, value in values.items() if name in names})

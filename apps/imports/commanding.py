@@ -74,9 +74,7 @@ class ImportCommand(BaseCommand):
             with Report(options["report"]) as report:
                 self._import(format, at_work, report, options)
 
-    def _import(
-        self, format: formats.Format, at_work: scope.Scope, report: Report, options: dict[str, Any]
-    ) -> None:
+    def _import(self, format: formats.Format, at_work: scope.Scope, report: Report, options: dict[str, Any]) -> None:
         if options["resume"]:
             run, importer = self._resumed(format, options)
         else:
@@ -122,7 +120,9 @@ class ImportCommand(BaseCommand):
     def _resumed(self, format: formats.Format, options: dict[str, Any]) -> tuple[models.Run, formats.Importer]:
         run = queries.get_run(named=options["resume"])
         if run.format != format.name:
-            raise CommandError(f"{run} is an import of {formats.formats()[run.format].title}; resume it with its command.")
+            raise CommandError(
+                f"{run} is an import of {formats.formats()[run.format].title}; resume it with its command."
+            )
         path = services.resume(run, path=options["file"], now=timezone.now())
         if path is None:
             raise CommandError(f"{run} was asked for in the admin; a worker goes on with it.")
@@ -141,9 +141,7 @@ class ImportCommand(BaseCommand):
         if run.skipped:
             sys.exit(3)
 
-    def summarise(
-        self, run: models.Run, importer: formats.Importer, report: Report, progress: Progress
-    ) -> None:
+    def summarise(self, run: models.Run, importer: formats.Importer, report: Report, progress: Progress) -> None:
         kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if run.is_dry_run:
             self.stdout.write("Dry run: nothing was written.")

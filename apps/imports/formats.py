@@ -57,10 +57,10 @@ class Importer(ABC):
     def take(self, batch: Sequence[Any], number: int, taking: Taking) -> None:
         """Write them, in the transaction at work. Raises nothing for a single object: that one is noted."""
 
-    def begin(self, taking: Taking) -> None:
+    def begin(self, taking: Taking) -> None:  # noqa: B027 - nothing to do for most
         """Before the first batch, in a transaction of its own."""
 
-    def end(self, taking: Taking) -> None:
+    def end(self, taking: Taking) -> None:  # noqa: B027 - nothing to do for most
         """After the last batch, in a transaction of its own; can happen again after a kill."""
 
     def remarks(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ def resume(run: models.Run, *, path: Path | None, now: datetime) -> Path | None:
 def forget_old(*, now: datetime) -> int:
     """Delete runs nobody can undo any more, and the files of those that are through; returns how many runs went."""
     through = models.Run.objects.filter(status__in=[models.Status.DONE, models.Status.UNDONE])
+    # What was only looked through waits a day to be imported.
+    through = through.exclude(is_dry_run=True, finished_at__gt=now - timedelta(days=1))
     models.Piece.objects.filter(run__in=through.values("id")).delete()
     old = models.Run.objects.filter(Q(expires_at__lte=now))
     chosen = list(old.values_list("id", flat=True)[:_FORGOTTEN_AT_ONCE])

@@ -90,9 +90,7 @@ class _Work:
     def __init__(self, run: models.Run) -> None:
         self._run = run
 
-    def step(
-        self, work: Callable[[formats.Taking], None], number: int, *, counts: bool = True, **fields: Any
-    ) -> None:
+    def step(self, work: Callable[[formats.Taking], None], number: int, *, counts: bool = True, **fields: Any) -> None:
         """Do it, and let the run stand at `number` after it, all or nothing."""
         run = self._run
         taking = formats.Taking(run.started_at or timezone.now(), run.is_dry_run)
@@ -101,7 +99,7 @@ class _Work:
                 claim(run, models.Status.RUNNING)
                 work(taking)
                 if run.is_dry_run:
-                    raise _DryRun
+                    raise _DryRun  # noqa: TRY301 - it is how the transaction is left
                 changed = self._save(taking, number, counts, fields)
         except _DryRun:
             with transaction.atomic():

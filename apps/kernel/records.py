@@ -114,7 +114,7 @@ class _Lines:
         return self._taken[0], self._number
 
     def mend(self) -> bool:
-        """Return all lines since the mark without padding after quotes; False, and nothing done, where there is none."""
+        """Return all lines since the mark without padding after quotes; False where there is none to take away."""
         mended = [self._padding.sub('"', line) for line in self._taken]
         if mended == self._taken:
             return False

@@ -38,7 +38,22 @@ TAKEN = [
     ("partners-apparel.csv", "CAD", (20, 22, 20), {}),
     ("partners-home-and-garden.csv", "CAD", (20, 21, 21), {}),
     ("partners-jewelery.csv", "CAD", (20, 23, 41), {}),
-    ("product-template-2025-new-headers.csv", "USD", (2, 12, 4), {"URL handle": 3, "Compare-at price": 3}),
+    # Its last three rows are shifted by a column.
+    (
+        "product-template-2025-new-headers.csv",
+        "USD",
+        (2, 12, 1),
+        {
+            **{"URL handle": 3, "Compare-at price": 3, "Product image URL": 3, "Continue selling when out of stock": 3},
+            **{
+                "Gift card": 1,
+                "Inventory quantity": 1,
+                "Requires shipping": 1,
+                "Variant image URL": 1,
+                "Weight value (grams)": 3,
+            },
+        },
+    ),
     ("sample-product-template.csv", "USD", (3, 16, 11), {COMPARE_AT: 3}),
     ("space-padded-headers.csv", "USD", (24, 24, 24), {}),
     ("stoneflame-pt.csv", "EUR", (28, 28, 101), {}),

@@ -18,11 +18,14 @@ _MOST_DIGITS = 15
 _LONGEST_NUMBER = 60
 _THOUSANDS = str.maketrans("", "", " \u00a0\u202f\u2009'’")
 # What a sign of money can stand for; one that stands for others than the currency at work is worth a note.
-_SIGNS = {"€": {"EUR"}, "£": {"GBP", "EGP", "GIP", "FKP", "SHP"}, "₫": {"VND"}, "₽": {"RUB"}, "₹": {"INR"}, "₩": {"KRW"},
-          "$": {"USD", "AUD", "CAD", "NZD", "HKD", "SGD", "MXN", "TWD", "ARS", "CLP", "COP", "BSD", "BBD", "JMD", "TTD"},
-         "¥": {"JPY", "CNY"}, "₴": {"UAH"}, "₺": {"TRY"}, "₪": {"ILS"}, "฿": {"THB"}, "₱": {"PHP"}}  # fmt: skip
+_SIGNS = {
+    "€": {"EUR"}, "£": {"GBP", "EGP", "GIP", "FKP", "SHP"}, "₫": {"VND"}, "₽": {"RUB"}, "₹": {"INR"}, "₩": {"KRW"},
+    "$": {"USD", "AUD", "CAD", "NZD", "HKD", "SGD", "MXN", "TWD", "ARS", "CLP", "COP", "BSD", "BBD", "JMD", "TTD"},
+    "¥": {"JPY", "CNY"}, "₴": {"UAH"}, "₺": {"TRY"}, "₪": {"ILS"}, "฿": {"THB"}, "₱": {"PHP"},
+}  # fmt: skip
 _CODE = re.compile(r"^([A-Z]{3})\s*(?=[\d.,-])|(?<=[\d.,])\s*([A-Z]{3})$")
-GRAMS = {"": 1, "g": 1, "kg": 1000, "lb": Decimal("453.59237"), "lbs": Decimal("453.59237"), "oz": Decimal("28.349523125")}
+_POUND = Decimal("453.59237")
+GRAMS = {"": 1, "g": 1, "kg": 1000, "lb": _POUND, "lbs": _POUND, "oz": _POUND / 16}
 _HOST = re.compile(r"(www\.|[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}/)", re.IGNORECASE)
 
 
@@ -73,9 +76,7 @@ def compare_at(mapped: Mapped, row: Row, key: str, currency: str, price: int, *,
     return found
 
 
-def price(
-    mapped: Mapped, row: Row, keys: tuple[str, str], currency: str, *, mark: str = ""
-) -> inputs.PriceInput:
+def price(mapped: Mapped, row: Row, keys: tuple[str, str], currency: str, *, mark: str = "") -> inputs.PriceInput:
     """From the columns of the price and of the one before a reduction. Raises Skipped where there is none."""
     found = amount(mapped, row, keys[0], currency, mark=mark)
     if found is None:
@@ -152,6 +153,9 @@ def image_url(mapped: Mapped, row: Row, key: str, url: str) -> str:
     if not url.startswith(("https://", "http://", "//")) and _HOST.match(url):
         mapped.note(row, key, "the address has no scheme; taken with https://", value=url)
         url = f"https://{url}"
+    if " " in url and url.startswith(("https://", "http://", "//")):
+        mapped.note(row, key, "the address has spaces; taken with %20 in their place", value=url)
+        url = url.replace(" ", "%20")
     if url.startswith(("https://", "http://", "//")) and validation.fits(inputs.ImageUrl, url):
         return url
     problem = "not an address that starts with https:// or http://, without spaces; imported without this image"

@@ -11,6 +11,7 @@ from typing import Any
 from apps.commerce import events, services
 from apps.commerce.importing.mapped import Target
 from apps.commerce.shopify.importing import ShopifyImporter
+from apps.commerce.woocommerce.importing import WooCommerceImporter
 from apps.imports import formats
 from apps.kernel import errors, validation, wording
 
@@ -35,6 +36,10 @@ def _shopify(path: Path, options: ProductsOptions, found: Mapping[str, Any]) -> 
     return ShopifyImporter(path, options.target, found, encoding=options.encoding)
 
 
+def _woocommerce(path: Path, options: ProductsOptions, found: Mapping[str, Any]) -> formats.Importer:
+    return WooCommerceImporter(path, options.target, found, encoding=options.encoding)
+
+
 def register() -> None:
     """Let them be known."""
     formats.register(
@@ -47,6 +52,18 @@ def register() -> None:
             endings=(".csv", ".csv.gz", ".txt", ".tsv"),
             options=ProductsOptions,
             opened=_shopify,
+        )
+    )
+    formats.register(
+        formats.Format(
+            name="woocommerce",
+            title="WooCommerce products (CSV)",
+            action="commerce.import",
+            permission=PERMISSION,
+            modules=MODULES,
+            endings=(".csv", ".csv.gz", ".txt", ".tsv"),
+            options=ProductsOptions,
+            opened=_woocommerce,
         )
     )
     formats.register_undo(events.PRODUCT, formats.Undo("product", _discard_product, _restore_product))

@@ -63,7 +63,7 @@ class Row:
         """The cell as one line: exports break titles and names in the middle."""
         return text.to_one_line(self.get(key))
 
-    def extra(self, kind: str) -> dict[str, str]:
+    def others(self, kind: str) -> dict[str, str]:
         """The filled cells of the columns of a kind, by their names."""
         pairs = ((name, self.cells[index].strip()) for index, name in self.header.extras.get(kind, ()))
         return {name: value for name, value in pairs if value}

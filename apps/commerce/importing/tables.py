@@ -29,26 +29,26 @@ class TableImporter(ProductsImporter):
 
     def survey(self, found: Mapping[str, Any]) -> None:
         if "encoding" in found:
-            self._layout = records.Layout(found["encoding"], found["separator"], found["is_guess"])
+            self.layout = records.Layout(found["encoding"], found["separator"], found["is_guess"])
             self.total = found["rows"]
             with Source(self.path) as source:
-                self.header = self._header_of(records.read_records(source, self._layout))
+                self.header = self._header_of(records.read_records(source, self.layout))
         else:
             with Source(self.path) as source:
-                self._layout = records.find_layout(source, encoding=self._named_encoding)
+                self.layout = records.find_layout(source, encoding=self._named_encoding)
             with Source(self.path) as source:
-                rows = records.read_records(source, self._layout)
+                rows = records.read_records(source, self.layout)
                 self.header = self._header_of(rows)
                 self.total = sum(1 for _ in rows)
         self._found = {
-            "encoding": self._layout.encoding,
-            "separator": self._layout.separator,
-            "is_guess": self._layout.is_guess,
+            "encoding": self.layout.encoding,
+            "separator": self.layout.separator,
+            "is_guess": self.layout.is_guess,
             "rows": self.total,
         }
 
     def products(self, source: Source) -> Iterator[tuple[int, Any]]:
-        rows = records.read_records(source, self._layout)
+        rows = records.read_records(source, self.layout)
         self._header_of(rows)
         yield from self.grouped(rows)
 

@@ -6,6 +6,7 @@ import uuid
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from itertools import batched
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class ProductsImporter(Importer):
         """Raises Skipped."""
 
     header: Header
+    now: datetime
 
     @property
     def found(self) -> Mapping[str, Any]:
@@ -58,7 +60,9 @@ class ProductsImporter(Importer):
     def remarks(self) -> list[str]:
         said = [self.header.ignored_note()]
         if self._found.get("is_guess"):
-            said.append(f"The file is not UTF-8; it was read as {self._found['encoding']}: look at letters with accents.")
+            said.append(
+                f"The file is not UTF-8; it was read as {self._found['encoding']}: look at letters with accents."
+            )
         return [line for line in said if line]
 
     def complain(self, note: Note) -> None:
@@ -90,6 +94,7 @@ class ProductsImporter(Importer):
         else:
             self._categories.clear()  # they were rolled back
         self._tell_complaints(number, taking)
+        self.now = taking.now
         mapped = []
         for product in batch:
             if isinstance(product, Refused):
@@ -187,4 +192,3 @@ def _count(taking: Taking, synced: Synced) -> None:
     for kind, counts in (("variants", synced.variants), ("images", synced.images)):
         for outcome, count in counts.items():
             taking.tally.add(kind, outcome, count)
-

@@ -281,9 +281,7 @@ def check_stock(stock: Sequence[inputs.StockInput], *, pointer: str) -> None:
         seen.add(entry.location)
 
 
-def replace_prices(
-    snapshot: snapshots.Snapshot, variant: snapshots.Variant, wanted: Sequence[models.Price]
-) -> bool:
+def replace_prices(snapshot: snapshots.Snapshot, variant: snapshots.Variant, wanted: Sequence[models.Price]) -> bool:
     """Let the variant have exactly these prices, and record what differs."""
     given = [
         inputs.PriceInput.model_construct(currency=price.currency, amount=price.amount, compare_at=price.compare_at)

@@ -23,5 +23,3 @@ class ShopifyImporter(TableImporter):
 
     def map(self, product: Group) -> Mapped:
         return map_group(product, self.target)
-
-

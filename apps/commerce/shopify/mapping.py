@@ -78,7 +78,7 @@ def _product_metadata(handle: str, first: Row) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     if not validation.fits(validation.Slug, handle):
         kept["handle"] = handle
-    if metafields := first.extra(METAFIELDS):
+    if metafields := first.others(METAFIELDS):
         kept["metafields"] = metafields
     return kept
 
@@ -91,7 +91,7 @@ def _status(mapped: Mapped, first: Row) -> str:
     if status in {"draft", "archived"}:
         return status
     if status == "unlisted":
-        mapped.note(first, "status", "shown to those who have its address only, which is not known here; imported as a draft")
+        mapped.note(first, "status", "for those who have its address only, which we do not have; imported as a draft")
     elif status != "unpublished":
         mapped.note(first, "status", "a status we do not have; imported as a draft")
     return "draft"
@@ -198,7 +198,7 @@ def _variant(mapped: Mapped, row: Row, values: tuple[str, ...], target: Target) 
     quantity = cells.quantity(mapped, row, "quantity")
     if quantity is not None and variant.get("manage_inventory", True):
         variant["stock"] = [{"location": target.location, "quantity": quantity}]
-    if markets := row.extra(MARKETS):
+    if markets := row.others(MARKETS):
         variant["metadata"] = {"shopify": {"markets": markets}}
     return variant
 
