@@ -160,6 +160,10 @@ docs: env ## make the site of docs/ in build/docs; a broken link or a page that 
 docs-serve: docs ## make the site and serve it on loopback, until Ctrl-C (PORT=5160)
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory $(DOCS_SITE) $(or $(PORT),5160)
 
+.PHONY: screenshots
+screenshots: env ## take the pictures of docs/ from a product of their own, in a headless Chromium (ONLY="admin-start api-docs")
+	$(PYTHON) -m tests.screenshots $(ONLY)
+
 .PHONY: services-stop
 services-stop: env ## stop the embedded PostgreSQL and Valkey; the data stay
 	@$(PYTHON) manage.py services stop
