@@ -29,7 +29,7 @@ DELETES = test "$(YES)" = 1 || { echo "This deletes all data below .rustok for g
 # Rules and records, without processes, browsers and whole stores: under a minute on kept databases.
 FAST_TESTS := tests/architecture tests/events tests/kernel tests/content tests/commerce -k "not import and not export"
 WHOLE_TESTS := tests/flows tests/faults tests/sweep tests/lifecycle tests/contracts tests/rustok
-MADE := .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles site dist
+MADE := .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles build dist
 
 .PHONY: help
 help: ## show this list
@@ -306,6 +306,23 @@ update-deps: env ## lock the newest allowed releases and bring them (PACKAGE=dja
 	$(MAKE) env
 
 ##@ Documentation
+
+# Sphinx lives beside the environment of the product, which stays lean.
+DOCS_ENV := .rustok/docs
+DOCS_SITE ?= build/docs
+
+.PHONY: docs
+docs: env ## the site of docs/ in build/docs; a broken link or a page no index names ends it
+	@UV_PROJECT_ENVIRONMENT=$(DOCS_ENV) $(UV) sync --frozen --quiet --only-group docs --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	$(DOCS_ENV)/bin/python -m sphinx --fail-on-warning --keep-going --quiet -c docs/site -d $(DOCS_SITE)/.doctrees docs $(DOCS_SITE)
+	@echo "The site is $(DOCS_SITE)/index.html."
+
+.PHONY: docs-serve
+docs-serve: docs ## the site, served on loopback until Ctrl-C (PORT=5160)
+	$(PYTHON) -m http.server --bind 127.0.0.1 --directory $(DOCS_SITE) $(or $(PORT),5160)
+
+.PHONY: docs-all
+docs-all: docs-reference docs-api docs ## the generated pages, the API's document, and the site
 
 .PHONY: docs-reference
 docs-reference: env ## write the generated pages of docs/reference

@@ -35,6 +35,11 @@ def get(name: str) -> Guide:
     return _all()[name]
 
 
+def all_guides() -> dict[str, Guide]:
+    """Every page by its name."""
+    return dict(_all())
+
+
 @cache
 def _all() -> dict[str, Guide]:
     """Read once: only what is in the folder has an address, whatever a path says."""

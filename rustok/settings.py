@@ -32,7 +32,6 @@ WSGI_APPLICATION = "rustok.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "apps.accounts.access.site_config.AccessAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -52,7 +51,10 @@ INSTALLED_APPS = [
     "apps.audit",
     "apps.tenants",
     "apps.accounts",
+    # After the apps whose templates stand in the place of its own.
+    "apps.accounts.access.site_config.AccessAdminConfig",
     "apps.jobs",
+    "apps.imports",
     "apps.content",
     "apps.commerce",
     "apps.readmodels",
@@ -272,6 +274,8 @@ OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
 
 # --- API ----------------------------------------------------------------------------------------------------
 
+# A product of 200 variants, with prices, stock and all, is one form of the admin.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
 EXPORT_SECONDS = ENVIRONMENT.export_seconds
 API_DOCUMENT = CHECKOUT / "rustok/openapi/openapi.json"
@@ -383,6 +387,8 @@ CELERY_BEAT_SCHEDULE = {
         ("accounts.forget", 3600.0, 3600.0),
         ("jobs.advance", 5.0, 5.0),
         ("jobs.forget", 600.0, 600.0),
+        ("imports.advance", 5.0, 5.0),
+        ("imports.forget", 3600.0, 3600.0),
         ("tenants.forget_idempotency_keys", 600.0, 600.0),
     )
 }

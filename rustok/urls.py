@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from apps.content import comment_api
 from apps.kernel import csp_reports
 from rustok import api_docs, guides, health, llms
 
@@ -25,12 +26,15 @@ urlpatterns = [
     path("", include("django_prometheus.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/store/account/", include("apps.accounts.api.account")),
+    path("api/v1/store/account/", include(comment_api.customers)),
     path("api/v1/store/", include("apps.readmodels.api")),
     path("api/v1/admin/", include("apps.content.bulk_api")),  # ahead of the addresses of one node
     path("api/v1/admin/", include("apps.content.api")),
     path("api/v1/admin/", include("apps.content.menu_api")),
+    path("api/v1/admin/", include(comment_api.editors)),
     path("api/v1/admin/", include("apps.commerce.api")),
     path("api/v1/admin/", include("apps.tenants.api")),
+    path("api/v1/admin/", include("apps.tenants.field_api")),
     path("api/v1/admin/", include("apps.audit.api")),
     path("api/v1/admin/", include("apps.jobs.api")),
     path("api/v1/admin/", include("apps.accounts.access.api")),

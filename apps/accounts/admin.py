@@ -7,9 +7,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.accounts import models
+from apps.accounts.desk import installation
 from apps.kernel.admin import ReadOnlyAdmin
 from apps.tenants import scope
 from apps.tenants.admin import ReadOnlyInline, TenantReadOnlyAdmin
+
+__all__ = ["installation"]
 
 
 @admin.register(models.User)

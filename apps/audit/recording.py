@@ -118,24 +118,34 @@ def run(*, action: str, tenant_id: uuid.UUID | None, object_type: str, object_id
 
     A killed run has left its first entry. What it does within is counted, not told one by one.
     """
-    under_way = Run(tenant_id)
     told: dict[str, Any] = {"tenant_id": tenant_id, "object_type": object_type, "object_id": object_id}
     with transaction.atomic():
         record(action=f"{action}.started", **told)
-    token = _run.set(under_way)
     ending, failure = "stopped", None
+    under_way = Run(tenant_id)
     try:
-        yield under_way
+        with counting(tenant_id, under_way):
+            yield under_way
         ending = "finished"
     except BaseException as error:
         failure = type(error).__name__
         raise
     finally:
-        _run.reset(token)
         after = {"actions": dict(under_way.counts) or None, "stopped_by": failure, **under_way.result}
         if not connection.needs_rollback:
             with transaction.atomic():
                 record(action=f"{action}.{ending}", after=after, **told)
+
+
+@contextmanager
+def counting(tenant_id: uuid.UUID | None, under_way: Run | None = None) -> Iterator[Run]:
+    """A part of something that is told as one elsewhere: what is done within is counted."""
+    found = under_way or Run(tenant_id)
+    token = _run.set(found)
+    try:
+        yield found
+    finally:
+        _run.reset(token)
 
 
 def _told_by(payload: registry.Payload, before: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -6,8 +6,11 @@ class CommerceConfig(AppConfig):
     label = "commerce"
 
     def ready(self) -> None:
-        from apps.commerce import bulk, consumers, events  # noqa: F401 - register what they have: events, operations
+        from apps.commerce import bulk, consumers, custom_fields, events  # noqa: F401 - register what they have
+        from apps.commerce.importing import registering
         from apps.tenants import modules
+
+        registering.register()
 
         modules.register(
             modules.Module(

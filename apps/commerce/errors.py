@@ -112,6 +112,13 @@ class CategoryHasChildren(errors.Conflict):
     title = "Categories lie below this one"
 
 
+class CategoryInUse(errors.Conflict):
+    """Products are in the category. Take them out of it first."""
+
+    code = "category_in_use"
+    title = "Products are in the category"
+
+
 class CategoryCycle(errors.Conflict):
     """A category can't lie below itself. Choose a parent outside of it."""
 

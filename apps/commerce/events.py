@@ -225,6 +225,20 @@ class InventoryReleased(registry.Payload):
     reason: Annotated[str, Field(description="`released` or `expired`.")]
 
 
+@registry.event("commerce.seo.updated", aggregate=PRODUCT)
+class SeoUpdated(registry.Payload):
+    """What search engines are told about the product; carries all of it, by locale."""
+
+    seo: dict[str, fields.Seo]
+
+
+@registry.event("commerce.fields.updated", aggregate=PRODUCT)
+class FieldsUpdated(registry.Payload):
+    """The values of the fields the tenant has defined for products of this type; carries all of them."""
+
+    fields: Annotated[dict[str, Any], Field(description="By the name of the field.")]
+
+
 class CategoryTranslation(registry.Payload):
     """The words of a category in one language."""
 

@@ -8,9 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Model
+
 from apps.commerce import errors, events, models
 from apps.kernel import ids as identifiers
 from apps.kernel import wording
+
+_PLAIN = (bool, int, str, list, dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -233,3 +237,60 @@ def _option(option: Option) -> events.Option:
 def combination(value_ids: Sequence[uuid.UUID]) -> str:
     """The text by which the database tells two variants of a product apart."""
     return ".".join(sorted(value_id.hex for value_id in value_ids))
+
+
+def dump(snapshot: Snapshot) -> dict[str, Any]:
+    """All of it as JSON can hold it, with the identity of each part; `load_dump` reads it again."""
+    return {
+        "product": _columns(snapshot.product),
+        "translations": [_columns(row) for row in snapshot.translations.values()],
+        "options": [
+            _columns(option.row)
+            | {"names": option.names}
+            | {"values": [_columns(value.row) | {"names": value.names} for value in option.values]}
+            for option in snapshot.options
+        ],
+        "images": [_columns(row) for row in snapshot.images],
+        "category_ids": [str(category_id) for category_id in snapshot.category_ids],
+        "variants": [
+            _columns(variant.row)
+            | {
+                "value_ids": [str(value_id) for value_id in variant.value_ids],
+                "prices": [_columns(row) for row in variant.prices.values()],
+                "levels": [_columns(row) for row in variant.levels.values()],
+            }
+            for variant in snapshot.variants
+        ],
+    }
+
+
+def load_dump(state: dict[str, Any]) -> Snapshot:
+    """What `dump` has written, as rows that are not those of the database."""
+    snapshot = Snapshot(_row(models.Product, state["product"]))
+    for row in state["translations"]:
+        snapshot.translations[row["locale"]] = _row(models.ProductTranslation, row)
+    for given in state["options"]:
+        values = [Value(_row(models.OptionValue, value), value["names"]) for value in given["values"]]
+        snapshot.options.append(Option(_row(models.Option, given), given["names"], values))
+    snapshot.images = [_row(models.ProductImage, row) for row in state["images"]]
+    snapshot.category_ids = [uuid.UUID(category_id) for category_id in state["category_ids"]]
+    for given in state["variants"]:
+        prices = {row["currency"]: _row(models.Price, row) for row in given["prices"]}
+        levels = [_row(models.InventoryLevel, row) for row in given["levels"]]
+        value_ids = [uuid.UUID(value_id) for value_id in given["value_ids"]]
+        variant = _row(models.Variant, given)
+        snapshot.variants.append(Variant(variant, value_ids, prices, {row.location_id: row for row in levels}))
+    return snapshot
+
+
+def _columns(row: Model) -> dict[str, Any]:
+    found = {}
+    for column in row._meta.concrete_fields:
+        value = getattr(row, column.attname)
+        found[column.attname] = value if value is None or isinstance(value, _PLAIN) else str(value)
+    return found
+
+
+def _row[Row: Model](model: type[Row], values: dict[str, Any]) -> Row:
+    names = {column.attname: column for column in model._meta.concrete_fields}
+    return model(**{name: names[name].to_python(value) for name, value in values.items() if name in names})

@@ -6,7 +6,7 @@ class ContentConfig(AppConfig):
     label = "content"
 
     def ready(self) -> None:
-        from apps.content import bulk, events  # noqa: F401 - register what they have: operations, event types
+        from apps.content import bulk, custom_fields, events  # noqa: F401 - register what they have
         from apps.tenants import modules
 
         modules.register(

@@ -7,9 +7,13 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 
+from apps.accounts.desk import dashboard
 from apps.jobs import models
 from apps.tenants.admin import TenantReadOnlyAdmin
+
+_SHOWN = 6
 
 
 @admin.register(models.Job)
@@ -48,3 +52,26 @@ class OperationAdmin(TenantReadOnlyAdmin):
     @admin.display(description="code")
     def code(self, row: models.Operation) -> str:
         return str((row.problem or {}).get("code", ""))
+
+
+@dashboard.panel(order=50)
+def work(request: HttpRequest) -> dashboard.Panel | None:
+    """What is being worked on, and what ended last."""
+    if not dashboard.may(request, "audit:read"):
+        return None
+    rows = models.Job.objects.order_by("finished_at", "-id")
+    running = list(rows.filter(finished_at=None)[:_SHOWN])
+    ended = list(models.Job.objects.exclude(finished_at=None).order_by("-id")[: _SHOWN - len(running)])
+    lines = [
+        dashboard.Line(
+            text=job.kind,
+            address=reverse("admin:jobs_job_change", args=[job.pk]),
+            remark=f"{job.status}, {job.done:,} of {job.total:,}" + (f", {job.failed:,} failed" if job.failed else ""),
+            percent=None if job.finished_at else 100 * job.done // max(job.total, 1),
+        )
+        for job in (*running, *ended)
+    ]
+    address = reverse("admin:jobs_job_changelist")
+    return dashboard.Panel(
+        title="Imports and jobs", lines=lines, address=address, nothing="Nothing is being worked on."
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,7 +40,6 @@ class Source:
             self._file.close()
             raise ImportRefused(f'"{path}" is empty.')
         self._file.seek(0)
-        self.text: io.TextIOWrapper | None = None
         self.stream: BinaryIO = self._file
         if magic == _GZIP_MAGIC:
             self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=self._file))
@@ -144,12 +142,3 @@ class Tally:
 
     def _outcomes_of(self, kind: str) -> list[str]:
         return [*self.OUTCOMES, *(outcome for outcome in self.RARE_OUTCOMES if self.counts[kind, outcome])]
-
-
-def read_text(source: Source) -> io.TextIOWrapper:
-    """The source as UTF-8 text with line ends untouched; a byte order mark is dropped. Raises UnicodeDecodeError.
-
-    The source keeps it: a wrapper that is thrown away would close the file under it.
-    """
-    source.text = io.TextIOWrapper(source.stream, encoding="utf-8-sig", newline="")
-    return source.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -56,6 +57,11 @@ SELECT outbox_append_one(
 """
 
 VERSION = "SELECT version FROM outbox_stream WHERE tenant_id = %s AND aggregate_type = %s AND aggregate_id = %s"
+VERSIONS = """
+SELECT tenant_id, aggregate_type, aggregate_id, version FROM outbox_stream
+JOIN unnest(%s::uuid[], %s::text[], %s::uuid[]) AS wanted (tenant_id, aggregate_type, aggregate_id)
+    USING (tenant_id, aggregate_type, aggregate_id)
+"""
 
 type Key = tuple[uuid.UUID, str, uuid.UUID]
 type Companion = Callable[[Sequence[Any]], None]
@@ -108,6 +114,10 @@ class _Unit:
     required: dict[Key, frozenset[int]] = field(default_factory=dict)
 
 
+# Told, within the transaction, of each stream that was appended to: its version before and after.
+type Watcher = Callable[[Mapping[Key, tuple[int, int]]], None]
+
+_watcher: ContextVar[Watcher | None] = ContextVar("rustok_append_watcher", default=None)
 _unit: ContextVar[_Unit | None] = ContextVar("rustok_unit_of_work", default=None)
 
 
@@ -183,6 +193,23 @@ def append(
         unit.pending.append(pending)
 
 
+@contextmanager
+def watched(by: Watcher) -> Iterator[None]:
+    """Tell `by` of all that is appended within the block, in the order of first events, before it commits."""
+    token = _watcher.set(by)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def versions_of(streams: Sequence[Key]) -> dict[Key, int]:
+    """The committed versions of those of the streams that have events."""
+    with connection.cursor() as cursor:
+        cursor.execute(VERSIONS, [list(column) for column in zip(*streams, strict=True)] if streams else [[], [], []])
+        return {(row[0], row[1], row[2]): int(row[3]) for row in cursor.fetchall()}
+
+
 def require_version(stream: Key, allowed: frozenset[int]) -> None:
     """Let the unit of work at hand append to the stream only on top of one of these versions.
 
@@ -238,7 +265,10 @@ def _flush(pending: Sequence[_Pending], required: Mapping[Key, frozenset[int]] =
     if not pending:
         return
     heads = _append_one(pending[0]) if len(pending) == 1 else _append_all(pending)
-    _check_expected_versions(pending, heads, required)
+    counts = Counter(entry.key for entry in pending)
+    _check_expected_versions(pending, heads, counts, required)
+    if (watcher := _watcher.get()) is not None:
+        watcher({key: (heads[key] - count, heads[key]) for key, count in counts.items()})
     transaction.on_commit(_committed, robust=True)
     failpoints.reach("append.before_commit")
 
@@ -284,11 +314,11 @@ def _row(entry: _Pending) -> dict[str, Any]:
 
 
 def _check_expected_versions(
-    pending: Sequence[_Pending], heads: dict[Key, int], required: Mapping[Key, frozenset[int]]
+    pending: Sequence[_Pending],
+    heads: Mapping[Key, int],
+    counts: Mapping[Key, int],
+    required: Mapping[Key, frozenset[int]],
 ) -> None:
-    counts: dict[Key, int] = {}
-    for entry in pending:
-        counts[entry.key] = counts.get(entry.key, 0) + 1
     for entry in pending:
         before = heads[entry.key] - counts[entry.key]
         if entry.expected_version is not None:

@@ -83,6 +83,14 @@ TERMS = Listing(
         OpenApiParameter("parent", description="Slug of the parent; `root` for the top of the trees."),
     ),
 )
+COMMENTS = Listing(
+    document=shown.StoreComment,
+    has_fields=False,
+    filters={"published_at": filters.moments()},
+    sorts={"published_at": "published_at"},
+    default="published_at",
+    others=(_LOCALE,),
+)
 HITS = Listing(
     document=shown.SearchHit,
     has_fields=False,
@@ -210,6 +218,24 @@ class ContentView(StoreView):
         return _json(request, _with_terms([node], locale)[0], node.locale)
 
 
+class CommentsView(StoreView):
+    modules = ("content",)
+    listing = COMMENTS
+
+    @operation(
+        "store_comments",
+        tag="store",
+        answers=shown.StoreComment,
+        refuses=(queries.ContentNotFound, queries.KindNotFound, ids.InvalidId),
+    )
+    def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
+        """Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are."""
+        locale = read_locale(request)
+        rows = queries.comments_on(queries.get_content(kind=kind, slug_or_id=slug, locale=locale))
+        page = pagination.paginate(COMMENTS.narrow(request, rows), order=COMMENTS.order(request), request=request)
+        return _list(request, page, [orjson.dumps(_comment(row)) for row in page.rows], locale)
+
+
 class CategoriesView(StoreView):
     modules = ("commerce", "content")
     listing = TERMS
@@ -318,6 +344,19 @@ def _array(labels: dict[uuid.UUID, bytes], term_ids: Iterable[uuid.UUID]) -> byt
     return b"[" + b",".join(labels[term_id] for term_id in term_ids if term_id in labels) + b"]"
 
 
+def _comment(row: models.LiveContent) -> shown.StoreComment:
+    """Of the document only what is to be seen of a comment."""
+    document = orjson.loads(row.document)
+    return {
+        "id": document["id"],
+        "parent_id": document["parent_id"],
+        "author": document["author"],
+        "locale": document["locale"],
+        "html": (document["body"] or {}).get("html", ""),
+        "published_at": document["published_at"],
+    }
+
+
 def _list(request: Request, page: pagination.Page[Any], rows: list[bytes], locale: str) -> HttpResponse:
     links = pagination.links(request, page)
     tail = orjson.dumps({**links, "count": page.count})
@@ -400,6 +439,7 @@ urlpatterns = [
     path("products/<str:handle>", ProductView.as_view()),
     path("content/<slug:kind>", ContentListView.as_view()),
     path("content/<slug:kind>/<str:slug>", ContentView.as_view()),
+    path("content/<slug:kind>/<str:slug>/comments", CommentsView.as_view()),
     path("categories", CategoriesView.as_view()),
     path("menus/<str:location>", MenuView.as_view()),
     path("search", SearchView.as_view()),

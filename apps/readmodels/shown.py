@@ -15,8 +15,15 @@ class TermLabel(TypedDict):
 
 
 class Seo(TypedDict):
+    """What search engines are told, with what the page says where nobody said more; `canonical_url` null is the address
+    of the page. `image_id` is an asset; without one there may be an image by its address."""
+
     title: str
     description: str
+    canonical_url: str | None
+    noindex: bool
+    image_id: Id | None
+    image_url: str | None
 
 
 class StoreOption(TypedDict):
@@ -84,6 +91,7 @@ class StoreProduct(TypedDict):
     in_stock: bool
     on_sale: bool
     metadata: Free
+    fields: Free
     version: int
     published_at: Moment
     updated_at: Moment
@@ -113,7 +121,7 @@ class StoreBody(TypedDict):
 
 
 class StoreContent(TypedDict):
-    """A published node in one language; `locales` names all it is in."""
+    """A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says."""
 
     id: Id
     kind: str
@@ -127,12 +135,26 @@ class StoreContent(TypedDict):
     parent_id: Id | None
     position: int
     depth: int
+    seo: Seo
     metadata: Free
+    fields: Free
+    comments_open: bool | None
     version: int
     published_at: Moment
     updated_at: Moment
     categories: list[TermLabel]
     content_tags: list[TermLabel]
+
+
+class StoreComment(TypedDict):
+    """An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers."""
+
+    id: Id
+    parent_id: Id
+    author: str | None
+    locale: str
+    html: str
+    published_at: Moment
 
 
 class StoreTerm(TypedDict):

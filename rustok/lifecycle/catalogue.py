@@ -46,6 +46,10 @@ LEFT_OUT = {
     "tenants_idempotencyrecord": "what callers of this installation may send again",
     "jobs_job": AT_WORK,
     "jobs_operation": AT_WORK,
+    "imports_run": AT_WORK,
+    "imports_piece": AT_WORK,
+    "imports_entry": AT_WORK,
+    "imports_problem": AT_WORK,
     "audit_entry": SEALED,
     "audit_personal": SEALED,
 }

@@ -14,9 +14,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.commerce import models, queries, services
-from apps.commerce.shopify import reading
 from apps.commerce.snapshots import Snapshot
-from apps.kernel import imports
+from apps.kernel import imports, records
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
@@ -426,9 +425,8 @@ def test_a_sku_that_is_taken_is_left_out_every_time(importer: Importer) -> None:
     [
         ({"Variant Price": ""}, "Variant Price"),
         ({"Variant Price": "19.999"}, "Variant Price"),
-        ({"Variant Price": "$19"}, "Variant Price"),
+        ({"Variant Price": "19 apples"}, "Variant Price"),
         ({"Variant Price": "-1"}, "Variant Price"),
-        ({"Variant Compare At Price": "much"}, "Variant Compare At Price"),
         ({"Title": ""}, "Title"),
         ({"Title": "x" * 300}, "Title"),
         ({"SEO Description": "x" * 2000}, "SEO Description"),
@@ -458,7 +456,7 @@ def test_a_product_that_can_not_be_taken_is_skipped_whole(
         ({"Variant Grams": "heavy"}, "Variant Grams"),
         ({"Variant Inventory Policy": "perhaps"}, "Variant Inventory Policy"),
         ({"Image Src": "img.test/1.jpg"}, "Image Src"),
-        ({"Variant Image": "https://img.test/only here.jpg"}, "Variant Image"),
+        ({"Variant Image": "ftp://img.test/only-here.jpg"}, "Variant Image"),
         ({"Variant Image": "https://img.test/only-here.jpg"}, "Variant Image"),
         ({"Gift Card": "maybe"}, "Gift Card"),
     ],
@@ -476,7 +474,7 @@ def test_rows_that_fit_nowhere_are_named(importer: Importer) -> None:
         row("a", Option1_Name="Size", Option1_Value="S"),
         more("a", Option1_Value="S", Variant_Price="3"),
         more("a"),
-        row(""),
+        more("", Variant_Price="3"),
         row("b"),
         more("a", Image_Src="https://img.test/late.jpg"),
     )
@@ -560,9 +558,9 @@ def test_short_rows_are_filled_and_long_ones_refused(importer: Importer) -> None
     [
         (b"", "empty"),
         (b"Name,Price\nx,1\n", "no column Handle or URL handle and no column Title"),
-        (b"Handle;Title;Variant Price\na;b;1\n", "separated by commas"),
-        (b"Handle,Title,Variant Price\na,caf\xe9,1\n", "byte 32 is 0xe9"),
-        ("Handle,Title\n".encode("utf-16"), "byte 0 is 0xff"),
+        (b"Handle,Title,Variant Price\na,caf\x81,1\n", "byte 32 is 0x81.*name its encoding with --encoding"),
+        ("Handle,Title,Variant Price\na,Мягкий плюшевый медведь,1\n".encode("cp1251"), "byte 29 is 0xcc"),
+        (b"\xff\xfeH\x00a", "can't be read as utf-16"),
         (b"\x1f\x8b\x08\x00broken", "damaged"),
         (b'"Handle"x,Title\n', "no readable header"),
     ],
@@ -579,7 +577,7 @@ def test_a_wrong_file_is_refused(importer: Importer, content: bytes, message: st
 
 def test_wrong_encoding_late_in_the_file_writes_nothing(importer: Importer) -> None:
     path = importer.write(*(row(f"p-{number}") for number in range(9)))
-    path.write_bytes(path.read_bytes() + b"caf\xe9,x\n")
+    path.write_bytes(path.read_bytes() + b"caf\x81,x\n")
 
     with pytest.raises(CommandError, match="not UTF-8"):
         importer.run(path, batch_size=2)
@@ -750,7 +748,7 @@ def test_products_of_another_tenant_do_not_matter(importer: Importer) -> None:
 
 
 def test_a_product_with_too_many_rows_is_refused(importer: Importer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.commerce.shopify.reading.MAXIMUM_ROWS_OF_A_PRODUCT", 2)
+    monkeypatch.setattr("apps.commerce.shopify.grouping.MAXIMUM_ROWS_OF_A_PRODUCT", 2)
 
     importer.take(row("a"), *(more("a", Image_Src=f"https://img.test/{n}.jpg") for n in range(5)), row("b"))
 
@@ -774,7 +772,7 @@ def test_a_row_too_long_for_memory_refuses_the_file_by_name(importer: Importer, 
 
 
 def test_many_rows_of_one_product_may_not_fill_memory(importer: Importer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.commerce.shopify.reading.MAXIMUM_PRODUCT_LENGTH", 5_000)
+    monkeypatch.setattr("apps.commerce.shopify.grouping.MAXIMUM_PRODUCT_LENGTH", 5_000)
 
     importer.take(row("a", SEO_Description="x" * 3_000), more("a", Image_Alt_Text="x" * 3_000), row("b"))
 
@@ -791,11 +789,11 @@ def test_lines_are_the_same_wherever_the_pieces_end(
 
     def cells() -> list[list[str]]:
         with imports.Source(path) as source:
-            return [record.cells for record in reading.read_records(source)]
+            return [record.cells for record in records.read_records(source, records.Layout("utf-8", ","))]
 
     whole = cells()
     for piece in range(1, 20):
-        monkeypatch.setattr(reading, "_PIECE", piece)
+        monkeypatch.setattr(records, "_PIECE", piece)
         assert cells() == whole
 
     assert [row[0] for row in whole if row] == ["Handle", "a", "b", "c"]

@@ -1,4 +1,4 @@
-"""kill -9 of any one process during an import loses nothing: the whole stack as `make dev` runs it, and real kills."""
+"""kill -9 of a process loses nothing and does nothing twice: the whole stack as `make dev` runs it, and real kills."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rustok.management.commands import seed_demo
 from tests.faults.stack import Stack, eventually, own_stack
 
 PRODUCTS = 150
+JOB = 600
 COLUMNS = [
     *("Handle", "Title", "Body (HTML)", "Vendor", "Tags", "Published", "Status", "Image Src"),
     *("Option1 Name", "Option1 Value", "Variant SKU", "Variant Price"),
@@ -79,6 +82,37 @@ def test_killing_any_one_process_during_an_import_loses_nothing(stack: Stack, ex
     assert drained.returncode == 0, drained.stderr
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert {name: stack.count_products(f"shop-{name}") for name in victims} == dict.fromkeys(victims, PRODUCTS)
+
+
+def test_killing_the_workers_during_a_job_does_each_operation_once(stack: Stack) -> None:
+    token = stack.ask("auth/token", {"email": seed_demo.ADMIN_EMAIL, "password": seed_demo.ADMIN_PASSWORD})
+    before = stack.count_products("demo-shop")
+    operations = [{"op": "create", "data": bowl(number)} for number in range(JOB)]
+    job = stack.ask("admin/products/bulk", {"operations": operations}, token["access_token"], "demo-shop")
+
+    def seen() -> dict[str, Any]:
+        return stack.ask(f"admin/jobs/{job['id']}", None, token["access_token"], "demo-shop")
+
+    for done in (1, JOB // 3):
+        eventually(lambda done=done: seen()["done"] >= done)  # type: ignore[misc]
+        for pid in stack.pids_of("celery", "worker"):
+            os.kill(pid, signal.SIGKILL)
+        assert seen()["done"] < JOB, "it was done before anybody was killed"
+    ended = eventually(lambda: (found := seen())["finished_at"] and found, seconds=180)
+
+    assert (ended["status"], ended["done"], ended["failed"]) == ("succeeded", JOB, 0)
+    assert stack.run("events_run", "--once").returncode == 0
+    assert stack.count_products("demo-shop") == before + JOB
+    assert stack.run("events_verify").returncode == 0
+
+
+def bowl(number: int) -> dict[str, Any]:
+    variant = {"sku": f"BOWL-{number}", "prices": [{"currency": "EUR", "amount": "9.00"}]}
+    return {
+        "status": "published",
+        "translations": [{"locale": "en", "title": f"Bowl {number}"}],
+        "variants": [variant],
+    }
 
 
 def imported(stack: Stack, export: Path, tenant: str) -> subprocess.CompletedProcess[str] | None:

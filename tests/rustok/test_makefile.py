@@ -54,7 +54,7 @@ DEAR = {
     "dev", "test", "test-fast", "test-integration", "test-coverage", "test-core", "test-content", "test-commerce",
     "test-app", "test-failed", "soak", "rebuild-proof", "fuzz-api", "check", "ci", "types",
     "build-server", "build-clients", "clients", "clients-check", "clean", "audit", "audit-all", "outdated",
-    "update-deps", "examples", "bench", "bench-events", "bench-isolation",
+    "update-deps", "docs", "docs-serve", "docs-all", "examples", "bench", "bench-events", "bench-isolation",
     "bench-edge", "benchmark", "time-build", "time-tests",
 }  # fmt: skip
 NAMED = {"test-app": "APP=tenants"}

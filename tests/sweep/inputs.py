@@ -28,6 +28,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     "code": "location",
     "collection": "collection_slug",
     "collection_id": "collection",
+    "comment_id": "comment",
     "correlation_id": "correlation_id",
     "created_by": "owner",
     "customer_id": "customer",
@@ -45,6 +46,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     },
     "handle": {"admin/categories": "product_category_slug", "admin/collections": "collection_slug", "": "handle"},
     "id": {
+        "admin/comments/bulk": "comment",
         "admin/menus": "node_uuid",  # of what an item leads to, and good for the item itself
         "admin/nodes/bulk": "node",
         "admin/products/bulk": "product",
@@ -61,6 +63,8 @@ KINDS: dict[str, str | dict[str, str]] = {
     "node_id": "node",
     "object_id": "object_id",
     "parent": {
+        "admin/comments": "post",
+        "store/account/comments": "post",
         "admin/nodes": "node",
         "admin/categories": "product_category",
         "admin/content-categories": "content_category",
@@ -69,6 +73,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     },
     "parent_id": {
         "admin/nodes": "other_node",
+        "store/account/comments": "post",
         "admin/content-categories": "other_content_category",
         "admin/menus": "other_menu_item",
         "admin/categories": "other_product_category",
@@ -80,6 +85,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     "reservation_id": "reservation",
     "role": "role",
     "roles": "role",
+    "schema_id": "field_schema",
     "session_id": {"auth": "session", "store/account": "customer_session"},
     "sku": "sku",
     "slug": {
@@ -87,6 +93,7 @@ KINDS: dict[str, str | dict[str, str]] = {
         "admin/nodes": "node_slug",
         "admin/content-categories": "content_category_slug",
         "admin/tags": "tag_slug",
+        "store/content/{kind}/{slug}/comments": "talk_slug",
         "store/content": "node_slug",
     },
     "tag": {"admin/nodes": "tag", "store/products": "product_tag", "store/content": "tag_slug"},

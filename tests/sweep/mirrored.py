@@ -19,7 +19,7 @@ from apps.jobs import models as models_of_jobs
 from apps.jobs import services as jobs
 from apps.kernel import context, ids, isolation
 from apps.outbox import models as outbox
-from apps.tenants import models, services
+from apps.tenants import custom_fields, models, services
 from tests import factories
 from tests.commerce import making as shop
 from tests.content import making as site
@@ -100,6 +100,7 @@ def _fill_shop(words: canaries.Words) -> Names:
     other = shop.make_category("", **_translated(words, *named))
     location = shop.services.create_location(new=shop.services.NewLocation(code=words(), name=words()))
     fields = _product_fields(words, location.code, category.id)
+    _define_fields("product", fields["product_type"], words)
     product = shop.make_product(fields)
     shop.services.publish_product(product_id=product.product.id, now=shop.NOW)
     variant = product.variants[0].row
@@ -132,6 +133,11 @@ def _fill_shop(words: canaries.Words) -> Names:
     }
 
 
+def _define_fields(subject: str, name: str, words: canaries.Words) -> models.FieldSchema:
+    definition = {"type": "object", "properties": {"note": {"type": "string", "title": words()}}}
+    return custom_fields.set_schema(subject=subject, name=name, definition=definition)
+
+
 def _product_fields(words: canaries.Words, location: str, category_id: uuid.UUID) -> dict[str, Any]:
     image, sizes = f"https://{words()}.test/a.png", [words(), words(), words()]
     translated = ("title", "subtitle", "handle", "description", "meta_title", "meta_description")
@@ -152,6 +158,8 @@ def _product_fields(words: canaries.Words, location: str, category_id: uuid.UUID
         "product_type": words(),
         "tags": [words()],
         "metadata": {"note": words()},
+        "seo": {"en": {"title": words(), "description": words()}},
+        "fields": {"note": words()},
         "external_id": words(),
         "category_ids": [category_id],
         "options": [{"names": {"en": words()}, "values": [{"names": {"en": size}} for size in sizes]}],
@@ -161,6 +169,7 @@ def _product_fields(words: canaries.Words, location: str, category_id: uuid.UUID
 
 
 def _fill_site(words: canaries.Words) -> Names:
+    schema = _define_fields("node", "page", words)
     tag = site.make_tag("", **_translated(words, "name", "slug", "description"))
     news = site.make_category("", **_translated(words, "name", "slug", "description"))
     other = site.make_category("", taxonomy=words(), **_translated(words, "name", "slug", "description"))
@@ -169,6 +178,8 @@ def _fill_site(words: canaries.Words) -> Names:
         "bodies": [{"locale": "en", "body": words()}],
         "author_name": words(),
         "metadata": {"note": words()},
+        "seo": {"en": {"title": words(), "description": words(), "canonical_url": f"https://{words()}.test/"}},
+        "fields": {"note": words()},
         "external_id": words(),
         "category_ids": [news.id],
         "tag_ids": [tag.id],
@@ -180,13 +191,21 @@ def _fill_site(words: canaries.Words) -> Names:
     child = site.make_node(words(), parent_id=page.id, publish=True)
     item = {"titles": {"en": words()}, "icon": words(), "target": {"type": "node", "id": page.id}}
     outside = {"titles": {"en": words()}, "url": f"https://{words()}.test/"}
+    post = site.make_node(words(), kind="post", publish=True, comments_open=True)
+    comment = site.make_node(words(), kind="comment", parent_id=post.id, publish=True)
+    talk = site.make_node(words(), publish=True)
+    site.make_node(words(), kind="comment", parent_id=talk.id, publish=True)
     menu = site.make_menu(words(), location="header", items=[item, outside], external_id=words())
     return {
+        "talk_slug": site.slug_of(talk),
+        "post": ids.encode("node", post.id),
+        "comment": ids.encode("node", comment.id),
         "menu": ids.encode("menu", menu.id),
         "menu_item": ids.encode("item", uuid.UUID(menu.items[0]["id"])),
         "other_menu_item": ids.encode("item", uuid.UUID(menu.items[1]["id"])),
         "menu_external_id": str(menu.external_id),
         "node": ids.encode("node", page.id),
+        "field_schema": ids.encode("fields", schema.id),
         "node_uuid": str(page.id),
         "child_node": ids.encode("node", child.id),
         "other_node": ids.encode("node", site.make_node(words()).id),

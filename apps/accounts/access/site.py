@@ -13,19 +13,68 @@ from django.views.decorators.cache import never_cache
 
 from apps.accounts import admin_second_factor, admin_sessions
 from apps.accounts.access import backend, catalogue, limiting
+from apps.accounts.desk import dashboard, previewing
 from apps.accounts.services import second_factors
 from apps.tenants import scope
+
+# What people do, and the apps whose screens are for it unless a screen names another `group`.
+GROUPS = {
+    "Content": ("content", "media"),
+    "Catalogue": ("commerce",),
+    "Stock": (),
+    "People": ("accounts",),
+    "Operations": (),
+}
 
 
 class AccessAdminSite(admin.AdminSite):
     site_header = site_title = "RusToK"
+    index_title = "Today"
+    index_template = "desk/index.html"
+    site_url = None
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether the admin opens at all."""
         return may_enter(request.user) and not admin_sessions.is_too_weak(request)
 
     def get_urls(self) -> list[Any]:
-        return [path("second-factor/", self.second_factor, name="second_factor"), *super().get_urls()]
+        return [
+            path("second-factor/", self.second_factor, name="second_factor"),
+            path("preview/", self.admin_view(previewing.page), name="preview"),
+            *super().get_urls(),
+        ]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        at_work = scope.find()
+        return {**super().each_context(request), "desk_tenant": at_work.slug if at_work else None}
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The dashboard, of the tenant of the host or of the installation."""
+        backend.rights_here(request.user)
+        panels = dashboard.panels(request)
+        return super().index(request, {**(extra_context or {}), "panels": panels})
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Screens by what people do, in the order apps register them; one app's own page has them as Django does."""
+        apps = super().get_app_list(request, app_label)
+        if app_label is not None:
+            return apps
+        found: dict[str, list[Any]] = {name: [] for name in GROUPS}
+        for app in apps:
+            for entry in app["models"]:
+                found[group_of(self._registry[entry["model"]])].append(entry)
+        return [
+            {
+                "name": name,
+                "app_label": name.lower(),
+                "app_url": reverse("admin:index", current_app=self.name),
+                "icon": name.lower(),
+                "has_module_perms": True,
+                "models": entries,
+            }
+            for name, entries in found.items()
+            if entries
+        ]
 
     @method_decorator(never_cache)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -41,6 +90,13 @@ class AccessAdminSite(admin.AdminSite):
         if not may_enter(request.user):
             return HttpResponseRedirect(reverse("admin:login", current_app=self.name))
         return admin_second_factor.page(request, self.each_context(request))
+
+
+def group_of(screen: Any) -> str:
+    """The heading a screen stands under."""
+    label = screen.opts.app_label
+    named: str | None = getattr(screen, "group", None)
+    return named or next((name for name, labels in GROUPS.items() if label in labels), "Operations")
 
 
 def may_enter(user: Any) -> bool:

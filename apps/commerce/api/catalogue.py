@@ -14,7 +14,7 @@ from apps.commerce import errors, events, queries, services
 from apps.commerce.api import lists, shown
 from apps.kernel import api, ids
 from apps.kernel.operations import operation
-from apps.tenants import endpoint
+from apps.tenants import custom_fields, endpoint
 from apps.tenants.endpoint import Endpoint
 
 PRODUCTS, VARIANTS = "products", "variants"
@@ -56,6 +56,7 @@ class ProductsView(Endpoint):
             errors.UnknownOptionValue,
             errors.UnknownImage,
             errors.LocationNotFound,
+            custom_fields.InvalidFields,
         ),
     )
     def post(self, request: Request) -> Response:
@@ -86,6 +87,7 @@ class ProductView(Endpoint):
             errors.CategoryNotFound,
             errors.OptionValueInUse,
             errors.AmbiguousOptions,
+            custom_fields.InvalidFields,
         ),
     )
     def patch(self, request: Request, product_id: str) -> Response:

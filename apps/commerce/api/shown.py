@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, TypedDict
 
 from apps.commerce import models, snapshots
-from apps.kernel import ids, money, validation
+from apps.kernel import ids, money, seo, validation
 from apps.kernel.operations import Amount, Free, Id, Moment, Named, one_of
+from apps.kernel.seo import SeoWords
 
 
 class ProductTranslation(TypedDict):
@@ -82,6 +83,8 @@ class Product(TypedDict):
     tags: list[str]
     is_gift_card: bool
     metadata: Free
+    seo: dict[str, SeoWords]
+    fields: Free
     external_id: str | None
     category_ids: list[Id]
     published_at: Moment | None
@@ -175,6 +178,8 @@ def product(snapshot: snapshots.Snapshot) -> Product:
         "tags": row.tags,
         "is_gift_card": row.is_gift_card,
         "metadata": row.metadata,
+        "seo": seo.shown(row.seo),
+        "fields": row.fields,
         "external_id": row.external_id,
         "category_ids": [ids.encode("cat", category_id) for category_id in snapshot.category_ids],
         "published_at": validation.to_text(row.published_at) if row.published_at else None,

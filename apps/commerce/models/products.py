@@ -26,6 +26,10 @@ class Product(TenantModel):
     tags = ArrayField(models.CharField(max_length=255), default=list, blank=True)
     is_gift_card = models.BooleanField(default=False)
     metadata = models.JSONField(default=dict, blank=True)
+    seo = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="By locale: what search engines are told."
+    )
+    fields = models.JSONField(default=dict, db_default={}, blank=True, help_text="Values of the tenant's own fields.")
     external_id = models.CharField(max_length=512, null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -56,6 +56,7 @@ from apps.commerce.services.reservations import (
     release,
     reserve,
 )
+from apps.commerce.services.restoring import discard_category, discard_product, restore_product
 from apps.commerce.services.sync import sync_products
 from apps.commerce.services.variants import add_variant, remove_variant, update_variant
 
@@ -96,6 +97,8 @@ __all__ = [
     "delete_category",
     "delete_collection",
     "delete_product",
+    "discard_category",
+    "discard_product",
     "expire_reservations",
     "find_or_create_path",
     "get_location",
@@ -104,6 +107,7 @@ __all__ = [
     "remove_from_collection",
     "remove_variant",
     "reserve",
+    "restore_product",
     "set_inventory",
     "set_prices",
     "sync_products",

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from apps.kernel import money, text, validation, wording
 from apps.kernel.errors import ValidationFailed
+from apps.kernel.seo import Seo
+from apps.tenants.custom_fields import FieldValues
 
 DEFAULT_LOCATION = "default"
 MAXIMUM_VARIANTS = 2000
@@ -165,6 +167,8 @@ class ProductFieldsInput(validation.Input):
     tags: Tags = []
     is_gift_card: validation.Flag = False
     metadata: validation.Metadata = {}
+    seo: Seo = {}
+    fields: FieldValues = {}
     category_ids: CategoryIds = []
     translations: Annotated[list[ProductTranslationInput], _ONE_OR_MORE] = []
     options: Annotated[list[OptionInput], Field(max_length=MAXIMUM_OPTIONS)] = []

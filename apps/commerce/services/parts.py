@@ -309,16 +309,26 @@ def _replace_values(option: snapshots.Option, given: inputs.OptionInput) -> tupl
 def _rename_option(option: snapshots.Option, names: dict[str, str]) -> bool:
     if option.names == names:
         return False
-    models.OptionTranslation.objects.filter(option=option.row).delete()
     option.names = dict(names)
-    _insert_option_names([option])
+    rename_option(option)
     return True
+
+
+def rename_option(option: snapshots.Option) -> None:
+    """Write the names it has now."""
+    models.OptionTranslation.objects.filter(option=option.row).delete()
+    _insert_option_names([option])
 
 
 def _rename_value(value: snapshots.Value, names: dict[str, str]) -> bool:
     if value.names == names:
         return False
-    models.OptionValueTranslation.objects.filter(value=value.row).delete()
     value.names = dict(names)
-    _insert_value_names([value])
+    rename_value(value)
     return True
+
+
+def rename_value(value: snapshots.Value) -> None:
+    """Write the names it has now."""
+    models.OptionValueTranslation.objects.filter(value=value.row).delete()
+    _insert_value_names([value])

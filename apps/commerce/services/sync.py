@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ from apps.kernel.errors import DomainError
 from apps.outbox.append import unit_of_work
 
 _PLAIN_FIELDS = ("vendor", "product_type", "tags", "is_gift_card")
+_REPLACED = ("category_ids", "images", "seo", "fields")
 
 
 @dataclass(slots=True)
@@ -41,14 +42,23 @@ class Outcome:
     failures: dict[int, DomainError] = field(default_factory=dict)
 
 
-def sync_products(*, wanted: Sequence[inputs.NewProduct], now: datetime, reason: str = "import") -> Outcome:
+def sync_products(
+    *,
+    wanted: Sequence[inputs.NewProduct],
+    now: datetime,
+    reason: str = "import",
+    remember: Callable[[snapshots.Snapshot], None] = lambda snapshot: None,
+) -> Outcome:
     """One transaction for the batch; an input that can't be taken is left out whole and named.
 
-    Each input needs an `external_id`. `reason` goes into the ledger of the stock.
+    Each input needs an `external_id`. `reason` goes into the ledger of the stock. `remember` is shown each product that
+    is there before it may change.
     """
     outcome = Outcome()
     with unit_of_work():
         stored = _lock_stored(wanted)
+        for snapshot in stored.values():
+            remember(snapshot)
         codes = {entry.location for product in wanted for variant in product.variants for entry in variant.stock}
         found = locations.find_locations(codes)
         stored |= _create_missing(wanted, stored, outcome, now)
@@ -142,7 +152,7 @@ class _Sync:
     def _product_changes(self, options: list[inputs.OptionInput] | None) -> inputs.ProductChanges:
         given = self.wanted.model_fields_set
         changes: dict[str, Any] = {
-            name: getattr(self.wanted, name) for name in (*_PLAIN_FIELDS, "category_ids", "images") if name in given
+            name: getattr(self.wanted, name) for name in (*_PLAIN_FIELDS, *_REPLACED) if name in given
         }
         if "metadata" in given:
             changes["metadata"] = self.snapshot.product.metadata | self.wanted.metadata

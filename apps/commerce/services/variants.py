@@ -173,7 +173,7 @@ def apply_variant_changes(
         check_sku_is_free(row)
     row.save(update_fields=list(different))
     if values_differ:
-        _replace_values(variant, value_ids)
+        replace_values(variant, value_ids)
     if {"inventory_policy", "manage_inventory"} & different.keys():
         allowed = inventory.allows_backorder(row)
         models.InventoryLevel.objects.filter(variant=row).update(allow_backorder=allowed)
@@ -281,7 +281,17 @@ def check_stock(stock: Sequence[inputs.StockInput], *, pointer: str) -> None:
         seen.add(entry.location)
 
 
-def _replace_values(variant: snapshots.Variant, value_ids: list[uuid.UUID]) -> None:
+def replace_prices(snapshot: snapshots.Snapshot, variant: snapshots.Variant, wanted: Sequence[models.Price]) -> bool:
+    """Let the variant have exactly these prices, and record what differs."""
+    given = [
+        inputs.PriceInput.model_construct(currency=price.currency, amount=price.amount, compare_at=price.compare_at)
+        for price in wanted
+    ]
+    return pricing.apply_prices(snapshot, variant, given, replace=True)
+
+
+def replace_values(variant: snapshots.Variant, value_ids: list[uuid.UUID]) -> None:
+    """Let the variant have these option values."""
     models.VariantOptionValue.objects.filter(variant=variant.row).delete()
     variant.value_ids = value_ids
     _insert_option_values([variant])

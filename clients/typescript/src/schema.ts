@@ -312,6 +312,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Comments, newest first
+         * @description Comments, newest first; `state=pending` are those that wait.
+         */
+        get: operations["comment_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve, reject or take for spam many comments, each with its own outcome
+         * @description Approve, reject or take for spam many comments, each with its own outcome.
+         */
+        post: operations["comment_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show the comment
+         * @description Show the comment.
+         */
+        post: operations["comment_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep the comment out of sight
+         * @description Keep the comment out of sight.
+         */
+        post: operations["comment_reject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/spam": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep the comment out of sight, as spam
+         * @description Keep the comment out of sight, as spam.
+         */
+        post: operations["comment_spam"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/content-categories": {
         parameters: {
             query?: never;
@@ -406,6 +506,58 @@ export interface paths {
          * @description Switch a customer's account off or on; switched off, all its sessions end for good.
          */
         patch: operations["customer_update"];
+        trace?: never;
+    };
+    "/api/v1/admin/field-schemas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What has fields of its own, and which
+         * @description What has fields of its own, and which.
+         */
+        get: operations["field_schema_list"];
+        put?: never;
+        /**
+         * Define the fields of a kind of node or a type of product
+         * @description Define the fields of a kind of node or a type of product.
+         */
+        post: operations["field_schema_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/field-schemas/{schema_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The fields of one kind or type
+         * @description The fields of one kind or type.
+         */
+        get: operations["field_schema_get"];
+        put?: never;
+        post?: never;
+        /**
+         * No fields any more
+         * @description No fields any more; values that are there stay until they are written again.
+         */
+        delete: operations["field_schema_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Replace the schema
+         * @description Replace the schema; refused where values that are there break it.
+         */
+        patch: operations["field_schema_update"];
         trace?: never;
     };
     "/api/v1/admin/invitations": {
@@ -1968,6 +2120,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/account/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One's own comments, newest first, with what was said about them
+         * @description One's own comments, newest first, with what was said about them.
+         */
+        get: operations["account_comments"];
+        put?: never;
+        /**
+         * Comment on a published post, or answer a comment
+         * @description Comment on a published post, or answer a comment; it is shown once somebody has approved it.
+         */
+        post: operations["account_comment_write"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/account/login": {
         parameters: {
             query?: never;
@@ -2264,6 +2440,26 @@ export interface paths {
          * @description One published node by slug or id; an old slug answers 301 with the present address.
          */
         get: operations["store_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/store/content/{kind}/{slug}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Approved comments on a node and answers to them, oldest first
+         * @description Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are.
+         */
+        get: operations["store_comments"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2748,6 +2944,52 @@ export interface components {
             title: string;
         };
         /**
+         * Comment
+         * @description A comment, as editors see it.
+         */
+        Comment: {
+            /** Author Name */
+            author_name: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text: string;
+        };
+        CommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /** CommentsBulk */
+        CommentsBulk: {
+            /** Operations */
+            operations: components["schemas"]["ModerationOperation"][];
+        };
+        /**
          * ContentCategory
          * @description `depth` is 0 at the top of the tree.
          */
@@ -3010,6 +3252,57 @@ export interface components {
             detail: string;
             /** @description JSON Pointer (RFC 6901) of the value, or /name of a parameter. */
             pointer: string;
+        };
+        /**
+         * FieldSchema
+         * @description The fields of one kind of node or one type of product.
+         */
+        FieldSchema: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Subject */
+            subject: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * FieldSchemaChanges
+         * @description The schema that replaces the one there is.
+         */
+        FieldSchemaChanges: {
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
+        };
+        FieldSchemaPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedFieldSchema"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
         };
         /**
          * GrantInput
@@ -3334,6 +3627,32 @@ export interface components {
             translations?: components["schemas"]["CollectionTranslation"][];
         };
         /**
+         * ListedComment
+         * @description A comment, as editors see it. Only the members that `fields` names, if it is sent.
+         */
+        ListedComment: {
+            /** Author Name */
+            author_name?: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Id */
+            id?: string;
+            /** Locale */
+            locale?: string;
+            /** Parent Id */
+            parent_id?: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state?: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text?: string;
+        };
+        /**
          * ListedContentCategory
          * @description `depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent.
          */
@@ -3406,6 +3725,32 @@ export interface components {
             ticket?: string;
             /** User */
             user?: string;
+        };
+        /**
+         * ListedFieldSchema
+         * @description The fields of one kind of node or one type of product. Only the members that `fields` names, if it is sent.
+         */
+        ListedFieldSchema: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Definition */
+            definition?: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id?: string;
+            /** Name */
+            name?: string;
+            /** Subject */
+            subject?: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at?: string;
         };
         /**
          * ListedInvitation
@@ -3557,13 +3902,16 @@ export interface components {
         };
         /**
          * ListedNode
-         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent.
+         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+         *     settings say. Only the members that `fields` names, if it is sent.
          */
         ListedNode: {
             /** Author Name */
             author_name?: string;
             /** @description Only if `expand` names it. */
             categories?: components["schemas"]["ContentCategory"][];
+            /** Comments Open */
+            comments_open?: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -3573,6 +3921,10 @@ export interface components {
             depth?: number;
             /** External Id */
             external_id?: string | null;
+            /** Fields */
+            fields?: {
+                [key: string]: unknown;
+            };
             /** Id */
             id?: string;
             /** Kind */
@@ -3589,6 +3941,10 @@ export interface components {
             position?: number;
             /** Published At */
             published_at?: string | null;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -3603,6 +3959,30 @@ export interface components {
              * Format: date-time
              */
             updated_at?: string;
+        };
+        /**
+         * ListedOwnComment
+         * @description A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers. Only the members that `fields` names, if it is sent.
+         */
+        ListedOwnComment: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Id */
+            id?: string;
+            /** Locale */
+            locale?: string;
+            /** Parent Id */
+            parent_id?: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state?: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text?: string;
         };
         /**
          * ListedProduct
@@ -3620,6 +4000,10 @@ export interface components {
             created_at?: string;
             /** External Id */
             external_id?: string | null;
+            /** Fields */
+            fields?: {
+                [key: string]: unknown;
+            };
             /** Id */
             id?: string;
             /** Images */
@@ -3636,6 +4020,10 @@ export interface components {
             product_type?: string;
             /** Published At */
             published_at?: string | null;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -4168,6 +4556,19 @@ export interface components {
              */
             type: "node" | "content_category" | "tag" | "product" | "category" | "collection";
         };
+        /** ModerationOperation */
+        ModerationOperation: {
+            /**
+             * Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * Op
+             * @enum {string}
+             */
+            op: "approve" | "reject" | "spam";
+        };
         /**
          * Module
          * @description A part of the platform that a tenant can have or not; a core module is always on.
@@ -4281,6 +4682,42 @@ export interface components {
             /** Translations */
             translations: components["schemas"]["TermTranslationInput"][];
         };
+        /**
+         * NewComment
+         * @description Words about what is published, or in answer to a comment: text without any markup.
+         */
+        NewComment: {
+            /**
+             * Locale
+             * @default null
+             */
+            locale?: string | null;
+            /**
+             * Parent Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            parent_id: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * NewFieldSchema
+         * @description The fields of a kind of node or a type of product: a JSON Schema 2020-12 of an object, at most 50 fields, three
+         *     levels deep.
+         */
+        NewFieldSchema: {
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
+            /** Name */
+            name: string;
+            /**
+             * Subject
+             * @enum {string}
+             */
+            subject: "node" | "product";
+        };
         /** NewInvitation */
         NewInvitation: {
             /**
@@ -4342,10 +4779,23 @@ export interface components {
              */
             category_ids?: string[];
             /**
+             * Comments Open
+             * @default null
+             */
+            comments_open?: boolean | null;
+            /**
              * External Id
              * @default null
              */
             external_id?: string | null;
+            /**
+             * Fields
+             * @description Values of the fields the tenant has defined.
+             * @default {}
+             */
+            fields?: {
+                [key: string]: unknown;
+            };
             /**
              * Kind
              * @enum {string}
@@ -4378,6 +4828,13 @@ export interface components {
              * @default null
              */
             published_at?: string | null;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /**
              * Tag Ids
              * @default []
@@ -4412,6 +4869,14 @@ export interface components {
              */
             external_id?: string | null;
             /**
+             * Fields
+             * @description Values of the fields the tenant has defined.
+             * @default {}
+             */
+            fields?: {
+                [key: string]: unknown;
+            };
+            /**
              * Images
              * @default []
              */
@@ -4438,6 +4903,13 @@ export interface components {
              * @default
              */
             product_type?: string;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /**
              * Status
              * @default draft
@@ -4558,11 +5030,14 @@ export interface components {
         };
         /**
          * Node
-         * @description A node without bodies and terms; `depth` is 0 at the top of the tree.
+         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+         *     settings say.
          */
         Node: {
             /** Author Name */
             author_name: string;
+            /** Comments Open */
+            comments_open: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -4572,6 +5047,10 @@ export interface components {
             depth: number;
             /** External Id */
             external_id: string | null;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Id */
             id: string;
             /** Kind */
@@ -4586,6 +5065,10 @@ export interface components {
             position: number;
             /** Published At */
             published_at: string | null;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -4602,6 +5085,8 @@ export interface components {
         /**
          * NodeChanges
          * @description What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are.
+         *
+         *     `comments_open` null is as the tenant's settings say.
          */
         NodeChanges: {
             /**
@@ -4620,11 +5105,30 @@ export interface components {
              */
             category_ids?: string[] | null;
             /**
+             * Comments Open
+             * @default null
+             */
+            comments_open?: boolean | null;
+            /**
+             * Fields
+             * @default null
+             */
+            fields?: {
+                [key: string]: unknown;
+            } | null;
+            /**
              * Metadata
              * @default null
              */
             metadata?: {
                 [key: string]: unknown;
+            } | null;
+            /**
+             * Seo
+             * @default null
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
             } | null;
             /**
              * Tag Ids
@@ -4720,6 +5224,45 @@ export interface components {
         OwnChanges: {
             /** Name */
             name: string;
+        };
+        /**
+         * OwnComment
+         * @description A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers.
+         */
+        OwnComment: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text: string;
+        };
+        OwnCommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedOwnComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
         };
         /**
          * OwnPermissions
@@ -4899,6 +5442,10 @@ export interface components {
             created_at: string;
             /** External Id */
             external_id: string | null;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Id */
             id: string;
             /** Images */
@@ -4915,6 +5462,10 @@ export interface components {
             product_type: string;
             /** Published At */
             published_at: string | null;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -5015,6 +5566,14 @@ export interface components {
              */
             category_ids?: string[];
             /**
+             * Fields
+             * @description Values of the fields the tenant has defined.
+             * @default {}
+             */
+            fields?: {
+                [key: string]: unknown;
+            };
+            /**
              * Images
              * @default []
              */
@@ -5041,6 +5600,13 @@ export interface components {
              * @default
              */
             product_type?: string;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /**
              * Tags
              * @default []
@@ -5360,10 +5926,69 @@ export interface components {
             /** Recovery Codes Left */
             recovery_codes_left: number;
         };
-        /** Seo */
+        /**
+         * Seo
+         * @description What search engines are told, with what the page says where nobody said more; `canonical_url` null is the address
+         *     of the page. `image_id` is an asset; without one there may be an image by its address.
+         */
         Seo: {
+            /** Canonical Url */
+            canonical_url: string | null;
             /** Description */
             description: string;
+            /** Image Id */
+            image_id: string | null;
+            /** Image Url */
+            image_url: string | null;
+            /** Noindex */
+            noindex: boolean;
+            /** Title */
+            title: string;
+        };
+        /**
+         * SeoInput
+         * @description In one language. `noindex` keeps the page out of search engines, sitemaps and feeds.
+         */
+        SeoInput: {
+            /**
+             * Canonical Url
+             * @default null
+             */
+            canonical_url?: string | null | "";
+            /**
+             * Description
+             * @default
+             */
+            description?: string;
+            /**
+             * Image Id
+             * @default null
+             */
+            image_id?: string | null;
+            /**
+             * Noindex
+             * @default false
+             */
+            noindex?: boolean;
+            /**
+             * Title
+             * @default
+             */
+            title?: string;
+        };
+        /**
+         * SeoWords
+         * @description What is said in one language; what is empty is taken from the page.
+         */
+        SeoWords: {
+            /** Canonical Url */
+            canonical_url: string | null;
+            /** Description */
+            description: string;
+            /** Image Id */
+            image_id: string | null;
+            /** Noindex */
+            noindex: boolean;
             /** Title */
             title: string;
         };
@@ -5607,8 +6232,44 @@ export interface components {
             html?: string;
         };
         /**
+         * StoreComment
+         * @description An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers.
+         */
+        StoreComment: {
+            /** Author */
+            author: string | null;
+            /** Html */
+            html: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string;
+            /**
+             * Published At
+             * Format: date-time
+             */
+            published_at: string;
+        };
+        StoreCommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["StoreComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /**
          * StoreContent
-         * @description A published node in one language; `locales` names all it is in.
+         * @description A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says.
          */
         StoreContent: {
             /** Author */
@@ -5616,12 +6277,18 @@ export interface components {
             body: components["schemas"]["StoreBody"] | null;
             /** Categories */
             categories: components["schemas"]["TermLabel"][];
+            /** Comments Open */
+            comments_open: boolean | null;
             /** Content Tags */
             content_tags: components["schemas"]["TermLabel"][];
             /** Depth */
             depth: number;
             /** Excerpt */
             excerpt: string;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Id */
             id: string;
             /** Kind */
@@ -5643,6 +6310,7 @@ export interface components {
              * Format: date-time
              */
             published_at: string;
+            seo: components["schemas"]["Seo"];
             /** Slug */
             slug: string;
             /** Title */
@@ -5771,6 +6439,10 @@ export interface components {
             categories: components["schemas"]["TermLabel"][];
             /** Description */
             description: string;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Handle */
             handle: string;
             /** Id */
@@ -6412,6 +7084,8 @@ export interface components {
             bodies: components["schemas"]["Body"][];
             /** Category Ids */
             category_ids: string[];
+            /** Comments Open */
+            comments_open: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -6421,6 +7095,10 @@ export interface components {
             depth: number;
             /** External Id */
             external_id: string | null;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Id */
             id: string;
             /** Kind */
@@ -6437,6 +7115,10 @@ export interface components {
             published_at: string | null;
             /** Redirects */
             redirects: components["schemas"]["Redirect"][];
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -6539,10 +7221,10 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "addresses": [],
-                     *           "created_at": "2026-03-02T09:43:00Z",
+                     *           "created_at": "2026-03-02T09:49:00Z",
                      *           "created_by": "user_01kjpy1d00e008000000000001",
-                     *           "expires_at": "2026-05-31T09:43:00Z",
-                     *           "id": "key_01kjpy1d00e008000000000009",
+                     *           "expires_at": "2026-05-31T09:49:00Z",
+                     *           "id": "key_01kjpy1d00e00800000000000b",
                      *           "last_used_at": null,
                      *           "name": "Till at the market",
                      *           "prefix": "rtk_whole-key-3",
@@ -6554,10 +7236,10 @@ export interface operations {
                      *         },
                      *         {
                      *           "addresses": [],
-                     *           "created_at": "2026-03-02T09:42:00Z",
+                     *           "created_at": "2026-03-02T09:48:00Z",
                      *           "created_by": "user_01kjpy1d00e008000000000001",
-                     *           "expires_at": "2026-03-02T11:44:00Z",
-                     *           "id": "key_01kjpy1d00e008000000000008",
+                     *           "expires_at": "2026-03-02T11:50:00Z",
+                     *           "id": "key_01kjpy1d00e00800000000000a",
                      *           "last_used_at": null,
                      *           "name": "Till at the market",
                      *           "prefix": "rtk_whole-key-1",
@@ -6620,10 +7302,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "addresses": [],
-                     *       "created_at": "2026-03-02T09:42:00Z",
+                     *       "created_at": "2026-03-02T09:48:00Z",
                      *       "created_by": "user_01kjpy1d00e008000000000001",
-                     *       "expires_at": "2026-05-31T09:42:00Z",
-                     *       "id": "key_01kjpy1d00e008000000000008",
+                     *       "expires_at": "2026-05-31T09:48:00Z",
+                     *       "id": "key_01kjpy1d00e00800000000000a",
                      *       "key": "rtk_whole-key-2",
                      *       "last_used_at": null,
                      *       "name": "Till at the market",
@@ -6659,7 +7341,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the key as the API answers it, or its UUID.
-                 * @example key_01kjpy1d00e008000000000009
+                 * @example key_01kjpy1d00e00800000000000b
                  */
                 key_id: string;
             };
@@ -6695,7 +7377,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the key as the API answers it, or its UUID.
-                 * @example key_01kjpy1d00e008000000000008
+                 * @example key_01kjpy1d00e00800000000000a
                  */
                 key_id: string;
             };
@@ -6721,10 +7403,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "addresses": [],
-                     *       "created_at": "2026-03-02T09:43:00Z",
+                     *       "created_at": "2026-03-02T09:49:00Z",
                      *       "created_by": "user_01kjpy1d00e008000000000001",
-                     *       "expires_at": "2026-05-31T09:43:00Z",
-                     *       "id": "key_01kjpy1d00e008000000000009",
+                     *       "expires_at": "2026-05-31T09:49:00Z",
+                     *       "id": "key_01kjpy1d00e00800000000000b",
                      *       "key": "rtk_whole-key-4",
                      *       "last_used_at": null,
                      *       "name": "Till at the market",
@@ -6801,11 +7483,11 @@ export interface operations {
                      *         {
                      *           "action": "commerce.inventory.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-00000000002a",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000030",
                      *           "changes": {
                      *             "location_id": [
                      *               null,
-                     *               "019cade0-b400-7000-8000-000000000014"
+                     *               "019cade0-b400-7000-8000-000000000016"
                      *             ],
                      *             "quantity": [
                      *               19,
@@ -6821,21 +7503,21 @@ export interface operations {
                      *             ],
                      *             "variant_id": [
                      *               null,
-                     *               "019cade0-b400-7000-8000-000000000012"
+                     *               "019cade0-b400-7000-8000-000000000014"
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002b",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000031",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *           "id": "audit_01kjpy1d00e008000000000019",
-                     *           "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *           "id": "audit_01kjpy1d00e00800000000001f",
+                     *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:18:00Z"
+                     *           "occurred_at": "2026-03-02T11:36:00Z"
                      *         },
                      *         {
                      *           "action": "commerce.price.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-00000000002a",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000030",
                      *           "changes": {
                      *             "amount": [
                      *               1300,
@@ -6847,19 +7529,19 @@ export interface operations {
                      *             ],
                      *             "variant_id": [
                      *               null,
-                     *               "019cade0-b400-7000-8000-000000000012"
+                     *               "019cade0-b400-7000-8000-000000000014"
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002d",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000033",
                      *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
-                     *           "id": "audit_01kjpy1d00e00800000000001c",
-                     *           "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *           "id": "audit_01kjpy1d00e00800000000001j",
+                     *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:18:00Z"
+                     *           "occurred_at": "2026-03-02T11:36:00Z"
                      *         }
                      *       ],
-                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-3",
+                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-4",
                      *       "prev": null
                      *     }
                      */
@@ -6910,7 +7592,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
-                     *     audit_01kjpy1d00e00800000000001e,2026-03-02T11:20:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-00000000002a,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-00000000002f,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     *     audit_01kjpy1d00e00800000000001m,2026-03-02T11:38:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000030,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000e,"{""published_at"":[null,""2026-03-02T10:06:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000035,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
                      */
                     "text/csv": string;
                 };
@@ -6957,7 +7639,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"audit_01kjpy1d00e00800000000001e","occurred_at":"2026-03-02T11:20:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-00000000002a","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-00000000002f","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
+                    /** @example {"id":"audit_01kjpy1d00e00800000000001m","occurred_at":"2026-03-02T11:38:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000030","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000e","changes":{"published_at":[null,"2026-03-02T10:06:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000035","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -6979,7 +7661,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the entry as the API answers it, or its UUID.
-                 * @example audit_01kjpy1d00e008000000000019
+                 * @example audit_01kjpy1d00e00800000000001f
                  */
                 entry_id: string;
             };
@@ -6997,11 +7679,11 @@ export interface operations {
                      * @example {
                      *       "action": "commerce.inventory.updated",
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "authority": "token:019cade0-b400-7000-8000-00000000002a",
+                     *       "authority": "token:019cade0-b400-7000-8000-000000000030",
                      *       "changes": {
                      *         "location_id": [
                      *           null,
-                     *           "019cade0-b400-7000-8000-000000000014"
+                     *           "019cade0-b400-7000-8000-000000000016"
                      *         ],
                      *         "quantity": [
                      *           19,
@@ -7017,16 +7699,16 @@ export interface operations {
                      *         ],
                      *         "variant_id": [
                      *           null,
-                     *           "019cade0-b400-7000-8000-000000000012"
+                     *           "019cade0-b400-7000-8000-000000000014"
                      *         ]
                      *       },
                      *       "client_address": "203.0.113.7",
-                     *       "correlation_id": "019cade0-b400-7000-8000-00000000002b",
+                     *       "correlation_id": "019cade0-b400-7000-8000-000000000031",
                      *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *       "id": "audit_01kjpy1d00e008000000000019",
-                     *       "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *       "id": "audit_01kjpy1d00e00800000000001f",
+                     *       "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *       "object_type": "commerce.product",
-                     *       "occurred_at": "2026-03-02T11:18:00Z"
+                     *       "occurred_at": "2026-03-02T11:36:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEntry"];
@@ -7107,10 +7789,10 @@ export interface operations {
                      *         {
                      *           "approved_by": null,
                      *           "closed_at": null,
-                     *           "expires_at": "2026-03-02T11:47:00Z",
-                     *           "id": "glass_01kjpy1d00e008000000000018",
+                     *           "expires_at": "2026-03-02T12:05:00Z",
+                     *           "id": "glass_01kjpy1d00e00800000000001e",
                      *           "is_read_only": true,
-                     *           "opened_at": "2026-03-02T11:17:00Z",
+                     *           "opened_at": "2026-03-02T11:35:00Z",
                      *           "reason": "The owner cannot log in",
                      *           "state": "open",
                      *           "ticket": "T-4711",
@@ -7176,7 +7858,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "depth": 0,
-                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "id": "cat_01kjpy1d00e00800000000000d",
                      *           "is_active": true,
                      *           "parent_id": null,
                      *           "position": 1,
@@ -7254,7 +7936,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "id": "cat_01kjpy1d00e00800000000000d",
                      *       "is_active": true,
                      *       "parent_id": null,
                      *       "position": 0,
@@ -7298,7 +7980,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000b
+                 * @example cat_01kjpy1d00e00800000000000d
                  */
                 category_id: string;
             };
@@ -7315,7 +7997,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "id": "cat_01kjpy1d00e00800000000000d",
                      *       "is_active": true,
                      *       "parent_id": null,
                      *       "position": 0,
@@ -7368,7 +8050,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000b
+                 * @example cat_01kjpy1d00e00800000000000d
                  */
                 category_id: string;
             };
@@ -7406,7 +8088,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000b
+                 * @example cat_01kjpy1d00e00800000000000d
                  */
                 category_id: string;
             };
@@ -7442,7 +8124,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "id": "cat_01kjpy1d00e00800000000000d",
                      *       "is_active": true,
                      *       "parent_id": null,
                      *       "position": 1,
@@ -7529,7 +8211,7 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "id": "coll_01kjpy1d00e00800000000000q",
+                     *           "id": "coll_01kjpy1d00e00800000000000s",
                      *           "translations": [
                      *             {
                      *               "description": "",
@@ -7592,7 +8274,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [],
                      *       "translations": [
                      *         {
@@ -7628,7 +8310,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
             };
@@ -7644,7 +8326,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [],
                      *       "translations": [
                      *         {
@@ -7689,7 +8371,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
             };
@@ -7727,7 +8409,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
             };
@@ -7757,7 +8439,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [],
                      *       "translations": [
                      *         {
@@ -7793,7 +8475,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
             };
@@ -7804,7 +8486,7 @@ export interface operations {
                 /**
                  * @example {
                  *       "position": 0,
-                 *       "product_id": "prod_01kjpy1d00e00800000000000c"
+                 *       "product_id": "prod_01kjpy1d00e00800000000000e"
                  *     }
                  */
                 "application/json": components["schemas"]["CollectionPlace"];
@@ -7819,11 +8501,11 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [
                      *         {
                      *           "position": 0,
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c"
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e"
                      *         }
                      *       ],
                      *       "translations": [
@@ -7860,12 +8542,12 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -7879,6 +8561,311 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_list: {
+        parameters: {
+            query?: {
+                author_name?: string;
+                /** @description author_name: any of these, separated by commas */
+                author_name__in?: string[];
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("author_name" | "created_at" | "id" | "locale" | "parent_id" | "state" | "text")[];
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
+                limit?: number;
+                parent?: string;
+                /** @description parent: any of these, separated by commas */
+                parent__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                /** @example pending */
+                state?: "approved" | "pending" | "rejected" | "spam";
+                /** @description state: any of these, separated by commas */
+                state__in?: ("approved" | "pending" | "rejected" | "spam")[];
+                /** @description state: anything but this */
+                state__ne?: "approved" | "pending" | "rejected" | "spam";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author_name": "Dora Klein-Moreau",
+                     *           "created_at": "2026-03-02T11:14:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001b",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "state": "pending",
+                     *           "text": "Buy likes"
+                     *         },
+                     *         {
+                     *           "author_name": "Dora Klein-Moreau",
+                     *           "created_at": "2026-03-02T11:13:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001a",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "state": "pending",
+                     *           "text": "First!"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/comments?state=pending&limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CommentPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_bulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "id": "node_01kjpy1d00e00800000000001b",
+                 *           "op": "spam"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CommentsBulk"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "node_01kjpy1d00e00800000000001b",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BulkResults"];
+                };
+            };
+            /** @description It is done afterwards. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e008000000000018
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:11:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000018",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *       "state": "approved",
+                     *       "text": "And a drop of vinegar for stains."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_reject: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000001a
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:13:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001a",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *       "state": "rejected",
+                     *       "text": "First!"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_spam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e008000000000019
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:12:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000019",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *       "state": "spam",
+                     *       "text": "Cheap watches here"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
             };
             /** @description Refused. */
             default: {
@@ -7935,7 +8922,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "depth": 0,
-                     *           "id": "cat_01kjpy1d00e00800000000000s",
+                     *           "id": "cat_01kjpy1d00e00800000000000v",
                      *           "parent_id": null,
                      *           "position": 0,
                      *           "taxonomy": "category",
@@ -8002,7 +8989,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "id": "cat_01kjpy1d00e00800000000000v",
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "taxonomy": "category",
@@ -8040,7 +9027,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000s
+                 * @example cat_01kjpy1d00e00800000000000v
                  */
                 category_id: string;
             };
@@ -8057,7 +9044,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "id": "cat_01kjpy1d00e00800000000000v",
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "taxonomy": "category",
@@ -8104,7 +9091,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000s
+                 * @example cat_01kjpy1d00e00800000000000v
                  */
                 category_id: string;
             };
@@ -8142,7 +9129,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000s
+                 * @example cat_01kjpy1d00e00800000000000v
                  */
                 category_id: string;
             };
@@ -8168,7 +9155,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "id": "cat_01kjpy1d00e00800000000000v",
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "taxonomy": "category",
@@ -8239,9 +9226,9 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T11:00:00Z",
+                     *           "created_at": "2026-03-02T11:06:00Z",
                      *           "email": "dora@example.com",
-                     *           "id": "cust_01kjpy1d00e008000000000015",
+                     *           "id": "cust_01kjpy1d00e008000000000017",
                      *           "is_active": true,
                      *           "name": "Dora Klein-Moreau"
                      *         }
@@ -8271,7 +9258,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000015
+                 * @example cust_01kjpy1d00e008000000000017
                  */
                 customer_id: string;
             };
@@ -8287,9 +9274,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:06:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000017",
                      *       "is_active": true,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -8318,7 +9305,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000015
+                 * @example cust_01kjpy1d00e008000000000017
                  */
                 customer_id: string;
             };
@@ -8343,14 +9330,390 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:06:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000017",
                      *       "is_active": false,
                      *       "name": "Dora Klein-Moreau"
                      *     }
                      */
                     "application/json": components["schemas"]["CustomerAccount"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_list: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "definition" | "id" | "name" | "subject" | "updated_at")[];
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                name?: string;
+                /** @description name: any of these, separated by commas */
+                name__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                subject?: "node" | "product";
+                /** @description subject: any of these, separated by commas */
+                subject__in?: ("node" | "product")[];
+                /** @description subject: anything but this */
+                subject__ne?: "node" | "product";
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T09:27:00Z",
+                     *           "definition": {
+                     *             "properties": {
+                     *               "dishwasher": {
+                     *                 "type": "boolean"
+                     *               },
+                     *               "volume": {
+                     *                 "maximum": 5000,
+                     *                 "minimum": 1,
+                     *                 "title": "Volume in ml",
+                     *                 "type": "integer"
+                     *               }
+                     *             },
+                     *             "required": [
+                     *               "volume"
+                     *             ],
+                     *             "type": "object"
+                     *           },
+                     *           "id": "fields_01kjpy1d00e008000000000005",
+                     *           "name": "Mug",
+                     *           "subject": "product",
+                     *           "updated_at": "2026-03-02T09:29:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FieldSchemaPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "definition": {
+                 *         "properties": {
+                 *           "dishwasher": {
+                 *             "type": "boolean"
+                 *           },
+                 *           "volume": {
+                 *             "maximum": 5000,
+                 *             "minimum": 1,
+                 *             "title": "Volume in ml",
+                 *             "type": "integer"
+                 *           }
+                 *         },
+                 *         "required": [
+                 *           "volume"
+                 *         ],
+                 *         "type": "object"
+                 *       },
+                 *       "name": "Mug",
+                 *       "subject": "product"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewFieldSchema"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T09:27:00Z",
+                     *       "definition": {
+                     *         "properties": {
+                     *           "volume": {
+                     *             "maximum": 5000,
+                     *             "minimum": 1,
+                     *             "title": "Volume in ml",
+                     *             "type": "integer"
+                     *           }
+                     *         },
+                     *         "required": [
+                     *           "volume"
+                     *         ],
+                     *         "type": "object"
+                     *       },
+                     *       "id": "fields_01kjpy1d00e008000000000005",
+                     *       "name": "Mug",
+                     *       "subject": "product",
+                     *       "updated_at": "2026-03-02T09:27:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FieldSchema"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An ETag; the answer is 304 if it still holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the schema as the API answers it, or its UUID.
+                 * @example fields_01kjpy1d00e008000000000005
+                 */
+                schema_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T09:27:00Z",
+                     *       "definition": {
+                     *         "properties": {
+                     *           "volume": {
+                     *             "maximum": 5000,
+                     *             "minimum": 1,
+                     *             "title": "Volume in ml",
+                     *             "type": "integer"
+                     *           }
+                     *         },
+                     *         "required": [
+                     *           "volume"
+                     *         ],
+                     *         "type": "object"
+                     *       },
+                     *       "id": "fields_01kjpy1d00e008000000000005",
+                     *       "name": "Mug",
+                     *       "subject": "product",
+                     *       "updated_at": "2026-03-02T09:27:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FieldSchema"];
+                };
+            };
+            /** @description The version that If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_delete: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the schema as the API answers it, or its UUID.
+                 * @example fields_01kjpy1d00e008000000000006
+                 */
+                schema_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_update: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the schema as the API answers it, or its UUID.
+                 * @example fields_01kjpy1d00e008000000000005
+                 */
+                schema_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "definition": {
+                 *         "properties": {
+                 *           "dishwasher": {
+                 *             "type": "boolean"
+                 *           },
+                 *           "volume": {
+                 *             "maximum": 5000,
+                 *             "minimum": 1,
+                 *             "title": "Volume in ml",
+                 *             "type": "integer"
+                 *           }
+                 *         },
+                 *         "required": [
+                 *           "volume"
+                 *         ],
+                 *         "type": "object"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["FieldSchemaChanges"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T09:27:00Z",
+                     *       "definition": {
+                     *         "properties": {
+                     *           "dishwasher": {
+                     *             "type": "boolean"
+                     *           },
+                     *           "volume": {
+                     *             "maximum": 5000,
+                     *             "minimum": 1,
+                     *             "title": "Volume in ml",
+                     *             "type": "integer"
+                     *           }
+                     *         },
+                     *         "required": [
+                     *           "volume"
+                     *         ],
+                     *         "type": "object"
+                     *       },
+                     *       "id": "fields_01kjpy1d00e008000000000005",
+                     *       "name": "Mug",
+                     *       "subject": "product",
+                     *       "updated_at": "2026-03-02T09:29:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FieldSchema"];
                 };
             };
             /** @description Refused. */
@@ -8433,19 +9796,19 @@ export interface operations {
                      *           "accepted_at": null,
                      *           "email": "cleo@example.com",
                      *           "expires_at": null,
-                     *           "id": "inv_01kjpy1d00e008000000000006",
-                     *           "requested_at": "2026-03-02T09:32:00Z",
+                     *           "id": "inv_01kjpy1d00e008000000000008",
+                     *           "requested_at": "2026-03-02T09:38:00Z",
                      *           "role": "editor",
                      *           "sent_at": null
                      *         },
                      *         {
                      *           "accepted_at": null,
                      *           "email": "ben@example.com",
-                     *           "expires_at": "2026-03-05T09:33:00Z",
-                     *           "id": "inv_01kjpy1d00e008000000000005",
-                     *           "requested_at": "2026-03-02T09:31:00Z",
+                     *           "expires_at": "2026-03-05T09:39:00Z",
+                     *           "id": "inv_01kjpy1d00e008000000000007",
+                     *           "requested_at": "2026-03-02T09:37:00Z",
                      *           "role": "packer",
-                     *           "sent_at": "2026-03-02T09:33:00Z"
+                     *           "sent_at": "2026-03-02T09:39:00Z"
                      *         }
                      *       ],
                      *       "next": null,
@@ -8499,8 +9862,8 @@ export interface operations {
                      *       "accepted_at": null,
                      *       "email": "ben@example.com",
                      *       "expires_at": null,
-                     *       "id": "inv_01kjpy1d00e008000000000005",
-                     *       "requested_at": "2026-03-02T09:31:00Z",
+                     *       "id": "inv_01kjpy1d00e008000000000007",
+                     *       "requested_at": "2026-03-02T09:37:00Z",
                      *       "role": "packer",
                      *       "sent_at": null
                      *     }
@@ -8529,7 +9892,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the invitation as the API answers it, or its UUID.
-                 * @example inv_01kjpy1d00e008000000000006
+                 * @example inv_01kjpy1d00e008000000000008
                  */
                 invitation_id: string;
             };
@@ -8572,11 +9935,11 @@ export interface operations {
                 cursor?: string;
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("actor" | "created_at" | "done" | "expires_at" | "failed" | "finished_at" | "id" | "kind" | "per_second" | "reason" | "seconds_left" | "started_at" | "status" | "total")[];
-                kind?: "inventory" | "nodes" | "prices" | "products";
+                kind?: "comments" | "inventory" | "nodes" | "prices" | "products";
                 /** @description kind: any of these, separated by commas */
-                kind__in?: ("inventory" | "nodes" | "prices" | "products")[];
+                kind__in?: ("comments" | "inventory" | "nodes" | "prices" | "products")[];
                 /** @description kind: anything but this */
-                kind__ne?: "inventory" | "nodes" | "prices" | "products";
+                kind__ne?: "comments" | "inventory" | "nodes" | "prices" | "products";
                 /**
                  * @description 1 to 100 rows, 20 by default.
                  * @example 2
@@ -8608,12 +9971,12 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:45:00Z",
+                     *           "created_at": "2026-03-02T10:51:00Z",
                      *           "done": 0,
-                     *           "expires_at": "2026-03-09T10:46:00Z",
+                     *           "expires_at": "2026-03-09T10:52:00Z",
                      *           "failed": 0,
-                     *           "finished_at": "2026-03-02T10:46:00Z",
-                     *           "id": "job_01kjpy1d00e008000000000014",
+                     *           "finished_at": "2026-03-02T10:52:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000016",
                      *           "kind": "products",
                      *           "per_second": null,
                      *           "reason": "",
@@ -8624,17 +9987,17 @@ export interface operations {
                      *         },
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:41:00Z",
+                     *           "created_at": "2026-03-02T10:47:00Z",
                      *           "done": 101,
-                     *           "expires_at": "2026-03-09T10:42:00Z",
+                     *           "expires_at": "2026-03-09T10:48:00Z",
                      *           "failed": 1,
-                     *           "finished_at": "2026-03-02T10:42:00Z",
-                     *           "id": "job_01kjpy1d00e008000000000012",
+                     *           "finished_at": "2026-03-02T10:48:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000014",
                      *           "kind": "products",
                      *           "per_second": 40,
                      *           "reason": "",
                      *           "seconds_left": null,
-                     *           "started_at": "2026-03-02T10:42:00Z",
+                     *           "started_at": "2026-03-02T10:48:00Z",
                      *           "status": "failed",
                      *           "total": 101
                      *         }
@@ -8664,7 +10027,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000012
+                 * @example job_01kjpy1d00e008000000000014
                  */
                 job_id: string;
             };
@@ -8681,17 +10044,17 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:41:00Z",
+                     *       "created_at": "2026-03-02T10:47:00Z",
                      *       "done": 101,
-                     *       "expires_at": "2026-03-09T10:42:00Z",
+                     *       "expires_at": "2026-03-09T10:48:00Z",
                      *       "failed": 1,
-                     *       "finished_at": "2026-03-02T10:42:00Z",
-                     *       "id": "job_01kjpy1d00e008000000000012",
+                     *       "finished_at": "2026-03-02T10:48:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000014",
                      *       "kind": "products",
                      *       "per_second": 40,
                      *       "reason": "",
                      *       "seconds_left": null,
-                     *       "started_at": "2026-03-02T10:42:00Z",
+                     *       "started_at": "2026-03-02T10:48:00Z",
                      *       "status": "failed",
                      *       "total": 101
                      *     }
@@ -8720,7 +10083,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000014
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -8737,12 +10100,12 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:45:00Z",
+                     *       "created_at": "2026-03-02T10:51:00Z",
                      *       "done": 0,
-                     *       "expires_at": "2026-03-09T10:46:00Z",
+                     *       "expires_at": "2026-03-09T10:52:00Z",
                      *       "failed": 0,
-                     *       "finished_at": "2026-03-02T10:46:00Z",
-                     *       "id": "job_01kjpy1d00e008000000000014",
+                     *       "finished_at": "2026-03-02T10:52:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000016",
                      *       "kind": "products",
                      *       "per_second": null,
                      *       "reason": "",
@@ -8773,7 +10136,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000012
+                 * @example job_01kjpy1d00e008000000000014
                  */
                 job_id: string;
             };
@@ -8787,7 +10150,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000012","request_id":"019cade0-b400-7000-8000-000000000023"}} */
+                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000014","request_id":"019cade0-b400-7000-8000-000000000025"}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -8809,7 +10172,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000012
+                 * @example job_01kjpy1d00e008000000000014
                  */
                 job_id: string;
             };
@@ -8824,9 +10187,9 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000012","request_id":"019cade0-b400-7000-8000-000000000023"}}
-                     *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
-                     *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
+                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000014","request_id":"019cade0-b400-7000-8000-000000000025"}}
+                     *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000e"}
+                     *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000e"}
                      */
                     "application/x-ndjson": string;
                 };
@@ -8940,7 +10303,7 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T09:38:00Z",
+                     *           "created_at": "2026-03-02T09:44:00Z",
                      *           "email": "ada@example.com",
                      *           "is_active": true,
                      *           "name": "Ada Lindqvist-Berg",
@@ -8950,14 +10313,14 @@ export interface operations {
                      *           "user_id": "user_01kjpy1d00e008000000000001"
                      *         },
                      *         {
-                     *           "created_at": "2026-03-02T09:38:00Z",
+                     *           "created_at": "2026-03-02T09:44:00Z",
                      *           "email": "ben@example.com",
                      *           "is_active": true,
                      *           "name": "Ben Okafor",
                      *           "roles": [
                      *             "packer"
                      *           ],
-                     *           "user_id": "user_01kjpy1d00e008000000000007"
+                     *           "user_id": "user_01kjpy1d00e008000000000009"
                      *         }
                      *       ],
                      *       "next": null,
@@ -8988,7 +10351,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the user as the API answers it, or its UUID.
-                 * @example user_01kjpy1d00e008000000000007
+                 * @example user_01kjpy1d00e008000000000009
                  */
                 user_id: string;
             };
@@ -9024,7 +10387,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the user as the API answers it, or its UUID.
-                 * @example user_01kjpy1d00e008000000000007
+                 * @example user_01kjpy1d00e008000000000009
                  */
                 user_id: string;
             };
@@ -9052,7 +10415,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T09:38:00Z",
+                     *       "created_at": "2026-03-02T09:44:00Z",
                      *       "email": "ben@example.com",
                      *       "is_active": true,
                      *       "name": "Ben Okafor",
@@ -9060,7 +10423,7 @@ export interface operations {
                      *         "editor",
                      *         "packer"
                      *       ],
-                     *       "user_id": "user_01kjpy1d00e008000000000007"
+                     *       "user_id": "user_01kjpy1d00e008000000000009"
                      *     }
                      */
                     "application/json": components["schemas"]["Member"];
@@ -9135,16 +10498,16 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T10:33:00Z",
+                     *           "created_at": "2026-03-02T10:39:00Z",
                      *           "external_id": null,
-                     *           "id": "menu_01kjpy1d00e00800000000000x",
+                     *           "id": "menu_01kjpy1d00e00800000000000z",
                      *           "items": [
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e00800000000000z",
+                     *               "id": "item_01kjpy1d00e008000000000011",
                      *               "target": {
-                     *                 "id": "node_01kjpy1d00e00800000000000t",
+                     *                 "id": "node_01kjpy1d00e00800000000000w",
                      *                 "type": "node"
                      *               },
                      *               "titles": {},
@@ -9153,9 +10516,9 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e00800000000000y",
+                     *               "id": "item_01kjpy1d00e008000000000010",
                      *               "target": {
-                     *                 "id": "cat_01kjpy1d00e00800000000000b",
+                     *                 "id": "cat_01kjpy1d00e00800000000000d",
                      *                 "type": "category"
                      *               },
                      *               "titles": {
@@ -9169,7 +10532,7 @@ export interface operations {
                      *                 {
                      *                   "children": [],
                      *                   "icon": "",
-                     *                   "id": "item_01kjpy1d00e008000000000011",
+                     *                   "id": "item_01kjpy1d00e008000000000013",
                      *                   "target": null,
                      *                   "titles": {
                      *                     "en": "Photos"
@@ -9178,7 +10541,7 @@ export interface operations {
                      *                 }
                      *               ],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000010",
+                     *               "id": "item_01kjpy1d00e008000000000012",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Follow us"
@@ -9188,7 +10551,7 @@ export interface operations {
                      *           ],
                      *           "location": "header",
                      *           "name": "Top of each page",
-                     *           "updated_at": "2026-03-02T10:36:00Z"
+                     *           "updated_at": "2026-03-02T10:42:00Z"
                      *         }
                      *       ],
                      *       "next": null,
@@ -9226,7 +10589,7 @@ export interface operations {
                  *       "items": [
                  *         {
                  *           "target": {
-                 *             "id": "cat_01kjpy1d00e00800000000000b",
+                 *             "id": "cat_01kjpy1d00e00800000000000d",
                  *             "type": "category"
                  *           },
                  *           "titles": {
@@ -9236,7 +10599,7 @@ export interface operations {
                  *         },
                  *         {
                  *           "target": {
-                 *             "id": "node_01kjpy1d00e00800000000000t",
+                 *             "id": "node_01kjpy1d00e00800000000000w",
                  *             "type": "node"
                  *           }
                  *         },
@@ -9270,16 +10633,16 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "created_at": "2026-03-02T10:39:00Z",
                      *       "external_id": null,
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "type": "category"
                      *           },
                      *           "titles": {
@@ -9291,9 +10654,9 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "type": "node"
                      *           },
                      *           "titles": {},
@@ -9304,7 +10667,7 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Photos"
@@ -9313,7 +10676,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "titles": {
                      *             "en": "Follow us"
@@ -9323,7 +10686,7 @@ export interface operations {
                      *       ],
                      *       "location": "header",
                      *       "name": "Main menu",
-                     *       "updated_at": "2026-03-02T10:33:00Z"
+                     *       "updated_at": "2026-03-02T10:39:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Menu"];
@@ -9350,7 +10713,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the menu as the API answers it, or its UUID.
-                 * @example menu_01kjpy1d00e00800000000000x
+                 * @example menu_01kjpy1d00e00800000000000z
                  */
                 menu_id: string;
             };
@@ -9366,16 +10729,16 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "created_at": "2026-03-02T10:39:00Z",
                      *       "external_id": null,
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "type": "category"
                      *           },
                      *           "titles": {
@@ -9387,9 +10750,9 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "type": "node"
                      *           },
                      *           "titles": {},
@@ -9400,7 +10763,7 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Photos"
@@ -9409,7 +10772,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "titles": {
                      *             "en": "Follow us"
@@ -9419,7 +10782,7 @@ export interface operations {
                      *       ],
                      *       "location": "header",
                      *       "name": "Main menu",
-                     *       "updated_at": "2026-03-02T10:33:00Z"
+                     *       "updated_at": "2026-03-02T10:39:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Menu"];
@@ -9455,7 +10818,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the menu as the API answers it, or its UUID.
-                 * @example menu_01kjpy1d00e00800000000000x
+                 * @example menu_01kjpy1d00e00800000000000z
                  */
                 menu_id: string;
             };
@@ -9493,7 +10856,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the menu as the API answers it, or its UUID.
-                 * @example menu_01kjpy1d00e00800000000000x
+                 * @example menu_01kjpy1d00e00800000000000z
                  */
                 menu_id: string;
             };
@@ -9518,16 +10881,16 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "created_at": "2026-03-02T10:39:00Z",
                      *       "external_id": null,
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "type": "category"
                      *           },
                      *           "titles": {
@@ -9539,9 +10902,9 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "type": "node"
                      *           },
                      *           "titles": {},
@@ -9552,7 +10915,7 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Photos"
@@ -9561,7 +10924,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "titles": {
                      *             "en": "Follow us"
@@ -9571,7 +10934,7 @@ export interface operations {
                      *       ],
                      *       "location": "header",
                      *       "name": "Top of each page",
-                     *       "updated_at": "2026-03-02T10:35:00Z"
+                     *       "updated_at": "2026-03-02T10:41:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Menu"];
@@ -9598,7 +10961,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the menu as the API answers it, or its UUID.
-                 * @example menu_01kjpy1d00e00800000000000x
+                 * @example menu_01kjpy1d00e00800000000000z
                  */
                 menu_id: string;
             };
@@ -9608,7 +10971,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "item_id": "item_01kjpy1d00e00800000000000z",
+                 *       "item_id": "item_01kjpy1d00e008000000000011",
                  *       "position": 0
                  *     }
                  */
@@ -9624,16 +10987,16 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "created_at": "2026-03-02T10:39:00Z",
                      *       "external_id": null,
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "type": "node"
                      *           },
                      *           "titles": {},
@@ -9642,9 +11005,9 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "type": "category"
                      *           },
                      *           "titles": {
@@ -9658,7 +11021,7 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Photos"
@@ -9667,7 +11030,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "titles": {
                      *             "en": "Follow us"
@@ -9677,7 +11040,7 @@ export interface operations {
                      *       ],
                      *       "location": "header",
                      *       "name": "Top of each page",
-                     *       "updated_at": "2026-03-02T10:36:00Z"
+                     *       "updated_at": "2026-03-02T10:42:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Menu"];
@@ -9969,7 +11332,7 @@ export interface operations {
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("author_name" | "created_at" | "depth" | "external_id" | "id" | "kind" | "metadata" | "parent_id" | "position" | "published_at" | "status" | "translations" | "updated_at")[];
+                fields?: ("author_name" | "comments_open" | "created_at" | "depth" | "external_id" | "fields" | "id" | "kind" | "metadata" | "parent_id" | "position" | "published_at" | "seo" | "status" | "translations" | "updated_at")[];
                 /** @description Such as page or post. */
                 kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
                 /** @description kind: any of these, separated by commas */
@@ -10030,15 +11393,18 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "author_name": "",
-                     *           "created_at": "2026-03-02T10:29:00Z",
+                     *           "comments_open": null,
+                     *           "created_at": "2026-03-02T10:35:00Z",
                      *           "depth": 1,
                      *           "external_id": null,
-                     *           "id": "node_01kjpy1d00e00800000000000w",
+                     *           "fields": {},
+                     *           "id": "node_01kjpy1d00e00800000000000y",
                      *           "kind": "page",
                      *           "metadata": {},
-                     *           "parent_id": "node_01kjpy1d00e00800000000000v",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000x",
                      *           "position": 0,
                      *           "published_at": null,
+                     *           "seo": {},
                      *           "status": "draft",
                      *           "translations": [
                      *             {
@@ -10048,19 +11414,22 @@ export interface operations {
                      *               "title": "How to find us"
                      *             }
                      *           ],
-                     *           "updated_at": "2026-03-02T10:30:00Z"
+                     *           "updated_at": "2026-03-02T10:36:00Z"
                      *         },
                      *         {
                      *           "author_name": "",
-                     *           "created_at": "2026-03-02T10:28:00Z",
+                     *           "comments_open": null,
+                     *           "created_at": "2026-03-02T10:34:00Z",
                      *           "depth": 0,
                      *           "external_id": null,
-                     *           "id": "node_01kjpy1d00e00800000000000v",
+                     *           "fields": {},
+                     *           "id": "node_01kjpy1d00e00800000000000x",
                      *           "kind": "page",
                      *           "metadata": {},
                      *           "parent_id": null,
                      *           "position": 1,
                      *           "published_at": null,
+                     *           "seo": {},
                      *           "status": "draft",
                      *           "translations": [
                      *             {
@@ -10070,7 +11439,7 @@ export interface operations {
                      *               "title": "About us"
                      *             }
                      *           ],
-                     *           "updated_at": "2026-03-02T10:28:00Z"
+                     *           "updated_at": "2026-03-02T10:34:00Z"
                      *         }
                      *       ],
                      *       "next": "https://shop.example.com/api/v1/admin/nodes?limit=2&cursor=place-2",
@@ -10114,11 +11483,16 @@ export interface operations {
                  *         }
                  *       ],
                  *       "category_ids": [
-                 *         "cat_01kjpy1d00e00800000000000s"
+                 *         "cat_01kjpy1d00e00800000000000v"
                  *       ],
                  *       "kind": "post",
+                 *       "seo": {
+                 *         "en": {
+                 *           "description": "How enamel stays new for a hundred years."
+                 *         }
+                 *       },
                  *       "tag_ids": [
-                 *         "tag_01kjpy1d00e00800000000000r"
+                 *         "tag_01kjpy1d00e00800000000000t"
                  *       ],
                  *       "translations": [
                  *         {
@@ -10154,21 +11528,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": null,
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10184,7 +11569,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:24:00Z"
+                     *       "updated_at": "2026-03-02T10:30:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10224,7 +11609,7 @@ export interface operations {
                  * @example {
                  *       "operations": [
                  *         {
-                 *           "id": "node_01kjpy1d00e00800000000000v",
+                 *           "id": "node_01kjpy1d00e00800000000000x",
                  *           "op": "publish"
                  *         }
                  *       ]
@@ -10245,7 +11630,7 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "node_01kjpy1d00e00800000000000v",
+                     *           "id": "node_01kjpy1d00e00800000000000x",
                      *           "index": 0,
                      *           "status": 200
                      *         }
@@ -10344,9 +11729,9 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,external_id,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
-                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,2026-03-02T10:50:00Z,2026-03-02T10:28:00Z,2026-03-02T10:50:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
-                     *     node_01kjpy1d00e00800000000000w,page,draft,node_01kjpy1d00e00800000000000v,0,1,,{},,,2026-03-02T10:29:00Z,2026-03-02T10:30:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
+                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,seo,fields,external_id,comments_open,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
+                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,,2026-03-02T10:56:00Z,2026-03-02T10:34:00Z,2026-03-02T10:56:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000y,page,draft,node_01kjpy1d00e00800000000000x,0,1,,{},{},{},,,,2026-03-02T10:35:00Z,2026-03-02T10:36:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
                      */
                     "text/csv": string;
                 };
@@ -10430,8 +11815,8 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"published_at":"2026-03-02T10:50:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:50:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
-                     *     {"id":"node_01kjpy1d00e00800000000000w","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000v","position":0,"depth":1,"author_name":"","metadata":{},"external_id":null,"published_at":null,"created_at":"2026-03-02T10:29:00Z","updated_at":"2026-03-02T10:30:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T10:56:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T10:56:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     *     {"id":"node_01kjpy1d00e00800000000000y","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000x","position":0,"depth":1,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":null,"created_at":"2026-03-02T10:35:00Z","updated_at":"2026-03-02T10:36:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      */
                     "application/x-ndjson": string;
                 };
@@ -10457,7 +11842,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -10482,21 +11867,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": null,
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10512,7 +11908,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:24:00Z"
+                     *       "updated_at": "2026-03-02T10:30:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10548,7 +11944,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000w
+                 * @example node_01kjpy1d00e00800000000000y
                  */
                 node_id: string;
             };
@@ -10586,7 +11982,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -10620,21 +12016,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": null,
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10650,7 +12057,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:26:00Z"
+                     *       "updated_at": "2026-03-02T10:32:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10684,7 +12091,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -10709,21 +12116,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "archived",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10733,7 +12151,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:28:00Z"
+                     *       "updated_at": "2026-03-02T11:46:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10767,7 +12185,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000w
+                 * @example node_01kjpy1d00e00800000000000y
                  */
                 node_id: string;
             };
@@ -10777,7 +12195,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "parent_id": "node_01kjpy1d00e00800000000000v"
+                 *       "parent_id": "node_01kjpy1d00e00800000000000x"
                  *     }
                  */
                 "application/json": components["schemas"]["Move"];
@@ -10795,16 +12213,19 @@ export interface operations {
                      *       "author_name": "",
                      *       "bodies": [],
                      *       "category_ids": [],
-                     *       "created_at": "2026-03-02T10:29:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:35:00Z",
                      *       "depth": 1,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000w",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000y",
                      *       "kind": "page",
                      *       "metadata": {},
-                     *       "parent_id": "node_01kjpy1d00e00800000000000v",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000x",
                      *       "position": 0,
                      *       "published_at": null,
                      *       "redirects": [],
+                     *       "seo": {},
                      *       "status": "draft",
                      *       "tag_ids": [],
                      *       "translations": [
@@ -10815,7 +12236,7 @@ export interface operations {
                      *           "title": "How to find us"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:30:00Z"
+                     *       "updated_at": "2026-03-02T10:36:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10849,7 +12270,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -10883,21 +12304,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "published",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10913,7 +12345,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:27:00Z"
+                     *       "updated_at": "2026-03-02T10:33:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10947,7 +12379,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000v
+                 * @example node_01kjpy1d00e00800000000000x
                  */
                 node_id: string;
             };
@@ -10958,7 +12390,7 @@ export interface operations {
                 /**
                  * @example {
                  *       "ids": [
-                 *         "node_01kjpy1d00e00800000000000w"
+                 *         "node_01kjpy1d00e00800000000000y"
                  *       ]
                  *     }
                  */
@@ -10975,7 +12407,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "ids": [
-                     *         "node_01kjpy1d00e00800000000000w"
+                     *         "node_01kjpy1d00e00800000000000y"
                      *       ]
                      *     }
                      */
@@ -11017,7 +12449,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -11069,7 +12501,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -11124,7 +12556,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
                 /**
@@ -11170,7 +12602,7 @@ export interface operations {
                 locale: string;
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -11206,7 +12638,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -11231,21 +12663,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -11255,7 +12698,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:27:00Z"
+                     *       "updated_at": "2026-03-02T11:45:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -11303,7 +12746,7 @@ export interface operations {
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("category_ids" | "created_at" | "external_id" | "id" | "images" | "is_gift_card" | "metadata" | "options" | "product_type" | "published_at" | "status" | "tags" | "translations" | "updated_at" | "variants" | "vendor")[];
+                fields?: ("category_ids" | "created_at" | "external_id" | "fields" | "id" | "images" | "is_gift_card" | "metadata" | "options" | "product_type" | "published_at" | "seo" | "status" | "tags" | "translations" | "updated_at" | "variants" | "vendor")[];
                 /** @description In any locale. */
                 handle?: string;
                 /** @description handle: any of these, separated by commas */
@@ -11369,15 +12812,18 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "category_ids": [
-                     *             "cat_01kjpy1d00e00800000000000b"
+                     *             "cat_01kjpy1d00e00800000000000d"
                      *           ],
-                     *           "created_at": "2026-03-02T09:52:00Z",
+                     *           "created_at": "2026-03-02T09:58:00Z",
                      *           "external_id": null,
-                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "fields": {
+                     *             "volume": 350
+                     *           },
+                     *           "id": "prod_01kjpy1d00e00800000000000e",
                      *           "images": [
                      *             {
                      *               "alt": "A blue mug on a stump",
-                     *               "id": "img_01kjpy1d00e00800000000000g",
+                     *               "id": "img_01kjpy1d00e00800000000000j",
                      *               "url": "https://images.example.com/mug-blue.jpg"
                      *             }
                      *           ],
@@ -11385,21 +12831,21 @@ export interface operations {
                      *           "metadata": {},
                      *           "options": [
                      *             {
-                     *               "id": "opt_01kjpy1d00e00800000000000d",
+                     *               "id": "opt_01kjpy1d00e00800000000000f",
                      *               "names": {
                      *                 "de": "Glasur",
                      *                 "en": "Glaze"
                      *               },
                      *               "values": [
                      *                 {
-                     *                   "id": "val_01kjpy1d00e00800000000000e",
+                     *                   "id": "val_01kjpy1d00e00800000000000g",
                      *                   "names": {
                      *                     "de": "Blau",
                      *                     "en": "Blue"
                      *                   }
                      *                 },
                      *                 {
-                     *                   "id": "val_01kjpy1d00e00800000000000f",
+                     *                   "id": "val_01kjpy1d00e00800000000000h",
                      *                   "names": {
                      *                     "de": "Grün",
                      *                     "en": "Green"
@@ -11409,7 +12855,16 @@ export interface operations {
                      *             }
                      *           ],
                      *           "product_type": "Mug",
-                     *           "published_at": "2026-03-02T10:00:00Z",
+                     *           "published_at": "2026-03-02T10:06:00Z",
+                     *           "seo": {
+                     *             "en": {
+                     *               "canonical_url": null,
+                     *               "description": "",
+                     *               "image_id": null,
+                     *               "noindex": false,
+                     *               "title": "Enamel mug, 350 ml"
+                     *             }
+                     *           },
                      *           "status": "published",
                      *           "tags": [
                      *             "camping",
@@ -11435,11 +12890,11 @@ export interface operations {
                      *               "title": "Enamel mug"
                      *             }
                      *           ],
-                     *           "updated_at": "2026-03-02T10:00:00Z",
+                     *           "updated_at": "2026-03-02T10:06:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
-                     *               "id": "var_01kjpy1d00e00800000000000h",
+                     *               "id": "var_01kjpy1d00e00800000000000k",
                      *               "image": null,
                      *               "inventory_policy": "deny",
                      *               "manage_inventory": true,
@@ -11452,7 +12907,7 @@ export interface operations {
                      *                   "currency": "EUR"
                      *                 }
                      *               ],
-                     *               "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *               "product_id": "prod_01kjpy1d00e00800000000000e",
                      *               "requires_shipping": true,
                      *               "reserved": 0,
                      *               "sku": "MUG-BLUE",
@@ -11467,7 +12922,7 @@ export interface operations {
                      *             },
                      *             {
                      *               "barcode": "",
-                     *               "id": "var_01kjpy1d00e00800000000000j",
+                     *               "id": "var_01kjpy1d00e00800000000000m",
                      *               "image": null,
                      *               "inventory_policy": "deny",
                      *               "manage_inventory": true,
@@ -11480,7 +12935,7 @@ export interface operations {
                      *                   "currency": "EUR"
                      *                 }
                      *               ],
-                     *               "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *               "product_id": "prod_01kjpy1d00e00800000000000e",
                      *               "requires_shipping": true,
                      *               "reserved": 0,
                      *               "sku": "MUG-GREEN",
@@ -11530,8 +12985,11 @@ export interface operations {
                 /**
                  * @example {
                  *       "category_ids": [
-                 *         "cat_01kjpy1d00e00800000000000b"
+                 *         "cat_01kjpy1d00e00800000000000d"
                  *       ],
+                 *       "fields": {
+                 *         "volume": 350
+                 *       },
                  *       "images": [
                  *         {
                  *           "alt": "A blue mug on a stump",
@@ -11561,6 +13019,11 @@ export interface operations {
                  *         }
                  *       ],
                  *       "product_type": "Mug",
+                 *       "seo": {
+                 *         "en": {
+                 *           "title": "Enamel mug, 350 ml"
+                 *         }
+                 *       },
                  *       "tags": [
                  *         "camping"
                  *       ],
@@ -11610,15 +13073,18 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -11626,21 +13092,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -11651,6 +13117,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tags": [
                      *         "camping"
@@ -11675,11 +13150,11 @@ export interface operations {
                      *           "title": "Emaillebecher"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T09:52:00Z",
+                     *       "updated_at": "2026-03-02T09:58:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -11692,7 +13167,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -11753,7 +13228,7 @@ export interface operations {
                  *           "op": "create"
                  *         },
                  *         {
-                 *           "id": "prod_01kjpy1d00e00800000000000c",
+                 *           "id": "prod_01kjpy1d00e00800000000000e",
                  *           "op": "publish"
                  *         }
                  *       ]
@@ -11774,12 +13249,12 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "prod_01kjpy1d00e00800000000000k",
+                     *           "id": "prod_01kjpy1d00e00800000000000n",
                      *           "index": 0,
                      *           "status": 201
                      *         },
                      *         {
-                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "id": "prod_01kjpy1d00e00800000000000e",
                      *           "index": 1,
                      *           "status": 200
                      *         }
@@ -11884,8 +13359,8 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example id,status,vendor,product_type,tags,is_gift_card,metadata,external_id,category_ids,published_at,created_at,updated_at,translations,options,images,variants
-                     *     prod_01kjpy1d00e00800000000000c,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},,"[""cat_01kjpy1d00e00800000000000b""]",2026-03-02T10:00:00Z,2026-03-02T09:52:00Z,2026-03-02T10:00:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000d"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000e"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000f"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000g"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump""}]","[{""id"":""var_01kjpy1d00e00800000000000h"",""product_id"":""prod_01kjpy1d00e00800000000000c"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000j"",""product_id"":""prod_01kjpy1d00e00800000000000c"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
+                     * @example id,status,vendor,product_type,tags,is_gift_card,metadata,seo,fields,external_id,category_ids,published_at,created_at,updated_at,translations,options,images,variants
+                     *     prod_01kjpy1d00e00800000000000e,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},"{""en"":{""title"":""Enamel mug, 350 ml"",""description"":"""",""canonical_url"":null,""noindex"":false,""image_id"":null}}","{""volume"":350}",,"[""cat_01kjpy1d00e00800000000000d""]",2026-03-02T10:06:00Z,2026-03-02T09:58:00Z,2026-03-02T10:06:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000f"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000g"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000h"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000j"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump""}]","[{""id"":""var_01kjpy1d00e00800000000000k"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000m"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
                      */
                     "text/csv": string;
                 };
@@ -11974,7 +13449,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"prod_01kjpy1d00e00800000000000c","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000b"],"published_at":"2026-03-02T10:00:00Z","created_at":"2026-03-02T09:52:00Z","updated_at":"2026-03-02T10:00:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000d","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000e","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000f","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000g","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump"}],"variants":[{"id":"var_01kjpy1d00e00800000000000h","product_id":"prod_01kjpy1d00e00800000000000c","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000j","product_id":"prod_01kjpy1d00e00800000000000c","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
+                    /** @example {"id":"prod_01kjpy1d00e00800000000000e","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"seo":{"en":{"title":"Enamel mug, 350 ml","description":"","canonical_url":null,"noindex":false,"image_id":null}},"fields":{"volume":350},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000d"],"published_at":"2026-03-02T10:06:00Z","created_at":"2026-03-02T09:58:00Z","updated_at":"2026-03-02T10:06:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000f","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000g","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000h","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000j","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump"}],"variants":[{"id":"var_01kjpy1d00e00800000000000k","product_id":"prod_01kjpy1d00e00800000000000e","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000m","product_id":"prod_01kjpy1d00e00800000000000e","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
                     "application/x-ndjson": string;
                 };
             };
@@ -11999,7 +13474,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12016,15 +13491,18 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12032,21 +13510,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12057,6 +13535,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tags": [
                      *         "camping"
@@ -12081,11 +13568,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T09:52:00Z",
+                     *       "updated_at": "2026-03-02T09:58:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12098,7 +13585,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12148,7 +13635,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000k
+                 * @example prod_01kjpy1d00e00800000000000n
                  */
                 product_id: string;
             };
@@ -12186,7 +13673,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12216,15 +13703,18 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12232,21 +13722,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12257,6 +13747,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tags": [
                      *         "camping",
@@ -12282,11 +13781,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T09:54:00Z",
+                     *       "updated_at": "2026-03-02T10:00:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12299,7 +13798,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12340,7 +13839,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12357,15 +13856,18 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12373,21 +13875,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12398,6 +13900,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "archived",
                      *       "tags": [
                      *         "camping",
@@ -12423,11 +13934,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:36:00Z",
+                     *       "updated_at": "2026-03-02T11:54:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12440,7 +13951,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12481,7 +13992,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12498,15 +14009,18 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12514,21 +14028,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12538,7 +14052,16 @@ export interface operations {
                      *         }
                      *       ],
                      *       "product_type": "Mug",
-                     *       "published_at": "2026-03-02T10:00:00Z",
+                     *       "published_at": "2026-03-02T10:06:00Z",
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "published",
                      *       "tags": [
                      *         "camping",
@@ -12564,11 +14087,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:00:00Z",
+                     *       "updated_at": "2026-03-02T10:06:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12581,7 +14104,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12596,7 +14119,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12609,7 +14132,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-GREEN",
@@ -12650,7 +14173,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12667,15 +14190,18 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12683,21 +14209,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12708,6 +14234,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tags": [
                      *         "camping",
@@ -12733,11 +14268,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:35:00Z",
+                     *       "updated_at": "2026-03-02T11:53:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12750,7 +14285,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12814,7 +14349,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12834,7 +14369,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12847,7 +14382,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12862,7 +14397,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12875,7 +14410,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-GREEN",
@@ -12917,7 +14452,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12952,7 +14487,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "barcode": "",
-                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "id": "var_01kjpy1d00e00800000000000m",
                      *       "image": null,
                      *       "inventory_policy": "deny",
                      *       "manage_inventory": true,
@@ -12965,7 +14500,7 @@ export interface operations {
                      *           "currency": "EUR"
                      *         }
                      *       ],
-                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "product_id": "prod_01kjpy1d00e00800000000000e",
                      *       "requires_shipping": true,
                      *       "reserved": 0,
                      *       "sku": "MUG-GREEN",
@@ -13017,7 +14552,7 @@ export interface operations {
                  *       "lifetime_seconds": 900,
                  *       "quantity": 3,
                  *       "reference": "order 1001",
-                 *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                 *       "variant_id": "var_01kjpy1d00e00800000000000m"
                  *     }
                  */
                 "application/json": components["schemas"]["NewReservation"];
@@ -13032,13 +14567,13 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "expires_at": "2026-03-02T10:21:00Z",
-                     *       "id": "res_01kjpy1d00e00800000000000n",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "expires_at": "2026-03-02T10:27:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000q",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "quantity": 3,
                      *       "reference": "order 1001",
                      *       "status": "active",
-                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *       "variant_id": "var_01kjpy1d00e00800000000000m"
                      *     }
                      */
                     "application/json": components["schemas"]["Reservation"];
@@ -13065,7 +14600,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the reservation as the API answers it, or its UUID.
-                 * @example res_01kjpy1d00e00800000000000n
+                 * @example res_01kjpy1d00e00800000000000q
                  */
                 reservation_id: string;
             };
@@ -13081,13 +14616,13 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "expires_at": "2026-03-02T10:21:00Z",
-                     *       "id": "res_01kjpy1d00e00800000000000n",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "expires_at": "2026-03-02T10:27:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000q",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "quantity": 3,
                      *       "reference": "order 1001",
                      *       "status": "committed",
-                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *       "variant_id": "var_01kjpy1d00e00800000000000m"
                      *     }
                      */
                     "application/json": components["schemas"]["Reservation"];
@@ -13114,7 +14649,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the reservation as the API answers it, or its UUID.
-                 * @example res_01kjpy1d00e00800000000000p
+                 * @example res_01kjpy1d00e00800000000000r
                  */
                 reservation_id: string;
             };
@@ -13130,13 +14665,13 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "expires_at": "2026-03-02T10:23:00Z",
-                     *       "id": "res_01kjpy1d00e00800000000000p",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "expires_at": "2026-03-02T10:29:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000r",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "quantity": 3,
                      *       "reference": "order 1001",
                      *       "status": "released",
-                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *       "variant_id": "var_01kjpy1d00e00800000000000m"
                      *     }
                      */
                     "application/json": components["schemas"]["Reservation"];
@@ -13585,7 +15120,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "code": "workshop",
-                     *           "id": "loc_01kjpy1d00e00800000000000a",
+                     *           "id": "loc_01kjpy1d00e00800000000000c",
                      *           "name": "Workshop in Tannery Lane"
                      *         }
                      *       ],
@@ -13638,7 +15173,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "code": "workshop",
-                     *       "id": "loc_01kjpy1d00e00800000000000a",
+                     *       "id": "loc_01kjpy1d00e00800000000000c",
                      *       "name": "Workshop in Tannery Lane"
                      *     }
                      */
@@ -13691,7 +15226,7 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "id": "tag_01kjpy1d00e00800000000000t",
                      *           "translations": [
                      *             {
                      *               "description": "",
@@ -13760,7 +15295,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "id": "tag_01kjpy1d00e00800000000000t",
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -13795,7 +15330,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the tag as the API answers it, or its UUID.
-                 * @example tag_01kjpy1d00e00800000000000r
+                 * @example tag_01kjpy1d00e00800000000000t
                  */
                 tag_id: string;
             };
@@ -13811,7 +15346,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "id": "tag_01kjpy1d00e00800000000000t",
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -13855,7 +15390,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the tag as the API answers it, or its UUID.
-                 * @example tag_01kjpy1d00e00800000000000r
+                 * @example tag_01kjpy1d00e00800000000000t
                  */
                 tag_id: string;
             };
@@ -13893,7 +15428,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the tag as the API answers it, or its UUID.
-                 * @example tag_01kjpy1d00e00800000000000r
+                 * @example tag_01kjpy1d00e00800000000000t
                  */
                 tag_id: string;
             };
@@ -13923,7 +15458,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "id": "tag_01kjpy1d00e00800000000000t",
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -14028,6 +15563,10 @@ export interface operations {
                  * @example {
                  *       "name": "Kiln & Kettle Enamelware",
                  *       "settings": {
+                 *         "comments": {
+                 *           "are_open": true,
+                 *           "closed_after_days": 36500
+                 *         },
                  *         "notice_email": "shop@example.com"
                  *       }
                  *     }
@@ -14056,6 +15595,10 @@ export interface operations {
                      *       ],
                      *       "name": "Kiln & Kettle Enamelware",
                      *       "settings": {
+                     *         "comments": {
+                     *           "are_open": true,
+                     *           "closed_after_days": 36500
+                     *         },
                      *         "notice_email": "shop@example.com"
                      *       },
                      *       "slug": "kiln-and-kettle"
@@ -14118,6 +15661,10 @@ export interface operations {
                      *       ],
                      *       "name": "Kiln & Kettle Enamelware",
                      *       "settings": {
+                     *         "comments": {
+                     *           "are_open": true,
+                     *           "closed_after_days": 36500
+                     *         },
                      *         "notice_email": "shop@example.com"
                      *       },
                      *       "slug": "kiln-and-kettle"
@@ -14193,7 +15740,7 @@ export interface operations {
                  *             "quantity": 20,
                  *             "reason": "Counted again"
                  *           },
-                 *           "id": "var_01kjpy1d00e00800000000000j",
+                 *           "id": "var_01kjpy1d00e00800000000000m",
                  *           "op": "set"
                  *         }
                  *       ]
@@ -14214,7 +15761,7 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "index": 0,
                      *           "status": 200
                      *         }
@@ -14270,7 +15817,7 @@ export interface operations {
                  *               }
                  *             ]
                  *           },
-                 *           "id": "var_01kjpy1d00e00800000000000j",
+                 *           "id": "var_01kjpy1d00e00800000000000m",
                  *           "if_match": "*",
                  *           "op": "set"
                  *         }
@@ -14292,7 +15839,7 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "index": 0,
                      *           "status": 200
                      *         }
@@ -14333,7 +15880,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14350,7 +15897,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "barcode": "",
-                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "id": "var_01kjpy1d00e00800000000000m",
                      *       "image": null,
                      *       "inventory_policy": "deny",
                      *       "manage_inventory": true,
@@ -14363,7 +15910,7 @@ export interface operations {
                      *           "currency": "EUR"
                      *         }
                      *       ],
-                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "product_id": "prod_01kjpy1d00e00800000000000e",
                      *       "requires_shipping": true,
                      *       "reserved": 0,
                      *       "sku": "MUG-GREEN",
@@ -14410,7 +15957,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14448,7 +15995,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14474,7 +16021,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "barcode": "",
-                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "id": "var_01kjpy1d00e00800000000000m",
                      *       "image": null,
                      *       "inventory_policy": "deny",
                      *       "manage_inventory": true,
@@ -14487,7 +16034,7 @@ export interface operations {
                      *           "currency": "EUR"
                      *         }
                      *       ],
-                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "product_id": "prod_01kjpy1d00e00800000000000e",
                      *       "requires_shipping": true,
                      *       "reserved": 0,
                      *       "sku": "MUG-GREEN",
@@ -14564,7 +16111,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14587,7 +16134,7 @@ export interface operations {
                      *           "available": 22,
                      *           "incoming": 0,
                      *           "location": "default",
-                     *           "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *           "location_id": "loc_01kjpy1d00e00800000000000p",
                      *           "low_stock_threshold": 5,
                      *           "reserved": 0,
                      *           "stocked": 22
@@ -14621,7 +16168,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14651,7 +16198,7 @@ export interface operations {
                      *       "available": 22,
                      *       "incoming": 0,
                      *       "location": "default",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "low_stock_threshold": 5,
                      *       "reserved": 0,
                      *       "stocked": 22
@@ -14681,7 +16228,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14712,7 +16259,7 @@ export interface operations {
                      *       "available": 24,
                      *       "incoming": 0,
                      *       "location": "default",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "low_stock_threshold": 5,
                      *       "reserved": 0,
                      *       "stocked": 24
@@ -14744,7 +16291,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -15595,6 +17142,134 @@ export interface operations {
             };
         };
     };
+    account_comments: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "id" | "locale" | "parent_id" | "state" | "text")[];
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
+                limit?: number;
+                parent?: string;
+                /** @description parent: any of these, separated by commas */
+                parent__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                state?: "approved" | "pending" | "rejected" | "spam";
+                /** @description state: any of these, separated by commas */
+                state__in?: ("approved" | "pending" | "rejected" | "spam")[];
+                /** @description state: anything but this */
+                state__ne?: "approved" | "pending" | "rejected" | "spam";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T11:14:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001b",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "state": "pending",
+                     *           "text": "Buy likes"
+                     *         },
+                     *         {
+                     *           "created_at": "2026-03-02T11:13:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001a",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "state": "pending",
+                     *           "text": "First!"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/store/account/comments?limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnCommentPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    account_comment_write: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                 *       "text": "And a drop of vinegar for stains."
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewComment"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T11:11:00Z",
+                     *       "id": "node_01kjpy1d00e008000000000018",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *       "state": "pending",
+                     *       "text": "And a drop of vinegar for stains."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnComment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     account_login: {
         parameters: {
             query?: never;
@@ -15624,9 +17299,9 @@ export interface operations {
                      * @example {
                      *       "access_token": "access-token",
                      *       "customer": {
-                     *         "created_at": "2026-03-02T11:00:00Z",
+                     *         "created_at": "2026-03-02T11:06:00Z",
                      *         "email": "dora@example.com",
-                     *         "id": "cust_01kjpy1d00e008000000000015",
+                     *         "id": "cust_01kjpy1d00e008000000000017",
                      *         "name": "Dora Klein"
                      *       },
                      *       "expires_in": 600,
@@ -15692,9 +17367,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:06:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000017",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -15738,9 +17413,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:06:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000017",
                      *       "name": "Dora Klein-Moreau"
                      *     }
                      */
@@ -15996,20 +17671,20 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:06:00Z",
+                     *           "created_at": "2026-03-02T11:24:00Z",
                      *           "current": false,
-                     *           "expires_at": "2026-04-01T11:06:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000016",
-                     *           "last_used_at": "2026-03-02T11:06:00Z",
+                     *           "expires_at": "2026-04-01T11:24:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001c",
+                     *           "last_used_at": "2026-03-02T11:24:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         },
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:06:00Z",
+                     *           "created_at": "2026-03-02T11:24:00Z",
                      *           "current": true,
-                     *           "expires_at": "2026-04-01T11:06:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000017",
-                     *           "last_used_at": "2026-03-02T11:06:00Z",
+                     *           "expires_at": "2026-04-01T11:24:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001d",
+                     *           "last_used_at": "2026-03-02T11:24:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         }
                      *       ]
@@ -16063,7 +17738,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the session as the API answers it, or its UUID.
-                 * @example sess_01kjpy1d00e008000000000016
+                 * @example sess_01kjpy1d00e00800000000001c
                  */
                 session_id: string;
             };
@@ -16115,9 +17790,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:06:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000017",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -16178,7 +17853,7 @@ export interface operations {
                      *         {
                      *           "depth": 0,
                      *           "description": "",
-                     *           "id": "coll_01kjpy1d00e00800000000000q",
+                     *           "id": "coll_01kjpy1d00e00800000000000s",
                      *           "locale": "en",
                      *           "locales": [
                      *             "en"
@@ -16193,7 +17868,7 @@ export interface operations {
                      *         {
                      *           "depth": 0,
                      *           "description": "",
-                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "id": "tag_01kjpy1d00e00800000000000t",
                      *           "locale": "en",
                      *           "locales": [
                      *             "de",
@@ -16209,7 +17884,7 @@ export interface operations {
                      *         {
                      *           "depth": 0,
                      *           "description": "",
-                     *           "id": "ccat_01kjpy1d00e00800000000000s",
+                     *           "id": "ccat_01kjpy1d00e00800000000000v",
                      *           "locale": "en",
                      *           "locales": [
                      *             "en"
@@ -16224,7 +17899,7 @@ export interface operations {
                      *         {
                      *           "depth": 0,
                      *           "description": "",
-                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "id": "cat_01kjpy1d00e00800000000000d",
                      *           "locale": "en",
                      *           "locales": [
                      *             "de",
@@ -16325,15 +18000,16 @@ export interface operations {
                      *           },
                      *           "categories": [
                      *             {
-                     *               "id": "ccat_01kjpy1d00e00800000000000s",
+                     *               "id": "ccat_01kjpy1d00e00800000000000v",
                      *               "name": "From the workshop",
                      *               "slug": "from-the-workshop",
                      *               "taxonomy": "category"
                      *             }
                      *           ],
+                     *           "comments_open": null,
                      *           "content_tags": [
                      *             {
-                     *               "id": "tag_01kjpy1d00e00800000000000r",
+                     *               "id": "tag_01kjpy1d00e00800000000000t",
                      *               "name": "Care",
                      *               "slug": "care",
                      *               "taxonomy": "tag"
@@ -16341,7 +18017,8 @@ export interface operations {
                      *           ],
                      *           "depth": 0,
                      *           "excerpt": "Warm water, and no steel wool.",
-                     *           "id": "node_01kjpy1d00e00800000000000t",
+                     *           "fields": {},
+                     *           "id": "node_01kjpy1d00e00800000000000w",
                      *           "kind": "post",
                      *           "locale": "en",
                      *           "locales": [
@@ -16352,10 +18029,18 @@ export interface operations {
                      *           "parent_id": null,
                      *           "position": 0,
                      *           "published_at": "2026-03-02T08:00:00Z",
+                     *           "seo": {
+                     *             "canonical_url": null,
+                     *             "description": "How enamel stays new for a hundred years.",
+                     *             "image_id": null,
+                     *             "image_url": null,
+                     *             "noindex": false,
+                     *             "title": "How to look after enamel"
+                     *           },
                      *           "slug": "how-to-look-after-enamel",
                      *           "title": "How to look after enamel",
-                     *           "updated_at": "2026-03-02T10:55:00Z",
-                     *           "version": 3
+                     *           "updated_at": "2026-03-02T11:01:00Z",
+                     *           "version": 4
                      *         }
                      *       ],
                      *       "next": null,
@@ -16424,15 +18109,16 @@ export interface operations {
                      *       },
                      *       "categories": [
                      *         {
-                     *           "id": "ccat_01kjpy1d00e00800000000000s",
+                     *           "id": "ccat_01kjpy1d00e00800000000000v",
                      *           "name": "From the workshop",
                      *           "slug": "from-the-workshop",
                      *           "taxonomy": "category"
                      *         }
                      *       ],
+                     *       "comments_open": null,
                      *       "content_tags": [
                      *         {
-                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "id": "tag_01kjpy1d00e00800000000000t",
                      *           "name": "Care",
                      *           "slug": "care",
                      *           "taxonomy": "tag"
@@ -16440,7 +18126,8 @@ export interface operations {
                      *       ],
                      *       "depth": 0,
                      *       "excerpt": "Warm water, and no steel wool.",
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "locale": "en",
                      *       "locales": [
@@ -16451,10 +18138,18 @@ export interface operations {
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "seo": {
+                     *         "canonical_url": null,
+                     *         "description": "How enamel stays new for a hundred years.",
+                     *         "image_id": null,
+                     *         "image_url": null,
+                     *         "noindex": false,
+                     *         "title": "How to look after enamel"
+                     *       },
                      *       "slug": "how-to-look-after-enamel",
                      *       "title": "How to look after enamel",
-                     *       "updated_at": "2026-03-02T10:55:00Z",
-                     *       "version": 3
+                     *       "updated_at": "2026-03-02T11:01:00Z",
+                     *       "version": 4
                      *     }
                      */
                     "application/json": components["schemas"]["StoreContent"];
@@ -16466,6 +18161,92 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_comments: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+                /** @description published_at: more than this */
+                published_at__gt?: string;
+                /** @description published_at: this or more */
+                published_at__gte?: string;
+                /** @description published_at: less than this */
+                published_at__lt?: string;
+                /** @description published_at: this or less */
+                published_at__lte?: string;
+                /** @description published_at by default. */
+                sort?: "-published_at" | "published_at";
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description The kind.
+                 * @example post
+                 */
+                kind: string;
+                /**
+                 * @description The slug.
+                 * @example how-to-look-after-enamel
+                 */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author": "Dora Klein-Moreau",
+                     *           "html": "<p>And a drop of vinegar for stains.</p>",
+                     *           "id": "node_01kjpy1d00e008000000000018",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "published_at": "2026-03-02T11:21:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreCommentPage"];
+                };
             };
             /** @description What If-None-Match names still holds. */
             304: {
@@ -16514,14 +18295,14 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "kind": "post",
                      *             "slug": "how-to-look-after-enamel",
                      *             "title": "How to look after enamel",
@@ -16533,9 +18314,9 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "kind": null,
                      *             "slug": "mugs",
                      *             "title": "Mugs and cups",
@@ -16549,14 +18330,14 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "title": "Photos",
                      *               "url": "https://photos.example.com"
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "title": "Follow us",
                      *           "url": null
@@ -16565,7 +18346,7 @@ export interface operations {
                      *       "locale": "en",
                      *       "location": "header",
                      *       "name": "Top of each page",
-                     *       "updated_at": "2026-03-02T10:57:00Z"
+                     *       "updated_at": "2026-03-02T11:03:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["StoreMenu"];
@@ -16645,19 +18426,22 @@ export interface operations {
                      *         {
                      *           "categories": [
                      *             {
-                     *               "id": "cat_01kjpy1d00e00800000000000b",
+                     *               "id": "cat_01kjpy1d00e00800000000000d",
                      *               "name": "Mugs and cups",
                      *               "slug": "mugs",
                      *               "taxonomy": "category"
                      *             }
                      *           ],
                      *           "description": "Holds 350 ml and survives a fall.",
+                     *           "fields": {
+                     *             "volume": 350
+                     *           },
                      *           "handle": "enamel-mug",
-                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "id": "prod_01kjpy1d00e00800000000000e",
                      *           "images": [
                      *             {
                      *               "alt": "A blue mug on a stump",
-                     *               "id": "img_01kjpy1d00e00800000000000g",
+                     *               "id": "img_01kjpy1d00e00800000000000j",
                      *               "url": "https://images.example.com/mug-blue.jpg"
                      *             }
                      *           ],
@@ -16687,10 +18471,14 @@ export interface operations {
                      *             }
                      *           ],
                      *           "product_type": "Mug",
-                     *           "published_at": "2026-03-02T10:00:00Z",
+                     *           "published_at": "2026-03-02T10:06:00Z",
                      *           "seo": {
-                     *             "description": "",
-                     *             "title": "Enamel mug"
+                     *             "canonical_url": null,
+                     *             "description": "Holds 350 ml and survives a fall.",
+                     *             "image_id": null,
+                     *             "image_url": "https://images.example.com/mug-blue.jpg",
+                     *             "noindex": false,
+                     *             "title": "Enamel mug, 350 ml"
                      *           },
                      *           "subtitle": "",
                      *           "tags": [
@@ -16698,11 +18486,11 @@ export interface operations {
                      *             "gift"
                      *           ],
                      *           "title": "Enamel mug",
-                     *           "updated_at": "2026-03-02T10:52:00Z",
+                     *           "updated_at": "2026-03-02T10:58:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
-                     *               "id": "var_01kjpy1d00e00800000000000h",
+                     *               "id": "var_01kjpy1d00e00800000000000k",
                      *               "image_id": null,
                      *               "in_stock": true,
                      *               "metadata": {},
@@ -16725,7 +18513,7 @@ export interface operations {
                      *             },
                      *             {
                      *               "barcode": "",
-                     *               "id": "var_01kjpy1d00e00800000000000j",
+                     *               "id": "var_01kjpy1d00e00800000000000m",
                      *               "image_id": null,
                      *               "in_stock": true,
                      *               "metadata": {},
@@ -16748,7 +18536,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "vendor": "Kiln & Kettle",
-                     *           "version": 14
+                     *           "version": 16
                      *         }
                      *       ],
                      *       "next": null,
@@ -16807,19 +18595,22 @@ export interface operations {
                      * @example {
                      *       "categories": [
                      *         {
-                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "id": "cat_01kjpy1d00e00800000000000d",
                      *           "name": "Mugs and cups",
                      *           "slug": "mugs",
                      *           "taxonomy": "category"
                      *         }
                      *       ],
                      *       "description": "Holds 350 ml and survives a fall.",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
                      *       "handle": "enamel-mug",
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -16849,10 +18640,14 @@ export interface operations {
                      *         }
                      *       ],
                      *       "product_type": "Mug",
-                     *       "published_at": "2026-03-02T10:00:00Z",
+                     *       "published_at": "2026-03-02T10:06:00Z",
                      *       "seo": {
-                     *         "description": "",
-                     *         "title": "Enamel mug"
+                     *         "canonical_url": null,
+                     *         "description": "Holds 350 ml and survives a fall.",
+                     *         "image_id": null,
+                     *         "image_url": "https://images.example.com/mug-blue.jpg",
+                     *         "noindex": false,
+                     *         "title": "Enamel mug, 350 ml"
                      *       },
                      *       "subtitle": "",
                      *       "tags": [
@@ -16860,11 +18655,11 @@ export interface operations {
                      *         "gift"
                      *       ],
                      *       "title": "Enamel mug",
-                     *       "updated_at": "2026-03-02T10:52:00Z",
+                     *       "updated_at": "2026-03-02T10:58:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image_id": null,
                      *           "in_stock": true,
                      *           "metadata": {},
@@ -16887,7 +18682,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "image_id": null,
                      *           "in_stock": true,
                      *           "metadata": {},
@@ -16910,7 +18705,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "vendor": "Kiln & Kettle",
-                     *       "version": 14
+                     *       "version": 16
                      *     }
                      */
                     "application/json": components["schemas"]["StoreProduct"];
@@ -16975,19 +18770,22 @@ export interface operations {
                      *           "document": {
                      *             "categories": [
                      *               {
-                     *                 "id": "cat_01kjpy1d00e00800000000000b",
+                     *                 "id": "cat_01kjpy1d00e00800000000000d",
                      *                 "name": "Mugs and cups",
                      *                 "slug": "mugs",
                      *                 "taxonomy": "category"
                      *               }
                      *             ],
                      *             "description": "Holds 350 ml and survives a fall.",
+                     *             "fields": {
+                     *               "volume": 350
+                     *             },
                      *             "handle": "enamel-mug",
-                     *             "id": "prod_01kjpy1d00e00800000000000c",
+                     *             "id": "prod_01kjpy1d00e00800000000000e",
                      *             "images": [
                      *               {
                      *                 "alt": "A blue mug on a stump",
-                     *                 "id": "img_01kjpy1d00e00800000000000g",
+                     *                 "id": "img_01kjpy1d00e00800000000000j",
                      *                 "url": "https://images.example.com/mug-blue.jpg"
                      *               }
                      *             ],
@@ -17017,10 +18815,14 @@ export interface operations {
                      *               }
                      *             ],
                      *             "product_type": "Mug",
-                     *             "published_at": "2026-03-02T10:00:00Z",
+                     *             "published_at": "2026-03-02T10:06:00Z",
                      *             "seo": {
-                     *               "description": "",
-                     *               "title": "Enamel mug"
+                     *               "canonical_url": null,
+                     *               "description": "Holds 350 ml and survives a fall.",
+                     *               "image_id": null,
+                     *               "image_url": "https://images.example.com/mug-blue.jpg",
+                     *               "noindex": false,
+                     *               "title": "Enamel mug, 350 ml"
                      *             },
                      *             "subtitle": "",
                      *             "tags": [
@@ -17028,11 +18830,11 @@ export interface operations {
                      *               "gift"
                      *             ],
                      *             "title": "Enamel mug",
-                     *             "updated_at": "2026-03-02T10:52:00Z",
+                     *             "updated_at": "2026-03-02T10:58:00Z",
                      *             "variants": [
                      *               {
                      *                 "barcode": "",
-                     *                 "id": "var_01kjpy1d00e00800000000000h",
+                     *                 "id": "var_01kjpy1d00e00800000000000k",
                      *                 "image_id": null,
                      *                 "in_stock": true,
                      *                 "metadata": {},
@@ -17055,7 +18857,7 @@ export interface operations {
                      *               },
                      *               {
                      *                 "barcode": "",
-                     *                 "id": "var_01kjpy1d00e00800000000000j",
+                     *                 "id": "var_01kjpy1d00e00800000000000m",
                      *                 "image_id": null,
                      *                 "in_stock": true,
                      *                 "metadata": {},
@@ -17078,7 +18880,7 @@ export interface operations {
                      *               }
                      *             ],
                      *             "vendor": "Kiln & Kettle",
-                     *             "version": 14
+                     *             "version": 16
                      *           },
                      *           "rank": 2.200000047683716,
                      *           "type": "product"

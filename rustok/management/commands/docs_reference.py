@@ -1,4 +1,4 @@
-"""`manage.py docs_reference`: the reference pages, generated from what they describe."""
+"""`manage.py docs_reference`: the pages of the reference and the indexes, generated from what they describe."""
 
 import importlib
 import pkgutil
@@ -15,10 +15,10 @@ from apps.consumers import catalogue
 from apps.content import blocks_page
 from apps.kernel import problems
 from apps.kernel.validation import page as limits_page
-from rustok import environment, lifecycle
+from rustok import environment, guide_indexes, lifecycle, make_targets
 from rustok.environment import CHECKOUT, Environment
 
-FOLDER = CHECKOUT / "docs" / "reference"
+FOLDER = CHECKOUT / "docs"
 
 SETTINGS_HEAD = """\
 # Settings
@@ -76,7 +76,7 @@ each problem leads. [How errors look and what language they speak](../explanatio
 
 class Command(BaseCommand):
     tenancy = "public"
-    help = "Write the generated pages of docs/reference, or with --check exit with 1 when one is out of date."
+    help = "Write the reference and the indexes of docs, or with --check exit with 1 when a page is out of date."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -84,24 +84,26 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, check: bool, **options: Any) -> None:
         pages = {
-            "settings.md": render_settings(),
-            "commands.md": render_commands(),
-            "events.md": render_events(),
-            "permissions.md": page.render(),
-            "blocks.md": blocks_page.render(),
-            "errors.md": render_errors(),
-            "limits-of-fields.md": render_limits(),
+            "reference/settings.md": render_settings(),
+            "reference/commands.md": render_commands(),
+            "reference/events.md": render_events(),
+            "reference/make.md": make_targets.render(),
+            "reference/permissions.md": page.render(),
+            "reference/blocks.md": blocks_page.render(),
+            "reference/errors.md": render_errors(),
+            "reference/limits-of-fields.md": render_limits(),
         }
+        pages |= guide_indexes.render(generated=pages)
         for name, text in pages.items():
             file = FOLDER / name
             is_current = file.exists() and file.read_text() == text
             if check:
                 if not is_current:
-                    raise CommandError(f"docs/reference/{name} is out of date: run manage.py docs_reference.")
+                    raise CommandError(f"docs/{name} is out of date: run manage.py docs_reference.")
                 continue
-            FOLDER.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-            self.stdout.write(f"Wrote docs/reference/{name}.")
+            self.stdout.write(f"Wrote docs/{name}.")
 
 
 def render_commands() -> str:

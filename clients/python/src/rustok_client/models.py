@@ -210,6 +210,32 @@ class CollectionTranslationInput(TypedDict):
     title: str
 
 
+class Comment(TypedDict):
+    """A comment, as editors see it."""
+
+    author_name: str
+    created_at: str
+    id: str
+    locale: str
+    parent_id: str | None
+    state: Literal["pending", "approved", "rejected", "spam"]
+    text: str
+
+
+class CommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
+class CommentsBulk(TypedDict):
+    operations: list[ModerationOperation]
+
+
 class ContentCategory(TypedDict):
     """`depth` is 0 at the top of the tree."""
 
@@ -353,6 +379,33 @@ class FieldProblem(TypedDict):
     """What is wrong and what to send instead."""
     pointer: str
     """JSON Pointer (RFC 6901) of the value, or /name of a parameter."""
+
+
+class FieldSchema(TypedDict):
+    """The fields of one kind of node or one type of product."""
+
+    created_at: str
+    definition: dict[str, Any]
+    id: str
+    name: str
+    subject: str
+    updated_at: str
+
+
+class FieldSchemaChanges(TypedDict):
+    """The schema that replaces the one there is."""
+
+    definition: dict[str, Any]
+
+
+class FieldSchemaPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedFieldSchema]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
 
 
 class GrantInput(TypedDict):
@@ -747,6 +800,18 @@ class ListedCollection(TypedDict):
     translations: NotRequired[list[CollectionTranslation]]
 
 
+class ListedComment(TypedDict):
+    """A comment, as editors see it. Only the members that `fields` names, if it is sent."""
+
+    author_name: NotRequired[str]
+    created_at: NotRequired[str]
+    id: NotRequired[str]
+    locale: NotRequired[str]
+    parent_id: NotRequired[str | None]
+    state: NotRequired[Literal["pending", "approved", "rejected", "spam"]]
+    text: NotRequired[str]
+
+
 class ListedContentCategory(TypedDict):
     """`depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent."""
 
@@ -785,6 +850,17 @@ class ListedEmergencyAccess(TypedDict):
     state: NotRequired[Literal["waiting", "open", "closed", "expired"]]
     ticket: NotRequired[str]
     user: NotRequired[str]
+
+
+class ListedFieldSchema(TypedDict):
+    """The fields of one kind of node or one type of product. Only the members that `fields` names, if it is sent."""
+
+    created_at: NotRequired[str]
+    definition: NotRequired[dict[str, Any]]
+    id: NotRequired[str]
+    name: NotRequired[str]
+    subject: NotRequired[str]
+    updated_at: NotRequired[str]
 
 
 class ListedInvitation(TypedDict):
@@ -875,16 +951,18 @@ class ListedModule(TypedDict):
 
 
 class ListedNode(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree. Only the members that `fields` names,
-    if it is sent.
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the
+    tenant's settings say. Only the members that `fields` names, if it is sent.
     """
 
     author_name: NotRequired[str]
     categories: NotRequired[list[ContentCategory]]
     """Only if `expand` names it."""
+    comments_open: NotRequired[bool | None]
     created_at: NotRequired[str]
     depth: NotRequired[int]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
     id: NotRequired[str]
     kind: NotRequired[str]
     metadata: NotRequired[dict[str, Any]]
@@ -893,11 +971,25 @@ class ListedNode(TypedDict):
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
     published_at: NotRequired[str | None]
+    seo: NotRequired[dict[str, SeoWords]]
     status: NotRequired[Literal["draft", "published", "archived"]]
     tags: NotRequired[list[Tag]]
     """Only if `expand` names it."""
     translations: NotRequired[list[NodeTranslation]]
     updated_at: NotRequired[str]
+
+
+class ListedOwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers. Only the
+    members that `fields` names, if it is sent.
+    """
+
+    created_at: NotRequired[str]
+    id: NotRequired[str]
+    locale: NotRequired[str]
+    parent_id: NotRequired[str | None]
+    state: NotRequired[Literal["pending", "approved", "rejected", "spam"]]
+    text: NotRequired[str]
 
 
 class ListedProduct(TypedDict):
@@ -908,6 +1000,7 @@ class ListedProduct(TypedDict):
     category_ids: NotRequired[list[str]]
     created_at: NotRequired[str]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
     id: NotRequired[str]
     images: NotRequired[list[Image]]
     is_gift_card: NotRequired[bool]
@@ -915,6 +1008,7 @@ class ListedProduct(TypedDict):
     options: NotRequired[list[Option]]
     product_type: NotRequired[str]
     published_at: NotRequired[str | None]
+    seo: NotRequired[dict[str, SeoWords]]
     status: NotRequired[Literal["draft", "published", "archived"]]
     tags: NotRequired[list[str]]
     translations: NotRequired[list[ProductTranslation]]
@@ -1171,6 +1265,12 @@ class MenuTargetInput(TypedDict):
 
     id: str
     type: Literal["node", "content_category", "tag", "product", "category", "collection"]
+
+
+class ModerationOperation(TypedDict):
+    id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    op: Literal["approve", "reject", "spam"]
 
 
 class Module(TypedDict):
@@ -1445,6 +1545,25 @@ class NewCategory(TypedDict):
     translations: list[TermTranslationInput]
 
 
+class NewComment(TypedDict):
+    """Words about what is published, or in answer to a comment: text without any markup."""
+
+    locale: NotRequired[str | None]
+    parent_id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    text: str
+
+
+class NewFieldSchema(TypedDict):
+    """The fields of a kind of node or a type of product: a JSON Schema 2020-12 of an object, at most 50 fields,
+    three levels deep.
+    """
+
+    definition: dict[str, Any]
+    name: str
+    subject: Literal["node", "product"]
+
+
 class NewInvitation(TypedDict):
     email: str
     role: str
@@ -1470,13 +1589,17 @@ class NewNode(TypedDict):
     author_name: NotRequired[str]
     bodies: NotRequired[list[BodyInput]]
     category_ids: NotRequired[list[str]]
+    comments_open: NotRequired[bool | None]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
+    """Values of the fields the tenant has defined."""
     kind: Literal["article", "attachment", "comment", "custom", "page", "post"]
     metadata: NotRequired[dict[str, Any]]
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
     publish: NotRequired[bool]
     published_at: NotRequired[str | None]
+    seo: NotRequired[dict[str, SeoInput]]
     tag_ids: NotRequired[list[str]]
     translations: list[TranslationInput]
 
@@ -1489,11 +1612,14 @@ class NewPassword(TypedDict):
 class NewProduct(TypedDict):
     category_ids: NotRequired[list[str]]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
+    """Values of the fields the tenant has defined."""
     images: NotRequired[list[ImageInput]]
     is_gift_card: NotRequired[bool]
     metadata: NotRequired[dict[str, Any]]
     options: NotRequired[list[OptionInput]]
     product_type: NotRequired[str]
+    seo: NotRequired[dict[str, SeoInput]]
     status: NotRequired[Literal["draft", "published", "archived"]]
     tags: NotRequired[list[str]]
     translations: list[ProductTranslationInput]
@@ -1541,30 +1667,41 @@ class NewTag(TypedDict):
 
 
 class Node(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree."""
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the
+    tenant's settings say.
+    """
 
     author_name: str
+    comments_open: bool | None
     created_at: str
     depth: int
     external_id: str | None
+    fields: dict[str, Any]
     id: str
     kind: str
     metadata: dict[str, Any]
     parent_id: str | None
     position: int
     published_at: str | None
+    seo: dict[str, SeoWords]
     status: Literal["draft", "published", "archived"]
     translations: list[NodeTranslation]
     updated_at: str
 
 
 class NodeChanges(TypedDict):
-    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are."""
+    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are.
+
+    `comments_open` null is as the tenant's settings say.
+    """
 
     author_name: NotRequired[str | None]
     bodies: NotRequired[list[BodyInput] | None]
     category_ids: NotRequired[list[str] | None]
+    comments_open: NotRequired[bool | None]
+    fields: NotRequired[dict[str, Any] | None]
     metadata: NotRequired[dict[str, Any] | None]
+    seo: NotRequired[dict[str, SeoInput] | None]
     tag_ids: NotRequired[list[str] | None]
     translations: NotRequired[list[TranslationChange] | None]
 
@@ -1620,6 +1757,27 @@ class OptionValueInput(TypedDict):
 
 class OwnChanges(TypedDict):
     name: str
+
+
+class OwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers."""
+
+    created_at: str
+    id: str
+    locale: str
+    parent_id: str | None
+    state: Literal["pending", "approved", "rejected", "spam"]
+    text: str
+
+
+class OwnCommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedOwnComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
 
 
 class OwnPermissions(TypedDict):
@@ -1900,6 +2058,7 @@ class Product(TypedDict):
     category_ids: list[str]
     created_at: str
     external_id: str | None
+    fields: dict[str, Any]
     id: str
     images: list[Image]
     is_gift_card: bool
@@ -1907,6 +2066,7 @@ class Product(TypedDict):
     options: list[Option]
     product_type: str
     published_at: str | None
+    seo: dict[str, SeoWords]
     status: Literal["draft", "published", "archived"]
     tags: list[str]
     translations: list[ProductTranslation]
@@ -1956,11 +2116,14 @@ class ProductChanges(TypedDict):
     """What is given is changed: translations, options, images and categories are replaced by those given."""
 
     category_ids: NotRequired[list[str]]
+    fields: NotRequired[dict[str, Any]]
+    """Values of the fields the tenant has defined."""
     images: NotRequired[list[ImageInput]]
     is_gift_card: NotRequired[bool]
     metadata: NotRequired[dict[str, Any]]
     options: NotRequired[list[OptionInput]]
     product_type: NotRequired[str]
+    seo: NotRequired[dict[str, SeoInput]]
     tags: NotRequired[list[str]]
     translations: NotRequired[list[ProductTranslationInput]]
     vendor: NotRequired[str]
@@ -2119,7 +2282,35 @@ class SecondFactor(TypedDict):
 
 
 class Seo(TypedDict):
+    """What search engines are told, with what the page says where nobody said more; `canonical_url` null is the
+    address of the page. `image_id` is an asset; without one there may be an image by its address.
+    """
+
+    canonical_url: str | None
     description: str
+    image_id: str | None
+    image_url: str | None
+    noindex: bool
+    title: str
+
+
+class SeoInput(TypedDict):
+    """In one language. `noindex` keeps the page out of search engines, sitemaps and feeds."""
+
+    canonical_url: NotRequired[str | Literal[""] | None]
+    description: NotRequired[str]
+    image_id: NotRequired[str | None]
+    noindex: NotRequired[bool]
+    title: NotRequired[str]
+
+
+class SeoWords(TypedDict):
+    """What is said in one language; what is empty is taken from the page."""
+
+    canonical_url: str | None
+    description: str
+    image_id: str | None
+    noindex: bool
     title: str
 
 
@@ -2250,15 +2441,38 @@ class StoreBody(TypedDict):
     html: NotRequired[str]
 
 
+class StoreComment(TypedDict):
+    """An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers."""
+
+    author: str | None
+    html: str
+    id: str
+    locale: str
+    parent_id: str
+    published_at: str
+
+
+class StoreCommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[StoreComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
 class StoreContent(TypedDict):
-    """A published node in one language; `locales` names all it is in."""
+    """A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says."""
 
     author: str | None
     body: StoreBody | None
     categories: list[TermLabel]
+    comments_open: bool | None
     content_tags: list[TermLabel]
     depth: int
     excerpt: str
+    fields: dict[str, Any]
     id: str
     kind: str
     locale: str
@@ -2267,6 +2481,7 @@ class StoreContent(TypedDict):
     parent_id: str | None
     position: int
     published_at: str
+    seo: Seo
     slug: str
     title: str
     updated_at: str
@@ -2342,6 +2557,7 @@ class StoreProduct(TypedDict):
 
     categories: list[TermLabel]
     description: str
+    fields: dict[str, Any]
     handle: str
     id: str
     images: list[StoreImage]
@@ -2816,9 +3032,11 @@ class WholeNode(TypedDict):
     author_name: str
     bodies: list[Body]
     category_ids: list[str]
+    comments_open: bool | None
     created_at: str
     depth: int
     external_id: str | None
+    fields: dict[str, Any]
     id: str
     kind: str
     metadata: dict[str, Any]
@@ -2826,6 +3044,7 @@ class WholeNode(TypedDict):
     position: int
     published_at: str | None
     redirects: list[Redirect]
+    seo: dict[str, SeoWords]
     status: Literal["draft", "published", "archived"]
     tag_ids: list[str]
     translations: list[NodeTranslation]

@@ -1,0 +1,254 @@
+"""Imports in the admin: sent, looked through, taken by workers that may be killed, watched, stopped and taken back."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from apps.accounts.models import User
+from apps.audit import models as audit
+from apps.commerce import models
+from apps.imports import models as imports
+from apps.imports import serving
+from apps.kernel import failpoints, isolation
+from apps.tenants import models as tenants
+from tests import factories
+
+HEADER = "Handle,Title,Variant Price\n"
+SHOP = HEADER + "".join(f"p-{number},Product {number},9.90\n" for number in range(120)) + "bad,,1\n"
+
+
+class Killed(BaseException):
+    """As if the worker were gone."""
+
+
+@pytest.fixture
+def tenant(db: None) -> tenants.Tenant:
+    return factories.make_tenant(default_locale="en", currency="EUR")
+
+
+@pytest.fixture
+def user(tenant: tenants.Tenant) -> User:
+    return factories.make_member(tenant, "owner", factories.make_user(is_staff=True))
+
+
+class Desk:
+    """The admin of somebody, on the host of the tenant."""
+
+    def __init__(self, tenant: tenants.Tenant, user: User) -> None:
+        self.browser = Client(headers={"host": f"{tenant.slug}.test"})
+        self.browser.force_login(user)
+
+    def send(self, content: bytes | str = SHOP, name: str = "shop.csv", **fields: str) -> Any:
+        data = content.encode() if isinstance(content, str) else content
+        choices = {"format": "shopify", "locale": "en", "currency": "EUR", "location": "default"} | fields
+        file = SimpleUploadedFile(name, data, content_type="text/csv")
+        return self.browser.post("/admin/imports/run/upload/", choices | {"file": file})
+
+    def page(self, run: imports.Run, rest: str = "change/") -> Any:
+        return self.browser.get(f"/admin/imports/run/{run.id}/{rest}")
+
+    def press(self, run: imports.Run, verb: str) -> Any:
+        return self.browser.post(f"/admin/imports/run/{run.id}/{verb}/")
+
+
+@pytest.fixture
+def desk(tenant: tenants.Tenant, user: User) -> Desk:
+    return Desk(tenant, user)
+
+
+def run_of(tenant: tenants.Tenant) -> imports.Run:
+    with factories.at_work(tenant):
+        return imports.Run.objects.all()[0]
+
+
+def products(tenant: tenants.Tenant) -> int:
+    with factories.at_work(tenant):
+        return models.Product.objects.count()
+
+
+def work() -> None:
+    """Let workers come until there is nothing left to do."""
+    with isolation.all_tenants(reason="test"):
+        while serving.advance(deadline=time.monotonic() + 60):
+            pass
+
+
+def test_a_file_is_looked_through_taken_and_taken_back(desk: Desk, tenant: tenants.Tenant) -> None:
+    sent = desk.send(is_dry_run="on")
+    dry = run_of(tenant)
+    assert sent.headers["Location"] == f"/admin/imports/run/{dry.id}/change/"
+    assert desk.page(dry, "progress/").json()["status"] == "queued"
+    work()
+
+    shown = desk.page(dry).content.decode()
+    assert "Import it now" in shown
+    assert "has no title" in shown
+    assert products(tenant) == 0
+    desk.press(dry, "repeat")
+    run = run_of(tenant)
+    assert run.id != dry.id
+    work()
+
+    progress = desk.page(run, "progress/").json()
+    assert (progress["status"], progress["done"], progress["total"], progress["notes"]) == ("done", 121, 121, 1)
+    assert progress["lines"][0] == {"kind": "products", "counts": {"created": 120, "skipped": 1}}
+    rows = b"".join(desk.page(run, "problems.csv").streaming_content).decode().splitlines()
+    assert rows[0] == "row,column,value,problem"
+    assert rows[1].startswith("121,Title,,")
+    assert products(tenant) == 120
+    assert "Take it back" in desk.page(run).content.decode()
+
+    desk.press(run, "undo")
+    work()
+
+    assert products(tenant) == 0
+    assert desk.page(run, "progress/").json() | {"steps": []} == desk.page(run, "progress/").json()
+    assert run_of(tenant).status == "undone"
+
+
+@pytest.mark.parametrize("point", ["imports.before_commit", "imports.after_commit", "append.before_commit"])
+def test_a_worker_that_is_killed_leaves_the_run_to_the_next(
+    desk: Desk, tenant: tenants.Tenant, point: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send()
+    seen: list[str] = []
+
+    def reach(name: str) -> None:
+        seen.append(name)
+        if seen.count(point) == 2 and name == point:
+            raise Killed
+
+    monkeypatch.setattr(failpoints, "reach", reach)
+    with pytest.raises(Killed):
+        work()
+    monkeypatch.undo()
+    work()
+
+    run = run_of(tenant)
+    assert (run.status, run.tally["products"]) == ("done", {"created": 120, "skipped": 1})
+    assert products(tenant) == 120
+
+
+def test_a_run_that_takes_its_worker_down_is_given_up(
+    desk: Desk, tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send()
+
+    def die(name: str) -> None:
+        raise Killed
+
+    monkeypatch.setattr(failpoints, "reach", die)
+    for _ in range(serving.ATTEMPTS):
+        with pytest.raises(Killed):
+            work()
+    work()
+
+    assert run_of(tenant).status == "stopped"
+    assert "stopped its worker 5 times" in run_of(tenant).reason
+
+
+def test_it_is_cancelled_and_goes_on(desk: Desk, tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.send()
+    run = run_of(tenant)
+
+    def cancel_after_the_first(name: str) -> None:
+        if name == "imports.after_commit" and run_of(tenant).done == 50:
+            desk.press(run, "cancel")
+
+    monkeypatch.setattr(failpoints, "reach", cancel_after_the_first)
+    work()
+    monkeypatch.undo()
+
+    assert (run_of(tenant).status, run_of(tenant).done, products(tenant)) == ("stopped", 50, 50)
+    assert "Go on" in desk.page(run).content.decode()
+    desk.press(run, "resume")
+    work()
+    assert (run_of(tenant).status, products(tenant)) == ("done", 120)
+
+
+def test_what_is_asked_for_is_told_once_and_not_for_each_product(desk: Desk, tenant: tenants.Tenant) -> None:
+    desk.send()
+    work()
+
+    with factories.at_work(tenant):
+        actions = [entry.action for entry in audit.Entry.objects.filter(action__startswith="imports.").order_by("id")]
+        assert actions == ["imports.run.asked", "imports.run.finished"]
+        assert not audit.Entry.objects.filter(action__startswith="commerce.").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "fields", "said"),
+    [
+        (b"PK\x03\x04 spreadsheet", "shop.csv", {}, "a ZIP archive or a spreadsheet"),
+        (b"\x89PNG\r\n", "shop.csv", {}, "a picture"),
+        (SHOP, "shop.xlsx", {}, "must end with .csv"),
+        (SHOP, "shop.csv", {"currency": "EUX"}, "EUX"),
+        (SHOP, "shop.csv", {"locale": "xx"}, "Select a valid choice"),
+        (SHOP, "shop.csv", {"format": "tape"}, "Select a valid choice"),
+        (b"", "shop.csv", {}, "empty"),
+    ],
+)
+def test_what_can_not_be_taken_is_said_on_the_page(
+    desk: Desk, tenant: tenants.Tenant, content: bytes | str, name: str, fields: dict[str, str], said: str
+) -> None:
+    answer = desk.send(content, name, **fields)
+
+    assert answer.status_code == 200
+    assert said in answer.content.decode()
+    with factories.at_work(tenant):
+        assert not imports.Run.objects.exists()
+        assert not imports.Piece.objects.exists()
+
+
+def test_a_file_that_is_too_large_is_refused(
+    desk: Desk, tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "LARGEST_FILE", 1000)
+
+    assert "larger than" in desk.send().content.decode()
+    with factories.at_work(tenant):
+        assert not imports.Piece.objects.exists()
+
+
+def test_a_wrong_file_stops_the_run_with_the_reason(desk: Desk, tenant: tenants.Tenant) -> None:
+    desk.send("Name,Price\nx,1\n")
+    work()
+
+    run = run_of(tenant)
+    assert run.status == "stopped"
+    assert "no column Handle" in desk.page(run).content.decode()
+
+
+def test_it_is_for_those_who_may_import_there(tenant: tenants.Tenant, user: User) -> None:
+    Desk(tenant, user).send()
+    run = run_of(tenant)
+    other = Desk(tenant, factories.make_member(tenant, "viewer", factories.make_user(is_staff=True)))
+    foreign_tenant = factories.make_tenant(default_locale="en")
+    foreign = Desk(foreign_tenant, factories.make_member(foreign_tenant, "owner", factories.make_user(is_staff=True)))
+
+    assert other.send().status_code == 403
+    assert other.page(run).status_code in {302, 403}
+    assert other.press(run, "cancel").status_code == 403
+    for rest in ("progress/", "problems.csv"):
+        assert foreign.page(run, rest).status_code == 404
+    assert foreign.press(run, "cancel").status_code == 404
+    assert foreign.page(run).status_code in {302, 404}
+    assert run_of(tenant).status == "queued"
+
+
+def test_who_lost_the_permission_gets_nothing_imported(desk: Desk, tenant: tenants.Tenant, user: User) -> None:
+    desk.send()
+    with factories.at_work(tenant):
+        from apps.accounts.models import Membership
+
+        Membership.objects.filter(user=user).delete()
+
+    work()
+
+    assert run_of(tenant).status == "stopped"
+    assert products(tenant) == 0
