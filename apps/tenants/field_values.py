@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import date
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -107,7 +107,9 @@ def _once_each(_: Any, is_wanted: bool, value: object, __: Any) -> Iterator[json
             yield jsonschema.ValidationError("")
 
 
-_Validator = validators.extend(jsonschema.Draft202012Validator, {"format": _format, "uniqueItems": _once_each})
+_Validator = validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator, {"format": _format, "uniqueItems": _once_each}
+)
 
 
 @lru_cache(maxsize=256)
@@ -129,7 +131,9 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _told(wrong: jsonschema.ValidationError, pointer: str) -> Iterator[errors.FieldProblem]:
-    word, bound, path = str(wrong.validator), wrong.validator_value, list(wrong.absolute_path)
+    # The schema is of ours, and so is every word of it: none is unset.
+    word, bound, path = str(wrong.validator), cast(Any, wrong.validator_value), list(wrong.absolute_path)
+    value = cast(Any, wrong.instance)
     code = f"field_{_snake(word)}"
 
     def problem(said: str, *more: str, **values: object) -> errors.FieldProblem:
@@ -138,11 +142,11 @@ def _told(wrong: jsonschema.ValidationError, pointer: str) -> Iterator[errors.Fi
     match word:
         case "required":
             # The library tells of each that is missing by itself, and names it in its sentence only.
-            missing = [name for name in bound if name not in wrong.instance]
+            missing = [name for name in bound if name not in value]
             yield from (problem("this is required", name) for name in missing if wrong.message.startswith(repr(name)))
         case "additionalProperties":
-            known = wrong.schema.get("properties", {})  # type: ignore[union-attr] # a schema with this word is an object
-            for name in sorted(set(wrong.instance) - set(known)):
+            known = cast(Any, wrong.schema).get("properties", {})
+            for name in sorted(set(value) - set(known)):
                 yield problem("there is no such field.{hint}", name, hint=errors.did_you_mean(name, known))
         case "type":
             yield problem(_TYPES[str(bound)])

@@ -159,3 +159,11 @@ def test_a_schema_of_anything_is_taken_or_refused(field: dict[str, Any]) -> None
             field_schemas.check_definition({"type": "object", "properties": {"a": {**field, "type": kind}}})
         except field_schemas.InvalidSchema as refused:
             assert all(problem.pointer.startswith("/definition") for problem in refused.problems)
+
+
+@pytest.mark.parametrize("language", ["de", "es", "fr", "ru", "zh-hans"])
+@pytest.mark.parametrize("values", [{}, {"size": "L"}, {"size": "S", "pages": "1"}, {"size": "S", "link": "x"}])
+def test_refusals_are_told_in_every_language(values: dict[str, Any], language: str) -> None:
+    [problem] = field_values.problems(WHOLE, values, "/fields")
+
+    assert wording.in_language(problem.detail, language) != problem.detail
