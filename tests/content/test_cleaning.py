@@ -58,9 +58,9 @@ def test_blanks_before_the_first_line_do_no_harm(tmp_path: Path) -> None:
 def test_signs_xml_forbids_are_left_out_and_bytes_of_windows_are_read(tmp_path: Path) -> None:
     path = tmp_path / "site.xml"
     path.write_bytes(
-        broken_site(path, wxr.item(1, title="Caf# \u2013 d\u00e9j\u00e0 @vu"))
+        broken_site(path, wxr.item(1, title="Caf# \u2013 d\u00e9j\u00e0 ~vu"))
         .replace(b"#", b"\xe9")
-        .replace(b"@", b"\x0b")
+        .replace(b"~", b"\x0b")
     )
 
     site = reading.survey(path)

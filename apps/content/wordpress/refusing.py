@@ -22,7 +22,7 @@ def refusing(path: Path) -> Iterator[None]:
     """Turn what a broken file makes the parser say into ImportRefused with the reason."""
     try:
         yield
-    except ParseError as error:
+    except (ParseError, cleaning.UnknownBytes) as error:
         raise imports.ImportRefused(f'"{path}" {_reason(path, error)}') from None
     except defusedxml.DefusedXmlException:
         raise imports.ImportRefused(
@@ -30,15 +30,11 @@ def refusing(path: Path) -> Iterator[None]:
         ) from None
     except (EOFError, OSError, zlib.error) as error:
         raise imports.ImportRefused(f'"{path}" is damaged: {error}. Nothing was imported; fetch it again.') from None
-    except cleaning.UnknownBytes as error:
-        raise imports.ImportRefused(
-            f'"{path}" says it is UTF-8, and is not: {error}. Save it as UTF-8. Nothing was imported.'
-        ) from None
     except (LookupError, UnicodeError) as error:
         raise imports.ImportRefused(f'"{path}" names an encoding that can\'t be read: {error}.') from None
 
 
-def _reason(path: Path, error: ParseError) -> str:
+def _reason(path: Path, error: ParseError | cleaning.UnknownBytes) -> str:
     """A look at the bytes: what they are instead of XML; else what the parser says."""
     try:
         with imports.Source(path) as source:
@@ -50,6 +46,8 @@ def _reason(path: Path, error: ParseError) -> str:
         return f"is damaged: {damage}. Nothing was imported; fetch it again."
     if reason:
         return f"{reason}. Nothing was imported."
+    if isinstance(error, cleaning.UnknownBytes):
+        return f"says it is UTF-8, and is not: {error}. Save it as UTF-8. Nothing was imported."
     line, column = error.position
     return (
         f"is not well-formed XML at line {line}, column {column}: {str(error).split(':', maxsplit=1)[0]}. "
