@@ -46,6 +46,8 @@ urlpatterns = [
     path("api/v1/auth/", include("apps.accounts.api.auth")),
     path("api/v1/auth/", include("apps.accounts.api.mailed")),
     path("api/v1/auth/", include("apps.accounts.api.totp")),
+    path("", include("apps.readmodels.sitemaps")),
+    path("", include("apps.readmodels.feeds")),
     path("", include("apps.kernel.problems")),
     path("", include("apps.events.api")),
     path("", include("apps.consumers.catalogue")),

@@ -187,13 +187,15 @@ class StoreTerm(TypedDict):
 
 
 class StoreMenuTarget(TypedDict):
-    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`."""
+    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`. `path` is where the
+    frontend shows it, by the tenant's setting `site`."""
 
     type: Annotated[str, one_of("node", "content_category", "tag", "product", "category", "collection")]
     id: Id
     kind: str | None
     title: str
     slug: str
+    path: str
 
 
 class StoreMenuItem(TypedDict):

@@ -55,6 +55,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     },
     "ids": "child_node",
     "image": "image",
+    "image_id": "asset",
     "invitation_id": "invitation",
     "item_id": "menu_item",
     "job_id": "job",

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from apps.accounts.desk import words
 from apps.accounts.desk.sheets import Field, Section, Sheet, Table
-from apps.commerce import models, queries
+from apps.commerce import queries
 from apps.kernel import validation
 from apps.tenants import scope
 
@@ -34,12 +34,9 @@ def sheet(document: Mapping[str, Any], *, is_new: bool, may_count: bool, may_col
 
 def names_of(document: Mapping[str, Any]) -> Mapping[str, str]:
     """What the categories and collections chosen are called."""
-    found = {}
-    for path, model in (("category_ids", models.Category), ("collections", models.Collection)):
-        ids = list(_uuids(document.get(path, [])))
-        rows = model.objects.filter(id__in=ids).prefetch_related("translations") if ids else []
-        found |= {str(row.pk): str(row) for row in rows}
-    return found
+    categories = queries.list_categories().filter(id__in=list(_uuids(document.get("category_ids", []))))
+    collections = queries.list_collections().filter(id__in=list(_uuids(document.get("collections", []))))
+    return {str(row.pk): str(row) for row in (*categories, *collections)}
 
 
 _WORDS = (

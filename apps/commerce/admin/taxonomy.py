@@ -48,6 +48,7 @@ def _words(name: str, label: str, document: Mapping[str, Any]) -> Languages:
 @admin.register(models.Category)
 class CategoryAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
     resource = "categories"
+    called = ("category of products", "categories of products")
     aggregate = events.CATEGORY
     list_display = ("words", "tenant", "depth", "position", "is_active")
     list_filter = ("is_active", "depth")
@@ -140,8 +141,9 @@ class CollectionAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
 
     def names_of(self, document: Mapping[str, Any], sheet: Sheet) -> Mapping[str, str]:
         wanted = _chosen(document)
-        rows = queries.find_products(validation.check(list[uuid.UUID], wanted, field="products")) if wanted else []
-        return {str(row.pk): str(row) for row in rows.prefetch_related("translations")} if wanted else {}
+        known = [uuid.UUID(value) for value in wanted if validation.fits(uuid.UUID, value)]
+        rows = queries.find_products(known).prefetch_related("translations")
+        return {str(row.pk): str(row) for row in rows}
 
     def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:
         values = {"translations": words.asked(asked)}

@@ -77,6 +77,7 @@ class RedirectInline(ReadOnlyInline):
 @admin.register(models.Node)
 class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     resource = "nodes"
+    called = ("page or post", "pages and posts")
     aggregate = events.NODE
     columns = permitted.COLUMNS
     acts = ACTS

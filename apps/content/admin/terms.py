@@ -38,6 +38,7 @@ class TagTranslationInline(ReadOnlyInline):
 @admin.register(models.Category)
 class CategoryAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
     resource = "content_categories"
+    called = ("category of content", "categories of content")
     aggregate = events.CATEGORY
     list_display = ("words", "tenant", "taxonomy", "depth", "position")
     list_filter = ("taxonomy",)
