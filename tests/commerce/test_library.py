@@ -133,7 +133,14 @@ def test_a_page_that_mentions_an_asset_is_known_and_gives_way_to_force() -> None
         "About", bodies=[{"locale": "en", "format": "markdown", "body": f"![x]({files.address(asset.path)})"}]
     )
 
-    assert usage.of(asset.id) == [usage.Use("node", ids.encode("node", linked.id), "About")]
+    found = make_node("Found", seo={"en": {"image_id": str(asset.id)}})
+    product = making.make_product("Mug", seo={"en": {"image_id": str(asset.id)}}).product
+
+    assert usage.of(asset.id) == [
+        usage.Use("node", ids.encode("node", linked.id), "About"),
+        usage.Use("node", ids.encode("node", found.id), "Found"),
+        usage.Use("product", ids.encode("prod", product.id), "Mug"),
+    ]
     assert usage.of(alone.id) == []
     with pytest.raises(AssetInUse, match="node About"):
         library.delete_asset(asset_id=asset.id)
