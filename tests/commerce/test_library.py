@@ -115,7 +115,7 @@ def test_no_document_and_no_asset_of_another_tenant_becomes_an_image() -> None:
 
 def test_an_asset_a_product_shows_is_not_deleted_and_one_it_no_longer_shows_is() -> None:
     asset = make_asset()
-    product = making.make_product("Shoes", images=[{"asset_id": str(asset.id)}]).product
+    product = making.make_product(title="Shoes", images=[{"asset_id": str(asset.id)}]).product
 
     assert usage.of(asset.id) == [usage.Use("product", ids.encode("prod", product.id), "Shoes")]
     with pytest.raises(AssetInUse, match="product Shoes"):
@@ -134,7 +134,7 @@ def test_a_page_that_mentions_an_asset_is_known_and_gives_way_to_force() -> None
     )
 
     found = make_node("Found", seo={"en": {"image_id": str(asset.id)}})
-    product = making.make_product("Mug", seo={"en": {"image_id": str(asset.id)}}).product
+    product = making.make_product(title="Mug", seo={"en": {"image_id": str(asset.id)}}).product
 
     assert usage.of(asset.id) == [
         usage.Use("node", ids.encode("node", linked.id), "About"),
@@ -152,7 +152,7 @@ def test_products_are_read_in_as_many_queries_however_many_images_are_of_the_lib
     django_assert_num_queries: Any,
 ) -> None:
     for number in range(3):
-        making.make_product(f"P{number}", images=[{"asset_id": str(make_asset().id)} for _ in range(2)])
+        making.make_product(title=f"P{number}", images=[{"asset_id": str(make_asset().id)} for _ in range(2)])
     products = list(models.Product.objects.all())
 
     with django_assert_num_queries(14):
