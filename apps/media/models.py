@@ -58,7 +58,11 @@ class Asset(TenantModel):
                 name="media_asset_focal_point",
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "folder", "id"], name="media_asset_by_folder")]
+        indexes = [
+            models.Index(fields=["tenant", "folder", "id"], name="media_asset_by_folder"),
+            models.Index(fields=["tenant", "name", "id"], name="media_asset_by_name"),
+            models.Index(fields=["tenant", "size", "id"], name="media_asset_by_size"),
+        ]
 
     def __str__(self) -> str:
         return self.name
