@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 
@@ -70,7 +73,11 @@ class Asset(TenantModel):
     @property
     def path(self) -> str:
         """Where its file is in the storage."""
-        return files.path(self.tenant_id, self.place, self.stored_name)
+        return self.path_of(self.stored_name)
+
+    def path_of(self, stored_name: str) -> str:
+        """Where a file beside it is."""
+        return files.path(cast(UUID, self.tenant_id), self.place, stored_name)
 
 
 class AssetTranslation(TenantModel):
