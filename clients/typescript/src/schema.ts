@@ -2864,7 +2864,7 @@ export interface components {
              * File
              * Format: binary
              */
-            file: string;
+            file: Blob;
             /**
              * Folder
              * @default
