@@ -2463,6 +2463,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/assets/{asset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file of the media library by the id that blocks and others name it by
+         * @description A file of the media library by the id that blocks and others name it by.
+         */
+        get: operations["store_asset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/categories": {
         parameters: {
             query?: never;
@@ -6548,6 +6568,43 @@ export interface components {
             prev: string | null;
         };
         /**
+         * StoreAsset
+         * @description A file of the media library in one language. Addresses are paths, the same on every host; `size` is in bytes.
+         */
+        StoreAsset: {
+            /** Alt */
+            alt: string;
+            /** Caption */
+            caption: string;
+            focal_point: components["schemas"]["StoreFocalPoint"] | null;
+            /** Height */
+            height: number | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "image" | "document" | "video" | "audio";
+            /** Locale */
+            locale: string;
+            /** Media Type */
+            media_type: string;
+            /** Renditions */
+            renditions: components["schemas"]["StoreRendition"][];
+            /** Size */
+            size: number;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number | null;
+        };
+        /**
          * StoreBody
          * @description Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid` have
          *     the `products`.
@@ -6669,6 +6726,16 @@ export interface components {
              * @description The page before.
              */
             prev: string | null;
+        };
+        /**
+         * StoreFocalPoint
+         * @description In percent from the left and from the top.
+         */
+        StoreFocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
         };
         /**
          * StoreImage
@@ -7885,7 +7952,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "updated_at": "2026-03-02T10:46:00Z",
-                     *           "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/a9ff6ccebb28f33cd30ef182c4befa07/price-list.pdf",
+                     *           "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
                      *           "width": null
                      *         }
                      *       ],
@@ -7957,7 +8024,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "updated_at": "2026-03-02T10:44:00Z",
-                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/a9ff6ccebb28f33cd30ef182c4befa07/price-list.pdf",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
                      *       "width": null
                      *     }
                      */
@@ -8023,7 +8090,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "updated_at": "2026-03-02T10:44:00Z",
-                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/a9ff6ccebb28f33cd30ef182c4befa07/price-list.pdf",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
                      *       "width": null
                      *     }
                      */
@@ -8164,7 +8231,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "updated_at": "2026-03-02T10:46:00Z",
-                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/a9ff6ccebb28f33cd30ef182c4befa07/price-list.pdf",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
                      *       "width": null
                      *     }
                      */
@@ -10761,11 +10828,11 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:57:00Z",
+                     *           "created_at": "2026-03-02T10:56:00Z",
                      *           "done": 0,
-                     *           "expires_at": "2026-03-09T10:58:00Z",
+                     *           "expires_at": "2026-03-09T10:57:00Z",
                      *           "failed": 0,
-                     *           "finished_at": "2026-03-02T10:58:00Z",
+                     *           "finished_at": "2026-03-02T10:57:00Z",
                      *           "id": "job_01kjpy1d00e008000000000018",
                      *           "kind": "products",
                      *           "per_second": null,
@@ -10777,17 +10844,17 @@ export interface operations {
                      *         },
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:53:00Z",
+                     *           "created_at": "2026-03-02T10:52:00Z",
                      *           "done": 101,
-                     *           "expires_at": "2026-03-09T10:54:00Z",
+                     *           "expires_at": "2026-03-09T10:53:00Z",
                      *           "failed": 1,
-                     *           "finished_at": "2026-03-02T10:54:00Z",
+                     *           "finished_at": "2026-03-02T10:53:00Z",
                      *           "id": "job_01kjpy1d00e008000000000016",
                      *           "kind": "products",
                      *           "per_second": 40,
                      *           "reason": "",
                      *           "seconds_left": null,
-                     *           "started_at": "2026-03-02T10:54:00Z",
+                     *           "started_at": "2026-03-02T10:53:00Z",
                      *           "status": "failed",
                      *           "total": 101
                      *         }
@@ -10834,17 +10901,17 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:53:00Z",
+                     *       "created_at": "2026-03-02T10:52:00Z",
                      *       "done": 101,
-                     *       "expires_at": "2026-03-09T10:54:00Z",
+                     *       "expires_at": "2026-03-09T10:53:00Z",
                      *       "failed": 1,
-                     *       "finished_at": "2026-03-02T10:54:00Z",
+                     *       "finished_at": "2026-03-02T10:53:00Z",
                      *       "id": "job_01kjpy1d00e008000000000016",
                      *       "kind": "products",
                      *       "per_second": 40,
                      *       "reason": "",
                      *       "seconds_left": null,
-                     *       "started_at": "2026-03-02T10:54:00Z",
+                     *       "started_at": "2026-03-02T10:53:00Z",
                      *       "status": "failed",
                      *       "total": 101
                      *     }
@@ -10890,11 +10957,11 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:57:00Z",
+                     *       "created_at": "2026-03-02T10:56:00Z",
                      *       "done": 0,
-                     *       "expires_at": "2026-03-09T10:58:00Z",
+                     *       "expires_at": "2026-03-09T10:57:00Z",
                      *       "failed": 0,
-                     *       "finished_at": "2026-03-02T10:58:00Z",
+                     *       "finished_at": "2026-03-02T10:57:00Z",
                      *       "id": "job_01kjpy1d00e008000000000018",
                      *       "kind": "products",
                      *       "per_second": null,
@@ -12520,7 +12587,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,kind,status,parent_id,position,depth,author_name,metadata,seo,fields,external_id,comments_open,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
-                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,,2026-03-02T11:02:00Z,2026-03-02T10:34:00Z,2026-03-02T11:02:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,,2026-03-02T11:01:00Z,2026-03-02T10:34:00Z,2026-03-02T11:01:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
                      *     node_01kjpy1d00e00800000000000y,page,draft,node_01kjpy1d00e00800000000000x,0,1,,{},{},{},,,,2026-03-02T10:35:00Z,2026-03-02T10:36:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
                      */
                     "text/csv": string;
@@ -12605,7 +12672,7 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T11:02:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T11:02:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T11:01:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T11:01:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      *     {"id":"node_01kjpy1d00e00800000000000y","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000x","position":0,"depth":1,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":null,"created_at":"2026-03-02T10:35:00Z","updated_at":"2026-03-02T10:36:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      */
                     "application/x-ndjson": string;
@@ -12941,7 +13008,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:52:00Z"
+                     *       "updated_at": "2026-03-02T11:53:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -13488,7 +13555,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:51:00Z"
+                     *       "updated_at": "2026-03-02T11:52:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -14729,7 +14796,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T12:00:00Z",
+                     *       "updated_at": "2026-03-02T12:01:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -15065,7 +15132,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:59:00Z",
+                     *       "updated_at": "2026-03-02T12:00:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -18607,6 +18674,71 @@ export interface operations {
             };
         };
     };
+    store_asset: {
+        parameters: {
+            query?: {
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "alt": "Our prices",
+                     *       "caption": "As of June",
+                     *       "focal_point": null,
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "locale": "en",
+                     *       "media_type": "application/pdf",
+                     *       "renditions": [],
+                     *       "size": 34,
+                     *       "updated_at": "2026-03-02T11:09:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreAsset"];
+                };
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     store_categories: {
         parameters: {
             query?: {
@@ -18836,7 +18968,7 @@ export interface operations {
                      *           },
                      *           "slug": "how-to-look-after-enamel",
                      *           "title": "How to look after enamel",
-                     *           "updated_at": "2026-03-02T11:07:00Z",
+                     *           "updated_at": "2026-03-02T11:06:00Z",
                      *           "version": 4
                      *         }
                      *       ],
@@ -18945,7 +19077,7 @@ export interface operations {
                      *       },
                      *       "slug": "how-to-look-after-enamel",
                      *       "title": "How to look after enamel",
-                     *       "updated_at": "2026-03-02T11:07:00Z",
+                     *       "updated_at": "2026-03-02T11:06:00Z",
                      *       "version": 4
                      *     }
                      */
@@ -19145,7 +19277,7 @@ export interface operations {
                      *       "locale": "en",
                      *       "location": "header",
                      *       "name": "Top of each page",
-                     *       "updated_at": "2026-03-02T11:09:00Z"
+                     *       "updated_at": "2026-03-02T11:08:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["StoreMenu"];
@@ -19285,7 +19417,7 @@ export interface operations {
                      *             "gift"
                      *           ],
                      *           "title": "Enamel mug",
-                     *           "updated_at": "2026-03-02T11:04:00Z",
+                     *           "updated_at": "2026-03-02T11:03:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
@@ -19454,7 +19586,7 @@ export interface operations {
                      *         "gift"
                      *       ],
                      *       "title": "Enamel mug",
-                     *       "updated_at": "2026-03-02T11:04:00Z",
+                     *       "updated_at": "2026-03-02T11:03:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -19629,7 +19761,7 @@ export interface operations {
                      *               "gift"
                      *             ],
                      *             "title": "Enamel mug",
-                     *             "updated_at": "2026-03-02T11:04:00Z",
+                     *             "updated_at": "2026-03-02T11:03:00Z",
                      *             "variants": [
                      *               {
                      *                 "barcode": "",
