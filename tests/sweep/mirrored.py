@@ -202,6 +202,7 @@ def _fill_site(words: canaries.Words) -> Names:
         "post": ids.encode("node", post.id),
         "comment": ids.encode("node", comment.id),
         "asset": ids.encode("asset", library.make_asset(name=f"{words()}.png", folder=words(), alt=words()).id),
+        "file": f"%PDF-1.4 {words()}",
         "menu": ids.encode("menu", menu.id),
         "menu_item": ids.encode("item", uuid.UUID(menu.items[0]["id"])),
         "other_menu_item": ids.encode("item", uuid.UUID(menu.items[1]["id"])),
