@@ -204,7 +204,7 @@ def typescript_file() -> str:
     )
     if made.returncode:
         sys.exit(f"openapi-typescript failed:\n{made.stdout}{made.stderr}")
-    return str(made.stdout)
+    return re.sub(r"(Format: binary\s+\*/\s+\w+\??: )string;", r"\1Blob;", str(made.stdout))
 
 
 def slim(document: Schema) -> Schema:

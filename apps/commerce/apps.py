@@ -12,6 +12,7 @@ class CommerceConfig(AppConfig):
         from apps.tenants import modules
 
         usage.register(showing.PRODUCTS)
+        usage.register(showing.FOUND_PRODUCTS)
         registering.register()
 
         modules.register(

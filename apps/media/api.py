@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.urls import path
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.parsers import MultiPartParser
@@ -73,7 +73,7 @@ class AssetsView(Endpoint):
         Images are drawn anew, without what else is in the file, and made in a few sizes. The same bytes are one asset:
         where they are in the library already, that one is answered as it is.
         """
-        form = validation.parse(inputs.AssetForm, request.data.dict())
+        form = validation.parse(inputs.AssetForm, dict(cast(QueryDict, request.data).items()))
         new = inputs.NewAsset.model_validate(form.model_dump(exclude={"file"}))
         file = form.file
         done = services.upload_asset(new=new, file=file, name=file.name or "", declared=file.content_type or "")

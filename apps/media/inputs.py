@@ -21,7 +21,7 @@ def _folder(value: str) -> str:
     return "/".join(parts)
 
 
-def _file(value: Any) -> UploadedFile:
+def _file(value: Any) -> UploadedFile[Any]:
     if not isinstance(value, UploadedFile):
         raise wording.refusal("not_a_file", "send a file in this part of the form")
     return value

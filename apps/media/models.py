@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 
@@ -58,7 +61,11 @@ class Asset(TenantModel):
                 name="media_asset_focal_point",
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "folder", "id"], name="media_asset_by_folder")]
+        indexes = [
+            models.Index(fields=["tenant", "folder", "id"], name="media_asset_by_folder"),
+            models.Index(fields=["tenant", "name", "id"], name="media_asset_by_name"),
+            models.Index(fields=["tenant", "size", "id"], name="media_asset_by_size"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -66,7 +73,11 @@ class Asset(TenantModel):
     @property
     def path(self) -> str:
         """Where its file is in the storage."""
-        return files.path(self.tenant_id, self.place, self.stored_name)
+        return self.path_of(self.stored_name)
+
+    def path_of(self, stored_name: str) -> str:
+        """Where a file beside it is."""
+        return files.path(cast(UUID, self.tenant_id), self.place, stored_name)
 
 
 class AssetTranslation(TenantModel):

@@ -116,7 +116,7 @@ def delete_asset(*, asset_id: uuid.UUID, force: bool = False) -> None:
 
 def path_of(asset: models.Asset, rendition: models.Rendition) -> str:
     """Where the file of a rendition is in the storage."""
-    return files.path(asset.tenant_id, asset.place, rendition.stored_name)
+    return asset.path_of(rendition.stored_name)
 
 
 def state(asset: models.Asset) -> dict[str, Any]:
@@ -189,10 +189,13 @@ def _rendition(asset: models.Asset, drawn: renditions.Drawn) -> models.Rendition
 def _replace_translations(asset: models.Asset, wanted: Sequence[AssetTranslationInput]) -> None:
     present = {row.locale: row for row in models.AssetTranslation.objects.filter(asset=asset)}
     for entry in wanted:
-        row = present.pop(entry.locale, None) or models.AssetTranslation(asset=asset, locale=entry.locale)
-        if row.pk is None or (row.alt, row.caption) != (entry.alt, entry.caption):
-            row.alt, row.caption = entry.alt, entry.caption
-            row.save()
+        row = present.pop(entry.locale, None)
+        if row is None:
+            row = models.AssetTranslation(asset=asset, locale=entry.locale)
+        elif (row.alt, row.caption) == (entry.alt, entry.caption):
+            continue
+        row.alt, row.caption = entry.alt, entry.caption
+        row.save()
     models.AssetTranslation.objects.filter(asset=asset, locale__in=list(present)).delete()
 
 

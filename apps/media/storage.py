@@ -21,7 +21,7 @@ _CONFIG = Config(
 )
 
 
-class Bucket(S3Storage):
+class Bucket(S3Storage):  # type: ignore[misc] # it ships no types
     """Each object carries how it is served, so that the bucket or a CDN before it can answer by itself."""
 
     def __init__(self, **options: Any) -> None:

@@ -186,6 +186,31 @@ class StoreTerm(TypedDict):
     depth: int
 
 
+class StoreFocalPoint(TypedDict):
+    """In percent from the left and from the top."""
+
+    x: int
+    y: int
+
+
+class StoreAsset(TypedDict):
+    """A file of the media library in one language. Addresses are paths, the same on every host; `size` is in bytes."""
+
+    id: Id
+    kind: Annotated[str, one_of("image", "document", "video", "audio")]
+    media_type: str
+    url: str
+    size: int
+    width: int | None
+    height: int | None
+    focal_point: StoreFocalPoint | None
+    renditions: list[StoreRendition]
+    locale: str
+    alt: str
+    caption: str
+    updated_at: Moment
+
+
 class StoreMenuTarget(TypedDict):
     """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`. `path` is where the
     frontend shows it, by the tenant's setting `site`."""

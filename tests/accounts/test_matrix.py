@@ -31,6 +31,7 @@ OPEN_PAGES = {
     "/feeds/<str:locale>/<slug:term>/<str:slug>.<slug:format>": "what a tenant publishes",
     "/": "leads to the API's description",
     "/favicon.ico": "has no data",
+    "/media/<path:path>": "files at addresses nobody guesses",
     "/health/": "for balancers, tells no data",
     "/health/live": "for balancers, tells no data",
     "/health/ready": "for balancers, tells no data",

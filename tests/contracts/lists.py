@@ -158,7 +158,11 @@ def _menus(count: int) -> None:
 def _assets(count: int) -> None:
     for number in itertools.islice(_numbers, count):
         content = b"%PDF-1.7 " + b"x" * (number % 7) + str(number).encode()
-        library.upload(content, f"List {number}.pdf", "application/pdf", folder=("a", "b")[number % 2])
+        folder = ("a", "b")[number % 2]
+        if number % 2:
+            library.upload(content, f"List {number}.pdf", "application/pdf", folder=folder)
+        else:
+            library.upload(library.picture((8, 8)), f"Picture {number}.png", folder=folder)
 
 
 def _products(count: int) -> None:

@@ -93,6 +93,12 @@ def test_a_form_without_a_file_and_with_a_wrong_field_names_both(api: Api) -> No
         ("/file", "not_a_file"), ("/folders", "extra_forbidden"),
     }  # fmt: skip
     assert api.call("POST", "assets", {"file": "x"}).json()["code"] == "unsupported_media_type"
+    empty = api.client.post("/api/v1/admin/assets", b"", content_type="", headers=api.headers)
+    assert [(each["pointer"], each["code"]) for each in empty.json()["errors"]] == [("/file", "missing")]
+    broken = api.client.post(
+        "/api/v1/admin/assets", b"--x", content_type="multipart/form-data; boundary=é", headers=api.headers
+    )
+    assert broken.status_code == 400
 
 
 def test_a_file_may_be_larger_than_other_bodies_and_has_a_bound(api: Api, settings: Any) -> None:

@@ -45,6 +45,7 @@ KINDS: dict[str, str | dict[str, str]] = {
         "admin/nodes": "node_external_id",
         "admin/products": "product_external_id",
     },
+    "file": "file",
     "handle": {"admin/categories": "product_category_slug", "admin/collections": "collection_slug", "": "handle"},
     "id": {
         "admin/comments/bulk": "comment",
@@ -265,7 +266,7 @@ def is_closed(schema: Schema) -> bool:
 
 def _bodies_of(operation: Mapping[str, Any], components: Mapping[str, Schema]) -> list[Schema | None]:
     content = operation.get("requestBody", {}).get("content", {})
-    schema = content.get("application/json", {}).get("schema")
+    schema = next(iter(content.values()), {}).get("schema")  # a form is sent as one: `probing.encoded`
     if schema is None:
         return [None]
     return [_resolved(schema, components, kind) for kind in range(_kinds_in(schema, components))]

@@ -88,6 +88,7 @@ class ProductView(Endpoint):
             errors.CategoryNotFound,
             errors.OptionValueInUse,
             errors.AmbiguousOptions,
+            errors.UnknownAsset,
             custom_fields.InvalidFields,
         ),
     )

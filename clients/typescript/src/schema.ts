@@ -2463,6 +2463,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/assets/{asset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file of the media library by the id that blocks and others name it by
+         * @description A file of the media library by the id that blocks and others name it by.
+         */
+        get: operations["store_asset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/categories": {
         parameters: {
             query?: never;
@@ -2864,7 +2884,7 @@ export interface components {
              * File
              * Format: binary
              */
-            file: string;
+            file: Blob;
             /**
              * Folder
              * @default
@@ -6548,6 +6568,43 @@ export interface components {
             prev: string | null;
         };
         /**
+         * StoreAsset
+         * @description A file of the media library in one language. Addresses are paths, the same on every host; `size` is in bytes.
+         */
+        StoreAsset: {
+            /** Alt */
+            alt: string;
+            /** Caption */
+            caption: string;
+            focal_point: components["schemas"]["StoreFocalPoint"] | null;
+            /** Height */
+            height: number | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "image" | "document" | "video" | "audio";
+            /** Locale */
+            locale: string;
+            /** Media Type */
+            media_type: string;
+            /** Renditions */
+            renditions: components["schemas"]["StoreRendition"][];
+            /** Size */
+            size: number;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number | null;
+        };
+        /**
          * StoreBody
          * @description Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid` have
          *     the `products`.
@@ -6669,6 +6726,16 @@ export interface components {
              * @description The page before.
              */
             prev: string | null;
+        };
+        /**
+         * StoreFocalPoint
+         * @description In percent from the left and from the top.
+         */
+        StoreFocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
         };
         /**
          * StoreImage
@@ -7804,7 +7871,10 @@ export interface operations {
                 cursor?: string;
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("created_at" | "focal_point" | "folder" | "height" | "id" | "kind" | "media_type" | "name" | "renditions" | "sha256" | "size" | "translations" | "updated_at" | "url" | "width")[];
-                /** @description Exactly this folder, none below it. */
+                /**
+                 * @description Exactly this folder, none below it.
+                 * @example lists
+                 */
                 folder?: string;
                 /** @description folder: any of these, separated by commas */
                 folder__in?: string[];
@@ -7853,6 +7923,43 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T10:44:00Z",
+                     *           "focal_point": null,
+                     *           "folder": "lists",
+                     *           "height": null,
+                     *           "id": "asset_01kjpy1d00e008000000000014",
+                     *           "kind": "document",
+                     *           "media_type": "application/pdf",
+                     *           "name": "Prices.pdf",
+                     *           "renditions": [],
+                     *           "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *           "size": 34,
+                     *           "translations": [
+                     *             {
+                     *               "alt": "Unsere Preise",
+                     *               "caption": "",
+                     *               "locale": "de"
+                     *             },
+                     *             {
+                     *               "alt": "Our prices",
+                     *               "caption": "As of June",
+                     *               "locale": "en"
+                     *             }
+                     *           ],
+                     *           "updated_at": "2026-03-02T10:46:00Z",
+                     *           "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *           "width": null
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["AssetPage"];
                 };
             };
@@ -7879,6 +7986,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "alt": "Our prices",
+                 *       "file": "%PDF-1.4 the prices of this summer",
+                 *       "folder": "lists"
+                 *     }
+                 */
                 "multipart/form-data": components["schemas"]["AssetForm"];
             };
         };
@@ -7889,6 +8003,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:44:00Z",
+                     *       "focal_point": null,
+                     *       "folder": "lists",
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "media_type": "application/pdf",
+                     *       "name": "price-list.pdf",
+                     *       "renditions": [],
+                     *       "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "size": 34,
+                     *       "translations": [
+                     *         {
+                     *           "alt": "Our prices",
+                     *           "caption": "",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:44:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Asset"];
                 };
             };
@@ -7914,7 +8053,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description Id of the asset as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
                 asset_id: string;
             };
             cookie?: never;
@@ -7927,6 +8069,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:44:00Z",
+                     *       "focal_point": null,
+                     *       "folder": "lists",
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "media_type": "application/pdf",
+                     *       "name": "price-list.pdf",
+                     *       "renditions": [],
+                     *       "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "size": 34,
+                     *       "translations": [
+                     *         {
+                     *           "alt": "Our prices",
+                     *           "caption": "",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:44:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Asset"];
                 };
             };
@@ -7961,7 +8128,10 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the asset as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
                 asset_id: string;
             };
             cookie?: never;
@@ -7999,13 +8169,32 @@ export interface operations {
                 "If-Match": string;
             };
             path: {
-                /** @description Id of the asset as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
                 asset_id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Prices.pdf",
+                 *       "translations": [
+                 *         {
+                 *           "alt": "Our prices",
+                 *           "caption": "As of June",
+                 *           "locale": "en"
+                 *         },
+                 *         {
+                 *           "alt": "Unsere Preise",
+                 *           "locale": "de"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["AssetChanges"];
             };
         };
@@ -8016,6 +8205,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:44:00Z",
+                     *       "focal_point": null,
+                     *       "folder": "lists",
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "media_type": "application/pdf",
+                     *       "name": "Prices.pdf",
+                     *       "renditions": [],
+                     *       "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "size": 34,
+                     *       "translations": [
+                     *         {
+                     *           "alt": "Unsere Preise",
+                     *           "caption": "",
+                     *           "locale": "de"
+                     *         },
+                     *         {
+                     *           "alt": "Our prices",
+                     *           "caption": "As of June",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:46:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["Asset"];
                 };
             };
@@ -8035,7 +8254,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of the asset as the API answers it, or its UUID. */
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
                 asset_id: string;
             };
             cookie?: never;
@@ -8048,6 +8270,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "uses": []
+                     *     }
+                     */
                     "application/json": components["schemas"]["AssetUsage"];
                 };
             };
@@ -8113,7 +8340,7 @@ export interface operations {
                      *         {
                      *           "action": "commerce.inventory.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000030",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000032",
                      *           "changes": {
                      *             "location_id": [
                      *               null,
@@ -8137,17 +8364,17 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000031",
-                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *           "id": "audit_01kjpy1d00e00800000000001f",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000033",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
+                     *           "id": "audit_01kjpy1d00e00800000000001h",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:36:00Z"
+                     *           "occurred_at": "2026-03-02T11:42:00Z"
                      *         },
                      *         {
                      *           "action": "commerce.price.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000030",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000032",
                      *           "changes": {
                      *             "amount": [
                      *               1300,
@@ -8163,12 +8390,12 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000033",
-                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
-                     *           "id": "audit_01kjpy1d00e00800000000001j",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000035",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000003",
+                     *           "id": "audit_01kjpy1d00e00800000000001m",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:36:00Z"
+                     *           "occurred_at": "2026-03-02T11:42:00Z"
                      *         }
                      *       ],
                      *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-4",
@@ -8222,7 +8449,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
-                     *     audit_01kjpy1d00e00800000000001m,2026-03-02T11:38:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000030,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000e,"{""published_at"":[null,""2026-03-02T10:06:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000035,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     *     audit_01kjpy1d00e00800000000001p,2026-03-02T11:44:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000032,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000e,"{""published_at"":[null,""2026-03-02T10:06:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000037,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000004
                      */
                     "text/csv": string;
                 };
@@ -8269,7 +8496,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"audit_01kjpy1d00e00800000000001m","occurred_at":"2026-03-02T11:38:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000030","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000e","changes":{"published_at":[null,"2026-03-02T10:06:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000035","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
+                    /** @example {"id":"audit_01kjpy1d00e00800000000001p","occurred_at":"2026-03-02T11:44:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000032","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000e","changes":{"published_at":[null,"2026-03-02T10:06:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000037","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000004"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -8291,7 +8518,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the entry as the API answers it, or its UUID.
-                 * @example audit_01kjpy1d00e00800000000001f
+                 * @example audit_01kjpy1d00e00800000000001h
                  */
                 entry_id: string;
             };
@@ -8309,7 +8536,7 @@ export interface operations {
                      * @example {
                      *       "action": "commerce.inventory.updated",
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "authority": "token:019cade0-b400-7000-8000-000000000030",
+                     *       "authority": "token:019cade0-b400-7000-8000-000000000032",
                      *       "changes": {
                      *         "location_id": [
                      *           null,
@@ -8333,12 +8560,12 @@ export interface operations {
                      *         ]
                      *       },
                      *       "client_address": "203.0.113.7",
-                     *       "correlation_id": "019cade0-b400-7000-8000-000000000031",
-                     *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *       "id": "audit_01kjpy1d00e00800000000001f",
+                     *       "correlation_id": "019cade0-b400-7000-8000-000000000033",
+                     *       "hash": "0000000000000000000000000000000000000000000000000000000000000002",
+                     *       "id": "audit_01kjpy1d00e00800000000001h",
                      *       "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *       "object_type": "commerce.product",
-                     *       "occurred_at": "2026-03-02T11:36:00Z"
+                     *       "occurred_at": "2026-03-02T11:42:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEntry"];
@@ -8419,10 +8646,10 @@ export interface operations {
                      *         {
                      *           "approved_by": null,
                      *           "closed_at": null,
-                     *           "expires_at": "2026-03-02T12:05:00Z",
-                     *           "id": "glass_01kjpy1d00e00800000000001e",
+                     *           "expires_at": "2026-03-02T12:11:00Z",
+                     *           "id": "glass_01kjpy1d00e00800000000001g",
                      *           "is_read_only": true,
-                     *           "opened_at": "2026-03-02T11:35:00Z",
+                     *           "opened_at": "2026-03-02T11:41:00Z",
                      *           "reason": "The owner cannot log in",
                      *           "state": "open",
                      *           "ticket": "T-4711",
@@ -9258,8 +9485,8 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "author_name": "Dora Klein-Moreau",
-                     *           "created_at": "2026-03-02T11:14:00Z",
-                     *           "id": "node_01kjpy1d00e00800000000001b",
+                     *           "created_at": "2026-03-02T11:20:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001d",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
                      *           "state": "pending",
@@ -9267,8 +9494,8 @@ export interface operations {
                      *         },
                      *         {
                      *           "author_name": "Dora Klein-Moreau",
-                     *           "created_at": "2026-03-02T11:13:00Z",
-                     *           "id": "node_01kjpy1d00e00800000000001a",
+                     *           "created_at": "2026-03-02T11:19:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001c",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
                      *           "state": "pending",
@@ -9309,7 +9536,7 @@ export interface operations {
                  * @example {
                  *       "operations": [
                  *         {
-                 *           "id": "node_01kjpy1d00e00800000000001b",
+                 *           "id": "node_01kjpy1d00e00800000000001d",
                  *           "op": "spam"
                  *         }
                  *       ]
@@ -9330,7 +9557,7 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "node_01kjpy1d00e00800000000001b",
+                     *           "id": "node_01kjpy1d00e00800000000001d",
                      *           "index": 0,
                      *           "status": 200
                      *         }
@@ -9371,7 +9598,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the comment as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e008000000000018
+                 * @example node_01kjpy1d00e00800000000001a
                  */
                 comment_id: string;
             };
@@ -9388,8 +9615,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "author_name": "Dora Klein-Moreau",
-                     *       "created_at": "2026-03-02T11:11:00Z",
-                     *       "id": "node_01kjpy1d00e008000000000018",
+                     *       "created_at": "2026-03-02T11:17:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001a",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
                      *       "state": "approved",
@@ -9420,7 +9647,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the comment as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000001a
+                 * @example node_01kjpy1d00e00800000000001c
                  */
                 comment_id: string;
             };
@@ -9437,8 +9664,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "author_name": "Dora Klein-Moreau",
-                     *       "created_at": "2026-03-02T11:13:00Z",
-                     *       "id": "node_01kjpy1d00e00800000000001a",
+                     *       "created_at": "2026-03-02T11:19:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001c",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
                      *       "state": "rejected",
@@ -9469,7 +9696,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the comment as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e008000000000019
+                 * @example node_01kjpy1d00e00800000000001b
                  */
                 comment_id: string;
             };
@@ -9486,8 +9713,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "author_name": "Dora Klein-Moreau",
-                     *       "created_at": "2026-03-02T11:12:00Z",
-                     *       "id": "node_01kjpy1d00e008000000000019",
+                     *       "created_at": "2026-03-02T11:18:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001b",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
                      *       "state": "spam",
@@ -9856,9 +10083,9 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T11:06:00Z",
+                     *           "created_at": "2026-03-02T11:12:00Z",
                      *           "email": "dora@example.com",
-                     *           "id": "cust_01kjpy1d00e008000000000017",
+                     *           "id": "cust_01kjpy1d00e008000000000019",
                      *           "is_active": true,
                      *           "name": "Dora Klein-Moreau"
                      *         }
@@ -9888,7 +10115,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000017
+                 * @example cust_01kjpy1d00e008000000000019
                  */
                 customer_id: string;
             };
@@ -9904,9 +10131,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "is_active": true,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -9935,7 +10162,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000017
+                 * @example cust_01kjpy1d00e008000000000019
                  */
                 customer_id: string;
             };
@@ -9960,9 +10187,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "is_active": false,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -10601,12 +10828,12 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:51:00Z",
+                     *           "created_at": "2026-03-02T10:56:00Z",
                      *           "done": 0,
-                     *           "expires_at": "2026-03-09T10:52:00Z",
+                     *           "expires_at": "2026-03-09T10:57:00Z",
                      *           "failed": 0,
-                     *           "finished_at": "2026-03-02T10:52:00Z",
-                     *           "id": "job_01kjpy1d00e008000000000016",
+                     *           "finished_at": "2026-03-02T10:57:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000018",
                      *           "kind": "products",
                      *           "per_second": null,
                      *           "reason": "",
@@ -10617,17 +10844,17 @@ export interface operations {
                      *         },
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:47:00Z",
+                     *           "created_at": "2026-03-02T10:52:00Z",
                      *           "done": 101,
-                     *           "expires_at": "2026-03-09T10:48:00Z",
+                     *           "expires_at": "2026-03-09T10:53:00Z",
                      *           "failed": 1,
-                     *           "finished_at": "2026-03-02T10:48:00Z",
-                     *           "id": "job_01kjpy1d00e008000000000014",
+                     *           "finished_at": "2026-03-02T10:53:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000016",
                      *           "kind": "products",
                      *           "per_second": 40,
                      *           "reason": "",
                      *           "seconds_left": null,
-                     *           "started_at": "2026-03-02T10:48:00Z",
+                     *           "started_at": "2026-03-02T10:53:00Z",
                      *           "status": "failed",
                      *           "total": 101
                      *         }
@@ -10657,7 +10884,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000014
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -10674,17 +10901,17 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:47:00Z",
+                     *       "created_at": "2026-03-02T10:52:00Z",
                      *       "done": 101,
-                     *       "expires_at": "2026-03-09T10:48:00Z",
+                     *       "expires_at": "2026-03-09T10:53:00Z",
                      *       "failed": 1,
-                     *       "finished_at": "2026-03-02T10:48:00Z",
-                     *       "id": "job_01kjpy1d00e008000000000014",
+                     *       "finished_at": "2026-03-02T10:53:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000016",
                      *       "kind": "products",
                      *       "per_second": 40,
                      *       "reason": "",
                      *       "seconds_left": null,
-                     *       "started_at": "2026-03-02T10:48:00Z",
+                     *       "started_at": "2026-03-02T10:53:00Z",
                      *       "status": "failed",
                      *       "total": 101
                      *     }
@@ -10713,7 +10940,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000016
+                 * @example job_01kjpy1d00e008000000000018
                  */
                 job_id: string;
             };
@@ -10730,12 +10957,12 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:51:00Z",
+                     *       "created_at": "2026-03-02T10:56:00Z",
                      *       "done": 0,
-                     *       "expires_at": "2026-03-09T10:52:00Z",
+                     *       "expires_at": "2026-03-09T10:57:00Z",
                      *       "failed": 0,
-                     *       "finished_at": "2026-03-02T10:52:00Z",
-                     *       "id": "job_01kjpy1d00e008000000000016",
+                     *       "finished_at": "2026-03-02T10:57:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000018",
                      *       "kind": "products",
                      *       "per_second": null,
                      *       "reason": "",
@@ -10766,7 +10993,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000014
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -10780,7 +11007,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000014","request_id":"019cade0-b400-7000-8000-000000000025"}} */
+                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000016","request_id":"019cade0-b400-7000-8000-000000000027"}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -10802,7 +11029,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000014
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -10817,7 +11044,7 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000014","request_id":"019cade0-b400-7000-8000-000000000025"}}
+                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000016","request_id":"019cade0-b400-7000-8000-000000000027"}}
                      *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000e"}
                      *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000e"}
                      */
@@ -12360,7 +12587,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,kind,status,parent_id,position,depth,author_name,metadata,seo,fields,external_id,comments_open,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
-                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,,2026-03-02T10:56:00Z,2026-03-02T10:34:00Z,2026-03-02T10:56:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,,2026-03-02T11:01:00Z,2026-03-02T10:34:00Z,2026-03-02T11:01:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
                      *     node_01kjpy1d00e00800000000000y,page,draft,node_01kjpy1d00e00800000000000x,0,1,,{},{},{},,,,2026-03-02T10:35:00Z,2026-03-02T10:36:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
                      */
                     "text/csv": string;
@@ -12445,7 +12672,7 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T10:56:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T10:56:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T11:01:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T11:01:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      *     {"id":"node_01kjpy1d00e00800000000000y","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000x","position":0,"depth":1,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":null,"created_at":"2026-03-02T10:35:00Z","updated_at":"2026-03-02T10:36:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      */
                     "application/x-ndjson": string;
@@ -12781,7 +13008,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:46:00Z"
+                     *       "updated_at": "2026-03-02T11:53:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -13328,7 +13555,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:45:00Z"
+                     *       "updated_at": "2026-03-02T11:52:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -13453,6 +13680,7 @@ export interface operations {
                      *           "images": [
                      *             {
                      *               "alt": "A blue mug on a stump",
+                     *               "asset_id": null,
                      *               "id": "img_01kjpy1d00e00800000000000j",
                      *               "url": "https://images.example.com/mug-blue.jpg"
                      *             }
@@ -13714,6 +13942,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -13990,7 +14219,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,status,vendor,product_type,tags,is_gift_card,metadata,seo,fields,external_id,category_ids,published_at,created_at,updated_at,translations,options,images,variants
-                     *     prod_01kjpy1d00e00800000000000e,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},"{""en"":{""title"":""Enamel mug, 350 ml"",""description"":"""",""canonical_url"":null,""noindex"":false,""image_id"":null}}","{""volume"":350}",,"[""cat_01kjpy1d00e00800000000000d""]",2026-03-02T10:06:00Z,2026-03-02T09:58:00Z,2026-03-02T10:06:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000f"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000g"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000h"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000j"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump""}]","[{""id"":""var_01kjpy1d00e00800000000000k"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000m"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
+                     *     prod_01kjpy1d00e00800000000000e,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},"{""en"":{""title"":""Enamel mug, 350 ml"",""description"":"""",""canonical_url"":null,""noindex"":false,""image_id"":null}}","{""volume"":350}",,"[""cat_01kjpy1d00e00800000000000d""]",2026-03-02T10:06:00Z,2026-03-02T09:58:00Z,2026-03-02T10:06:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000f"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000g"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000h"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000j"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump"",""asset_id"":null}]","[{""id"":""var_01kjpy1d00e00800000000000k"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000m"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
                      */
                     "text/csv": string;
                 };
@@ -14079,7 +14308,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"prod_01kjpy1d00e00800000000000e","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"seo":{"en":{"title":"Enamel mug, 350 ml","description":"","canonical_url":null,"noindex":false,"image_id":null}},"fields":{"volume":350},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000d"],"published_at":"2026-03-02T10:06:00Z","created_at":"2026-03-02T09:58:00Z","updated_at":"2026-03-02T10:06:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000f","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000g","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000h","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000j","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump"}],"variants":[{"id":"var_01kjpy1d00e00800000000000k","product_id":"prod_01kjpy1d00e00800000000000e","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000m","product_id":"prod_01kjpy1d00e00800000000000e","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
+                    /** @example {"id":"prod_01kjpy1d00e00800000000000e","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"seo":{"en":{"title":"Enamel mug, 350 ml","description":"","canonical_url":null,"noindex":false,"image_id":null}},"fields":{"volume":350},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000d"],"published_at":"2026-03-02T10:06:00Z","created_at":"2026-03-02T09:58:00Z","updated_at":"2026-03-02T10:06:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000f","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000g","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000h","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000j","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump","asset_id":null}],"variants":[{"id":"var_01kjpy1d00e00800000000000k","product_id":"prod_01kjpy1d00e00800000000000e","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000m","product_id":"prod_01kjpy1d00e00800000000000e","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
                     "application/x-ndjson": string;
                 };
             };
@@ -14132,6 +14361,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -14344,6 +14574,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -14497,6 +14728,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -14564,7 +14796,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:54:00Z",
+                     *       "updated_at": "2026-03-02T12:01:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -14650,6 +14882,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -14831,6 +15064,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -14898,7 +15132,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:53:00Z",
+                     *       "updated_at": "2026-03-02T12:00:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -17814,16 +18048,16 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T11:14:00Z",
-                     *           "id": "node_01kjpy1d00e00800000000001b",
+                     *           "created_at": "2026-03-02T11:20:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001d",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
                      *           "state": "pending",
                      *           "text": "Buy likes"
                      *         },
                      *         {
-                     *           "created_at": "2026-03-02T11:13:00Z",
-                     *           "id": "node_01kjpy1d00e00800000000001a",
+                     *           "created_at": "2026-03-02T11:19:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001c",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
                      *           "state": "pending",
@@ -17878,8 +18112,8 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:11:00Z",
-                     *       "id": "node_01kjpy1d00e008000000000018",
+                     *       "created_at": "2026-03-02T11:17:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001a",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
                      *       "state": "pending",
@@ -17929,9 +18163,9 @@ export interface operations {
                      * @example {
                      *       "access_token": "access-token",
                      *       "customer": {
-                     *         "created_at": "2026-03-02T11:06:00Z",
+                     *         "created_at": "2026-03-02T11:12:00Z",
                      *         "email": "dora@example.com",
-                     *         "id": "cust_01kjpy1d00e008000000000017",
+                     *         "id": "cust_01kjpy1d00e008000000000019",
                      *         "name": "Dora Klein"
                      *       },
                      *       "expires_in": 600,
@@ -17997,9 +18231,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -18043,9 +18277,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein-Moreau"
                      *     }
                      */
@@ -18301,20 +18535,20 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:24:00Z",
+                     *           "created_at": "2026-03-02T11:30:00Z",
                      *           "current": false,
-                     *           "expires_at": "2026-04-01T11:24:00Z",
-                     *           "id": "sess_01kjpy1d00e00800000000001c",
-                     *           "last_used_at": "2026-03-02T11:24:00Z",
+                     *           "expires_at": "2026-04-01T11:30:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001e",
+                     *           "last_used_at": "2026-03-02T11:30:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         },
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:24:00Z",
+                     *           "created_at": "2026-03-02T11:30:00Z",
                      *           "current": true,
-                     *           "expires_at": "2026-04-01T11:24:00Z",
-                     *           "id": "sess_01kjpy1d00e00800000000001d",
-                     *           "last_used_at": "2026-03-02T11:24:00Z",
+                     *           "expires_at": "2026-04-01T11:30:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001f",
+                     *           "last_used_at": "2026-03-02T11:30:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         }
                      *       ]
@@ -18368,7 +18602,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the session as the API answers it, or its UUID.
-                 * @example sess_01kjpy1d00e00800000000001c
+                 * @example sess_01kjpy1d00e00800000000001e
                  */
                 session_id: string;
             };
@@ -18420,14 +18654,79 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein"
                      *     }
                      */
                     "application/json": components["schemas"]["Customer"];
                 };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_asset: {
+        parameters: {
+            query?: {
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "alt": "Our prices",
+                     *       "caption": "As of June",
+                     *       "focal_point": null,
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "locale": "en",
+                     *       "media_type": "application/pdf",
+                     *       "renditions": [],
+                     *       "size": 34,
+                     *       "updated_at": "2026-03-02T11:09:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreAsset"];
+                };
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Refused. */
             default: {
@@ -18669,7 +18968,7 @@ export interface operations {
                      *           },
                      *           "slug": "how-to-look-after-enamel",
                      *           "title": "How to look after enamel",
-                     *           "updated_at": "2026-03-02T11:01:00Z",
+                     *           "updated_at": "2026-03-02T11:06:00Z",
                      *           "version": 4
                      *         }
                      *       ],
@@ -18778,7 +19077,7 @@ export interface operations {
                      *       },
                      *       "slug": "how-to-look-after-enamel",
                      *       "title": "How to look after enamel",
-                     *       "updated_at": "2026-03-02T11:01:00Z",
+                     *       "updated_at": "2026-03-02T11:06:00Z",
                      *       "version": 4
                      *     }
                      */
@@ -18865,10 +19164,10 @@ export interface operations {
                      *         {
                      *           "author": "Dora Klein-Moreau",
                      *           "html": "<p>And a drop of vinegar for stains.</p>",
-                     *           "id": "node_01kjpy1d00e008000000000018",
+                     *           "id": "node_01kjpy1d00e00800000000001a",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
-                     *           "published_at": "2026-03-02T11:21:00Z"
+                     *           "published_at": "2026-03-02T11:27:00Z"
                      *         }
                      *       ],
                      *       "next": null,
@@ -18978,7 +19277,7 @@ export interface operations {
                      *       "locale": "en",
                      *       "location": "header",
                      *       "name": "Top of each page",
-                     *       "updated_at": "2026-03-02T11:03:00Z"
+                     *       "updated_at": "2026-03-02T11:08:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["StoreMenu"];
@@ -19118,7 +19417,7 @@ export interface operations {
                      *             "gift"
                      *           ],
                      *           "title": "Enamel mug",
-                     *           "updated_at": "2026-03-02T10:58:00Z",
+                     *           "updated_at": "2026-03-02T11:03:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
@@ -19287,7 +19586,7 @@ export interface operations {
                      *         "gift"
                      *       ],
                      *       "title": "Enamel mug",
-                     *       "updated_at": "2026-03-02T10:58:00Z",
+                     *       "updated_at": "2026-03-02T11:03:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -19462,7 +19761,7 @@ export interface operations {
                      *               "gift"
                      *             ],
                      *             "title": "Enamel mug",
-                     *             "updated_at": "2026-03-02T10:58:00Z",
+                     *             "updated_at": "2026-03-02T11:03:00Z",
                      *             "variants": [
                      *               {
                      *                 "barcode": "",

@@ -2563,6 +2563,26 @@ class StockLocationPage(TypedDict):
     """The page before."""
 
 
+class StoreAsset(TypedDict):
+    """A file of the media library in one language. Addresses are paths, the same on every host; `size` is in
+    bytes.
+    """
+
+    alt: str
+    caption: str
+    focal_point: StoreFocalPoint | None
+    height: int | None
+    id: str
+    kind: Literal["image", "document", "video", "audio"]
+    locale: str
+    media_type: str
+    renditions: list[StoreRendition]
+    size: int
+    updated_at: str
+    url: str
+    width: int | None
+
+
 class StoreBody(TypedDict):
     """Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid`
     have the `products`.
@@ -2628,6 +2648,13 @@ class StoreContentPage(TypedDict):
     """The next page."""
     prev: str | None
     """The page before."""
+
+
+class StoreFocalPoint(TypedDict):
+    """In percent from the left and from the top."""
+
+    x: int
+    y: int
 
 
 class StoreImage(TypedDict):

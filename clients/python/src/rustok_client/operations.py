@@ -3098,6 +3098,21 @@ class Operations(Sender):
         """
         return self.send("POST", "/api/v1/store/account/verify", body=body)
 
+    def store_asset(
+        self, asset_id: str, *, locale: str | None = None, if_none_match: str | None = None
+    ) -> Answer[models.StoreAsset]:
+        """A file of the media library by the id that blocks and others name it by.
+
+        GET /api/v1/store/assets/{asset_id}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/assets/{asset_id}",
+            path_values={"asset_id": asset_id},
+            query={"locale": locale},
+            headers={"If-None-Match": if_none_match},
+        )
+
     def store_categories(
         self,
         *,
