@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import uuid
 
+from django.db.models import TextField
+from django.db.models.functions import Cast
+
 from apps.content import models
 from apps.kernel import ids
 from apps.media import usage
@@ -12,7 +15,8 @@ from apps.tenants.models import loaded_words
 
 
 def nodes_with(asset_id: uuid.UUID, limit: int) -> list[usage.Use]:
-    """Nodes whose bodies name the asset by its id, or by where its files are; oldest first.
+    """Nodes whose bodies name the asset by its id, or by where its files are, or that show it to search engines; oldest
+    first.
 
     Texts are looked through one by one: for who asks about one asset, not for lists.
     """
@@ -20,6 +24,8 @@ def nodes_with(asset_id: uuid.UUID, limit: int) -> list[usage.Use]:
     nodes = set()
     for text in [*named, *_places(asset_id)]:
         nodes |= set(models.Body.objects.filter(body__contains=text).values_list("node", flat=True)[:limit])
+    told = models.Node.objects.annotate(told=Cast("seo", TextField())).filter(told__contains=str(asset_id))
+    nodes |= set(told.values_list("id", flat=True)[:limit])
     found = models.Node.objects.filter(id__in=nodes).prefetch_related("translations").order_by("id")[:limit]
     return [usage.Use("node", ids.encode("node", node.id), loaded_words(node, "title")) for node in found]
 

@@ -208,7 +208,6 @@ def _fill_site(words: canaries.Words) -> Names:
         "menu_external_id": str(menu.external_id),
         "node": ids.encode("node", page.id),
         "field_schema": ids.encode("fields", schema.id),
-        "asset": ids.encode("asset", page.id),  # whether there is one is nobody's question when it is written
         "node_uuid": str(page.id),
         "child_node": ids.encode("node", child.id),
         "other_node": ids.encode("node", site.make_node(words()).id),
