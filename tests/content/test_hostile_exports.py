@@ -33,7 +33,7 @@ HOSTILE = {
     "no XML": ("GIF89a", "not well-formed XML"),
     "nothing in it": (" ", "not well-formed XML"),
     "a page": ("<html><body>Log in</body></html>", "not a WordPress export: it has <html>"),
-    "a NUL": ("<rss><channel>\0</channel></rss>", "not well-formed XML"),
+    "a NUL": ("<rss><channel>\0</channel></rss>", "no wp:wxr_version"),
     "a NUL spelled": ("<rss><channel>&#0;</channel></rss>", "not well-formed XML"),
 }
 

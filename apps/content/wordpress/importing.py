@@ -83,6 +83,13 @@ class Importer(formats.Importer):
         language = self.site.language.partition("-")[0].lower()
         if language and language != self.locale.partition("-")[0]:
             said.append(f'The file says its language is "{self.site.language}"; it was taken as "{self.locale}".')
+        if self.site.dropped_bytes:
+            said.append(f"{self.site.dropped_bytes:,} control characters that XML has no place for were left out.")
+        if self.site.reread_bytes:
+            said.append(
+                f"{self.site.reread_bytes:,} bytes are not UTF-8, as the file says, and were read as Windows-1252: "
+                "look at letters with accents."
+            )
         if self.mapper.kept_private:
             said.append(f"{self.mapper.kept_private:,} custom fields with addresses or passwords were left out.")
         return said

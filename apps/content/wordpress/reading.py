@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 
+from apps.content.wordpress import cleaning
 from apps.content.wordpress.refusing import refusing
 from apps.kernel import imports
 
@@ -97,7 +98,8 @@ class Item:
 
 @dataclass(slots=True)
 class Site:
-    """What the first look finds. `repeated` are the keys of items and comments that occur more than once."""
+    """What the first look finds. `repeated` are the keys of items and comments that occur more than once; the bytes are
+    those that had to be cleaned: `cleaning.Cleaned`."""
 
     version: str = ""
     title: str = ""
@@ -109,13 +111,15 @@ class Site:
     terms: list[Term] = field(default_factory=list)
     item_count: int = 0
     repeated: set[str] = field(default_factory=set)
+    dropped_bytes: int = 0
+    reread_bytes: int = 0
 
 
 def survey(path: Path) -> Site:
     """Read the whole file once: its head, and whether it is well-formed to the end. Raises ImportRefused."""
     site, seen = Site(), set[str]()
     with refusing(path):
-        for element in _children_of_channel(path):
+        for element in _children_of_channel(path, site):
             match _name(element.tag):
                 case "item":
                     site.item_count += 1
@@ -154,7 +158,7 @@ def items(path: Path) -> Iterator[Item]:
 class _Bounded:
     """Bytes for the parser, no more for one child of rss/channel than memory should hold."""
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
+    def __init__(self, path: Path, stream: cleaning.Cleaned) -> None:
         self._path, self._stream = path, stream
         self._items = self._bytes = self._elements = 0
 
@@ -183,10 +187,12 @@ class _Bounded:
         )
 
 
-def _children_of_channel(path: Path) -> Iterator[Element]:
-    """Each complete child of rss/channel; it is emptied before the next one is read. Raises ImportRefused."""
+def _children_of_channel(path: Path, site: Site | None = None) -> Iterator[Element]:
+    """Each complete child of rss/channel; it is emptied before the next one is read. What had to be cleaned is told to
+    `site`. Raises ImportRefused."""
     with imports.Source(path) as source:
-        bounded = _Bounded(path, source.stream)
+        cleaned = cleaning.Cleaned(source.stream)
+        bounded = _Bounded(path, cleaned)
         open_elements: list[Element] = []
         # No document type: WordPress writes none, and it is where entity bombs live.
         for event, element in ElementTree.iterparse(bounded, events=("start", "end"), forbid_dtd=True):
@@ -200,6 +206,8 @@ def _children_of_channel(path: Path) -> Iterator[Element]:
                 yield element
                 bounded.end_child(element)
                 open_elements[1].clear()
+        if site is not None:
+            site.dropped_bytes, site.reread_bytes = cleaned.dropped, cleaned.reread
 
 
 def _check_place(path: Path, open_elements: list[Element]) -> None:

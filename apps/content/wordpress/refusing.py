@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +10,11 @@ from xml.etree.ElementTree import ParseError
 
 import defusedxml
 
+from apps.content.wordpress import cleaning
 from apps.kernel import imports
 
 _PIECE = 1024 * 1024
 _ARCHIVES = {b"PK\x03\x04": "a zip archive", b"BZh": "packed with bzip2", b"\xfd7zXZ\x00": "packed with xz"}
-_DECLARATION = re.compile(rb"""<\?xml[^>]*?\sencoding=["']([A-Za-z0-9._-]+)["']""")
 
 
 @contextmanager
@@ -24,7 +22,7 @@ def refusing(path: Path) -> Iterator[None]:
     """Turn what a broken file makes the parser say into ImportRefused with the reason."""
     try:
         yield
-    except ParseError as error:
+    except (ParseError, cleaning.UnknownBytes) as error:
         raise imports.ImportRefused(f'"{path}" {_reason(path, error)}') from None
     except defusedxml.DefusedXmlException:
         raise imports.ImportRefused(
@@ -36,16 +34,20 @@ def refusing(path: Path) -> Iterator[None]:
         raise imports.ImportRefused(f'"{path}" names an encoding that can\'t be read: {error}.') from None
 
 
-def _reason(path: Path, error: ParseError) -> str:
-    """A look at the bytes: what they are instead of XML, or where they are not text; else what the parser says."""
+def _reason(path: Path, error: ParseError | cleaning.UnknownBytes) -> str:
+    """A look at the bytes: what they are instead of XML; else what the parser says."""
     try:
         with imports.Source(path) as source:
             start = source.stream.read(_PIECE)
-            reason = _other_format(start) or _wrong_bytes(source, start)
+            reason = _other_format(start)
+            while source.stream.read(_PIECE):  # to see it unpacked
+                pass
     except (EOFError, OSError, zlib.error) as damage:
         return f"is damaged: {damage}. Nothing was imported; fetch it again."
     if reason:
         return f"{reason}. Nothing was imported."
+    if isinstance(error, cleaning.UnknownBytes):
+        return f"says it is UTF-8, and is not: {error}. Save it as UTF-8. Nothing was imported."
     line, column = error.position
     return (
         f"is not well-formed XML at line {line}, column {column}: {str(error).split(':', maxsplit=1)[0]}. "
@@ -57,32 +59,6 @@ def _other_format(start: bytes) -> str:
     for magic, name in _ARCHIVES.items():
         if start.startswith(magic):
             return f"is {name}; unpack it, and give the XML file in it"
-    # Text that begins in ASCII has a zero in its first pair of bytes.
-    has_mark = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    is_utf16 = has_mark or start[:2].count(0) == 1
-    if is_utf16 and not _declared(start).startswith("utf-16"):
+    if cleaning.is_wide(start) and not cleaning.declared(start).startswith("utf-16"):
         return "is UTF-16 and does not say so in its first line; save it as UTF-8"
-    return ""
-
-
-def _declared(start: bytes) -> str:
-    """The encoding that the first line names, in whatever encoding the line is; without one it is UTF-8."""
-    found = _DECLARATION.search(start[:400].replace(b"\x00", b""))
-    return found[1].decode().lower() if found else "utf-8"
-
-
-def _wrong_bytes(source: imports.Source, start: bytes) -> str:
-    """The first byte that is not UTF-8, where that is what the file says it is. Reads on, also to see it unpacked."""
-    is_utf8 = _declared(start) in {"utf-8", "utf8"}
-    decoder = codecs.getincrementaldecoder("utf-8")("strict" if is_utf8 else "replace")
-    piece, offset = start, 0
-    while piece:
-        pending = len(decoder.getstate()[0])
-        try:
-            decoder.decode(piece)
-        except UnicodeDecodeError as error:
-            at = offset - pending + error.start
-            return f"is not UTF-8: byte {at:,} is 0x{error.object[error.start]:02x}; save it as UTF-8"
-        offset += len(piece)
-        piece = source.stream.read(_PIECE)
     return ""
