@@ -291,6 +291,11 @@ class CategoryDeleted(registry.Payload):
     """The category is gone."""
 
 
+@registry.event("commerce.category_seo.updated", aggregate=CATEGORY)
+class CategorySeoUpdated(SeoUpdated):
+    """What search engines are told about the category; carries all of it, by locale."""
+
+
 class CollectionTranslation(registry.Payload):
     """The words of a collection in one language."""
 
@@ -334,6 +339,11 @@ class CollectionProductRemoved(registry.Payload):
     """A product is no longer in the collection."""
 
     product_id: uuid.UUID
+
+
+@registry.event("commerce.collection_seo.updated", aggregate=COLLECTION)
+class CollectionSeoUpdated(SeoUpdated):
+    """What search engines are told about the collection; carries all of it, by locale."""
 
 
 @registry.event("commerce.location.created")

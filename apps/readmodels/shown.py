@@ -181,6 +181,7 @@ class StoreTerm(TypedDict):
     name: str
     slug: str
     description: str
+    seo: Seo
     parent_id: Id | None
     position: int
     depth: int

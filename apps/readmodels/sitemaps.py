@@ -49,10 +49,9 @@ class Source:
 
     def rows(self) -> QuerySet[Any]:
         """Everything of it that search engines may know."""
-        rows: QuerySet[Any] = self.model.objects.all()
+        rows: QuerySet[Any] = self.model.objects.exclude(document__contains=HIDDEN)
         if self.term:
             return rows.filter(source=self.term)
-        rows = rows.exclude(document__contains=HIDDEN)
         return rows.exclude(kind__in=kinds.following_parents()) if self.type == "node" else rows
 
 

@@ -82,6 +82,7 @@ def test_everything_public_is_listed_once_in_each_language(files: Files) -> None
     make_product("Secret", seo={"en": {"noindex": True}})
     shop.make_category("Mugs")
     make_category("News")
+    make_category("Drafts", seo={"en": {"noindex": True}})
     make_tag("linen")
 
     assert files.urls() == {

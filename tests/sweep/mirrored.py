@@ -94,10 +94,15 @@ def _translated(words: canaries.Words, *fields: str) -> dict[str, Any]:
     return {"translations": [{"locale": "en"} | {field: words() for field in fields}]}
 
 
+def _told(words: canaries.Words) -> dict[str, Any]:
+    """What search engines are told."""
+    return {"seo": {"en": {"title": words(), "description": words()}}}
+
+
 def _fill_shop(words: canaries.Words) -> Names:
     named = ("name", "handle", "description")
     parent = shop.make_category("", **_translated(words, *named))
-    category = shop.make_category("", parent=parent, **_translated(words, *named))
+    category = shop.make_category("", parent=parent, **_translated(words, *named), **_told(words))
     other = shop.make_category("", **_translated(words, *named))
     location = shop.services.create_location(new=shop.services.NewLocation(code=words(), name=words()))
     fields = _product_fields(words, location.code, category.id)
@@ -107,7 +112,7 @@ def _fill_shop(words: canaries.Words) -> Names:
     variant = product.variants[0].row
     shop.adjust(variant.id, -5, reason=words(), location=location.code)
     reservation = shop.reserve(variant.id, 1, reference=words(), location=location.code, lifetime_seconds=86_400 * 20)
-    words_of_it = _translated(words, "title", "handle", "description")
+    words_of_it = {**_translated(words, "title", "handle", "description"), **_told(words)}
     new = shop.services.CollectionInput.model_validate(words_of_it)
     collection = shop.services.create_collection(new=new)
     shop.services.add_to_collection(collection_id=collection.id, product_id=product.product.id, position=None)
@@ -172,7 +177,7 @@ def _product_fields(words: canaries.Words, location: str, category_id: uuid.UUID
 def _fill_site(words: canaries.Words) -> Names:
     schema = _define_fields("node", "page", words)
     tag = site.make_tag("", **_translated(words, "name", "slug", "description"))
-    news = site.make_category("", **_translated(words, "name", "slug", "description"))
+    news = site.make_category("", **_translated(words, "name", "slug", "description"), **_told(words))
     other = site.make_category("", taxonomy=words(), **_translated(words, "name", "slug", "description"))
     fields: dict[str, Any] = {
         **_translated(words, "title", "slug", "excerpt"),

@@ -144,6 +144,7 @@ class ProductCategory(TypedDict):
     depth: int
     is_active: bool
     translations: list[ProductCategoryTranslation]
+    seo: dict[str, SeoWords]
 
 
 class CollectionTranslation(TypedDict):
@@ -158,6 +159,7 @@ class Collection(TypedDict):
 
     id: Id
     translations: list[CollectionTranslation]
+    seo: dict[str, SeoWords]
 
 
 class CollectionPosition(TypedDict):
@@ -289,6 +291,7 @@ def category(row: models.Category) -> ProductCategory:
         "position": row.position,
         "depth": row.depth,
         "is_active": row.is_active,
+        "seo": seo.shown(row.seo),
         "translations": [
             {
                 "locale": translation.locale,
@@ -304,6 +307,7 @@ def category(row: models.Category) -> ProductCategory:
 def collection(row: models.Collection) -> Collection:
     return {
         "id": ids.encode("coll", row.id),
+        "seo": seo.shown(row.seo),
         "translations": [
             {
                 "locale": translation.locale,

@@ -235,6 +235,7 @@ class CategoryChanges(validation.Input):
     position: validation.Position = 0
     is_active: validation.Flag = True
     translations: Annotated[list[CategoryTranslationInput], _ONE_OR_MORE] = []
+    seo: Seo = {}
 
 
 class NewCategory(CategoryChanges):
@@ -253,7 +254,10 @@ class CollectionTranslationInput(validation.Input):
 
 
 class CollectionInput(validation.Input):
+    """`seo` stays as it is where it is not given."""
+
     translations: Annotated[list[CollectionTranslationInput], _ONE_OR_MORE]
+    seo: Seo = {}
 
 
 class NewLocation(validation.Input):
