@@ -82,7 +82,7 @@ def test_a_page_is_written_published_and_translated(page: Page, tenant: tenants.
     [
         ({"translations/en/title": ""}, "translations-en-title"),
         ({"translations/de/slug": "nur-ein-slug"}, "translations-de-title"),
-        ({"bodies/en/format": "json", "bodies/en/body": "[{}]"}, "bodies-en-format"),
+        ({"bodies/en/format": "json", "bodies/en/body": "[{}]"}, "bodies-en-body"),
         ({"metadata": "{"}, "metadata"),
         ({"translations/en/slug": "taken"}, "translations-en-slug"),
     ],
