@@ -31,6 +31,7 @@ SHELVES = (
                 "parked-events",
                 "retention",
                 "restore",
+                "media",
                 "change-limits",
                 "audit",
                 "verify-the-audit-log",

@@ -7,7 +7,7 @@ import csv
 import re
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from gzip import BadGzipFile
 
@@ -85,6 +85,29 @@ def read_records(source: Source, layout: Layout) -> Iterator[Record]:
             yield Record(number, next(shown, []), broken=f"line {line_number}: {error}")
             reader = csv.reader(lines, strict=True, delimiter=layout.separator)
         number += 1
+
+
+def read_lines(source: Source, layout: Layout) -> Iterator[str]:
+    """The lines of a file that is no table. Raises ImportRefused."""
+    try:
+        yield from _text_lines(source, layout.encoding)
+    except _TooLong:
+        raise ImportRefused(f'"{source.path}" has a line longer than {MAXIMUM_RECORD_LENGTH:,} bytes.') from None
+
+
+def fitted(record: Record, width: int, complain: Callable[[Record, str], None]) -> list[str] | None:
+    """The cells at the width of the header; None where the row is blank, broken or too wide, which is complained of."""
+    if record.broken:
+        complain(record, f"broken quoting ({record.broken}); double the quotes within a quoted cell. Row skipped")
+        return None
+    if not any(cell.strip() for cell in record.cells):
+        return None
+    if any(cell.strip() for cell in record.cells[width:]):
+        complain(record, f"the row has {len(record.cells)} columns where the header has {width}; row skipped")
+        return None
+    if len(record.cells) < width:
+        complain(record, f"the row has {len(record.cells)} of {width} columns; the others are taken as empty")
+    return record.cells[:width] + [""] * (width - len(record.cells))
 
 
 class _TooLong(Exception):

@@ -24,6 +24,11 @@ TABLE: Table = tomllib.loads(matrix.TABLE.read_text())
 ROUTES = declaring.routes()
 # Pages that are no API: what they show is nobody's in particular, or they ask by themselves.
 OPEN_PAGES = {
+    "/robots.txt": "what a tenant publishes",
+    "/sitemap.xml": "what a tenant publishes",
+    "/sitemaps/<str:name>/<str:locale>/<str:start>.xml": "what a tenant publishes",
+    "/feeds/<str:locale>.<slug:format>": "what a tenant publishes",
+    "/feeds/<str:locale>/<slug:term>/<str:slug>.<slug:format>": "what a tenant publishes",
     "/": "leads to the API's description",
     "/favicon.ico": "has no data",
     "/health/": "for balancers, tells no data",

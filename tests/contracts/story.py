@@ -43,6 +43,7 @@ def play(teller: Teller) -> None:
     _sell(owner, goods)
     pages = _write(owner)
     pages["menu"] = _lead(owner, goods, pages)
+    _keep_files(owner)
     _do_much_at_once(owner, goods, pages)
     _let_read_models_follow()
     _look_around(visitor)
@@ -266,6 +267,18 @@ def _post(category: str, tag: str) -> dict[str, Any]:
         "seo": {"en": {"description": "How enamel stays new for a hundred years."}},
         "author_name": "Ada Lindqvist",
     }
+
+
+def _keep_files(owner: Person) -> None:
+    """A document comes into the library, is described, and goes."""
+    form = {"file": "%PDF-1.4 the prices of this summer", "folder": "lists", "alt": "Our prices"}
+    asset = owner("asset_upload", form)["id"]
+    owner("asset_get", asset_id=asset)
+    texts = [{"locale": "en", "alt": "Our prices", "caption": "As of June"}, {"locale": "de", "alt": "Unsere Preise"}]
+    owner("asset_update", {"name": "Prices.pdf", "translations": texts}, asset_id=asset)
+    owner("asset_list", query={"folder": "lists"})
+    owner("asset_usage", asset_id=asset)
+    owner("asset_delete", asset_id=asset)
 
 
 def _lead(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> str:

@@ -23,6 +23,7 @@ from apps.tenants import custom_fields, models, services
 from tests import factories
 from tests.commerce import making as shop
 from tests.content import making as site
+from tests.media import making as library
 from tests.sweep import canaries, people
 from tests.sweep.people import Names
 
@@ -200,12 +201,14 @@ def _fill_site(words: canaries.Words) -> Names:
         "talk_slug": site.slug_of(talk),
         "post": ids.encode("node", post.id),
         "comment": ids.encode("node", comment.id),
+        "asset": ids.encode("asset", library.make_asset(name=f"{words()}.png", folder=words(), alt=words()).id),
         "menu": ids.encode("menu", menu.id),
         "menu_item": ids.encode("item", uuid.UUID(menu.items[0]["id"])),
         "other_menu_item": ids.encode("item", uuid.UUID(menu.items[1]["id"])),
         "menu_external_id": str(menu.external_id),
         "node": ids.encode("node", page.id),
         "field_schema": ids.encode("fields", schema.id),
+        "asset": ids.encode("asset", page.id),  # whether there is one is nobody's question when it is written
         "node_uuid": str(page.id),
         "child_node": ids.encode("node", child.id),
         "other_node": ids.encode("node", site.make_node(words()).id),

@@ -55,6 +55,7 @@ class ProductsView(Endpoint):
             errors.CategoryNotFound,
             errors.UnknownOptionValue,
             errors.UnknownImage,
+            errors.UnknownAsset,
             errors.LocationNotFound,
             custom_fields.InvalidFields,
         ),

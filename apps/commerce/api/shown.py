@@ -36,9 +36,12 @@ class Option(TypedDict):
 
 
 class Image(TypedDict):
+    """`asset_id` is null for an image that is not in the media library."""
+
     id: Id
     url: str
     alt: str
+    asset_id: Id | None
 
 
 class Price(TypedDict):
@@ -206,7 +209,13 @@ def product(snapshot: snapshots.Snapshot) -> Product:
             for option in snapshot.options
         ],
         "images": [
-            {"id": ids.encode("img", image.id), "url": image.url, "alt": image.alt} for image in snapshot.images
+            {
+                "id": ids.encode("img", image.id),
+                "url": image.url,
+                "alt": image.alt,
+                "asset_id": None if image.asset_id is None else ids.encode("asset", image.asset_id),
+            }
+            for image in snapshot.images
         ],
         "variants": [variant(snapshot, entry) for entry in snapshot.variants],
     }

@@ -68,6 +68,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The files of the library, newest first
+         * @description The files of the library, newest first.
+         */
+        get: operations["asset_list"];
+        put?: never;
+        /**
+         * Take a file into the library: JPEG, PNG, GIF and WebP, PDF, MP4 and WebM, MP3, M4A, Ogg and WAV
+         * @description Take a file into the library: JPEG, PNG, GIF and WebP, PDF, MP4 and WebM, MP3, M4A, Ogg and WAV.
+         *
+         *     Images are drawn anew, without what else is in the file, and made in a few sizes. The same bytes are one asset:
+         *     where they are in the library already, that one is answered as it is.
+         */
+        post: operations["asset_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/assets/{asset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The file with its sizes and what is said of it
+         * @description The file with its sizes and what is said of it.
+         */
+        get: operations["asset_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete the file with its sizes, unless something shows it
+         * @description Delete the file with its sizes, unless something shows it.
+         */
+        delete: operations["asset_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what is said of the file
+         * @description Change what is said of the file; `translations` replace all there are.
+         */
+        patch: operations["asset_update"];
+        trace?: never;
+    };
+    "/api/v1/admin/assets/{asset_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What shows the file: products, and pages whose texts mention it
+         * @description What shows the file: products, and pages whose texts mention it.
+         */
+        get: operations["asset_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/audit": {
         parameters: {
             query?: never;
@@ -2693,6 +2768,192 @@ export interface components {
             op: "archive";
         };
         /**
+         * Asset
+         * @description A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes.
+         */
+        Asset: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            focal_point: components["schemas"]["AssetFocalPoint"] | null;
+            /** Folder */
+            folder: string;
+            /** Height */
+            height: number | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "image" | "document" | "video" | "audio";
+            /** Media Type */
+            media_type: string;
+            /** Name */
+            name: string;
+            /** Renditions */
+            renditions: components["schemas"]["AssetRendition"][];
+            /** Sha256 */
+            sha256: string;
+            /** Size */
+            size: number;
+            /** Translations */
+            translations: components["schemas"]["AssetTranslation"][];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number | null;
+        };
+        /**
+         * AssetChanges
+         * @description What is given is changed; `translations` replace all there are. The file itself never changes.
+         */
+        AssetChanges: {
+            /** @default null */
+            focal_point?: components["schemas"]["FocalPoint"] | null;
+            /**
+             * Folder
+             * @default null
+             */
+            folder?: string | null;
+            /**
+             * Name
+             * @default null
+             */
+            name?: string | null;
+            /**
+             * Translations
+             * @default null
+             */
+            translations?: components["schemas"]["AssetTranslationInput"][] | null;
+        };
+        /**
+         * AssetFocalPoint
+         * @description In percent from the left and from the top.
+         */
+        AssetFocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
+         * AssetForm
+         * @description A form with the file in it. `locale` is the language of `alt` and `caption`: the tenant's default one if it is
+         *     absent.
+         */
+        AssetForm: {
+            /**
+             * Alt
+             * @default
+             */
+            alt?: string;
+            /**
+             * Caption
+             * @default
+             */
+            caption?: string;
+            /**
+             * File
+             * Format: binary
+             */
+            file: string;
+            /**
+             * Folder
+             * @default
+             */
+            folder?: string;
+            /**
+             * Locale
+             * @default null
+             */
+            locale?: string | null;
+        };
+        AssetPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedAsset"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /** AssetRendition */
+        AssetRendition: {
+            /** Height */
+            height: number;
+            /** Media Type */
+            media_type: string;
+            /** Name */
+            name: string;
+            /** Size */
+            size: number;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number;
+        };
+        /** AssetTranslation */
+        AssetTranslation: {
+            /** Alt */
+            alt: string;
+            /** Caption */
+            caption: string;
+            /** Locale */
+            locale: string;
+        };
+        /**
+         * AssetTranslationInput
+         * @description `alt` stands in place of the asset for those who don't see it; `caption` below it.
+         */
+        AssetTranslationInput: {
+            /**
+             * Alt
+             * @default
+             */
+            alt?: string;
+            /**
+             * Caption
+             * @default
+             */
+            caption?: string;
+            /** Locale */
+            locale: string;
+        };
+        /**
+         * AssetUsage
+         * @description What shows the asset, at most 100 of each type.
+         */
+        AssetUsage: {
+            /** Uses */
+            uses: components["schemas"]["AssetUse"][];
+        };
+        /**
+         * AssetUse
+         * @description Something that shows the asset.
+         */
+        AssetUse: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Type */
+            type: string;
+        };
+        /**
          * AuditEntry
          * @description Who did what to which object; `hash` chains the entry to the one before.
          */
@@ -3305,6 +3566,16 @@ export interface components {
             prev: string | null;
         };
         /**
+         * FocalPoint
+         * @description What of an image is to be seen where it is cut, in percent from the left and from the top.
+         */
+        FocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
          * GrantInput
          * @description A permission such as `nodes:update`, and what limits it: `own`, `published`, `kind`, `category`, `locale`.
          */
@@ -3322,24 +3593,41 @@ export interface components {
              */
             permission: "analytics:create" | "analytics:delete" | "analytics:export" | "analytics:import" | "analytics:list" | "analytics:manage" | "analytics:read" | "analytics:update" | "api_keys:create" | "api_keys:delete" | "api_keys:export" | "api_keys:import" | "api_keys:list" | "api_keys:manage" | "api_keys:read" | "api_keys:update" | "audit:create" | "audit:delete" | "audit:export" | "audit:import" | "audit:list" | "audit:manage" | "audit:read" | "audit:update" | "categories:create" | "categories:delete" | "categories:export" | "categories:import" | "categories:list" | "categories:manage" | "categories:read" | "categories:update" | "collections:create" | "collections:delete" | "collections:export" | "collections:import" | "collections:list" | "collections:manage" | "collections:read" | "collections:update" | "comments:create" | "comments:delete" | "comments:export" | "comments:import" | "comments:list" | "comments:manage" | "comments:read" | "comments:update" | "content_categories:create" | "content_categories:delete" | "content_categories:export" | "content_categories:import" | "content_categories:list" | "content_categories:manage" | "content_categories:read" | "content_categories:update" | "customers:create" | "customers:delete" | "customers:export" | "customers:import" | "customers:list" | "customers:manage" | "customers:read" | "customers:update" | "discounts:create" | "discounts:delete" | "discounts:export" | "discounts:import" | "discounts:list" | "discounts:manage" | "discounts:read" | "discounts:update" | "inventory:create" | "inventory:delete" | "inventory:export" | "inventory:import" | "inventory:list" | "inventory:manage" | "inventory:read" | "inventory:update" | "logs:create" | "logs:delete" | "logs:export" | "logs:import" | "logs:list" | "logs:manage" | "logs:read" | "logs:update" | "media:create" | "media:delete" | "media:export" | "media:import" | "media:list" | "media:manage" | "media:read" | "media:update" | "menus:create" | "menus:delete" | "menus:export" | "menus:import" | "menus:list" | "menus:manage" | "menus:read" | "menus:update" | "modules:create" | "modules:delete" | "modules:export" | "modules:import" | "modules:list" | "modules:manage" | "modules:read" | "modules:update" | "nodes:create" | "nodes:delete" | "nodes:export" | "nodes:import" | "nodes:list" | "nodes:manage" | "nodes:read" | "nodes:update" | "operations:create" | "operations:delete" | "operations:export" | "operations:import" | "operations:list" | "operations:manage" | "operations:read" | "operations:update" | "orders:create" | "orders:delete" | "orders:export" | "orders:import" | "orders:list" | "orders:manage" | "orders:read" | "orders:update" | "pages:create" | "pages:delete" | "pages:export" | "pages:import" | "pages:list" | "pages:manage" | "pages:read" | "pages:update" | "posts:create" | "posts:delete" | "posts:export" | "posts:import" | "posts:list" | "posts:manage" | "posts:read" | "posts:update" | "products:create" | "products:delete" | "products:export" | "products:import" | "products:list" | "products:manage" | "products:read" | "products:update" | "roles:create" | "roles:delete" | "roles:export" | "roles:import" | "roles:list" | "roles:manage" | "roles:read" | "roles:update" | "settings:create" | "settings:delete" | "settings:export" | "settings:import" | "settings:list" | "settings:manage" | "settings:read" | "settings:update" | "shares:create" | "shares:delete" | "shares:export" | "shares:import" | "shares:list" | "shares:manage" | "shares:read" | "shares:update" | "tags:create" | "tags:delete" | "tags:export" | "tags:import" | "tags:list" | "tags:manage" | "tags:read" | "tags:update" | "tenants:create" | "tenants:delete" | "tenants:export" | "tenants:import" | "tenants:list" | "tenants:manage" | "tenants:read" | "tenants:update" | "users:create" | "users:delete" | "users:export" | "users:import" | "users:list" | "users:manage" | "users:read" | "users:update" | "webhooks:create" | "webhooks:delete" | "webhooks:export" | "webhooks:import" | "webhooks:list" | "webhooks:manage" | "webhooks:read" | "webhooks:update";
         };
-        /** Image */
+        /**
+         * Image
+         * @description `asset_id` is null for an image that is not in the media library.
+         */
         Image: {
             /** Alt */
             alt: string;
+            /** Asset Id */
+            asset_id: string | null;
             /** Id */
             id: string;
             /** Url */
             url: string;
         };
-        /** ImageInput */
+        /**
+         * ImageInput
+         * @description An image of the media library by `asset_id`, or one elsewhere by `url`. Without an `alt` that of the asset is
+         *     shown, in each language.
+         */
         ImageInput: {
             /**
              * Alt
              * @default
              */
             alt?: string;
-            /** Url */
-            url: string;
+            /**
+             * Asset Id
+             * @default null
+             */
+            asset_id?: string | null;
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
         };
         /** InventoryAdjustment */
         InventoryAdjustment: {
@@ -3580,6 +3868,50 @@ export interface components {
             revoked_at?: string | null;
             /** Scopes */
             scopes?: string[];
+        };
+        /**
+         * ListedAsset
+         * @description A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes. Only the members that `fields` names, if it is sent.
+         */
+        ListedAsset: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            focal_point?: components["schemas"]["AssetFocalPoint"] | null;
+            /** Folder */
+            folder?: string;
+            /** Height */
+            height?: number | null;
+            /** Id */
+            id?: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind?: "image" | "document" | "video" | "audio";
+            /** Media Type */
+            media_type?: string;
+            /** Name */
+            name?: string;
+            /** Renditions */
+            renditions?: components["schemas"]["AssetRendition"][];
+            /** Sha256 */
+            sha256?: string;
+            /** Size */
+            size?: number;
+            /** Translations */
+            translations?: components["schemas"]["AssetTranslation"][];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at?: string;
+            /** Url */
+            url?: string;
+            /** Width */
+            width?: number | null;
         };
         /**
          * ListedAuditEntry
@@ -6338,12 +6670,18 @@ export interface components {
              */
             prev: string | null;
         };
-        /** StoreImage */
+        /**
+         * StoreImage
+         * @description One of the media library has `renditions`, from small to large; addresses are then paths, the same on every
+         *     host.
+         */
         StoreImage: {
             /** Alt */
             alt: string;
             /** Id */
             id: string;
+            /** Renditions */
+            renditions?: components["schemas"]["StoreRendition"][];
             /** Url */
             url: string;
         };
@@ -6387,13 +6725,16 @@ export interface components {
         };
         /**
          * StoreMenuTarget
-         * @description What an item leads to, as it is called in the language of the menu; only nodes have a `kind`.
+         * @description What an item leads to, as it is called in the language of the menu; only nodes have a `kind`. `path` is where the
+         *     frontend shows it, by the tenant's setting `site`.
          */
         StoreMenuTarget: {
             /** Id */
             id: string;
             /** Kind */
             kind: string | null;
+            /** Path */
+            path: string;
             /** Slug */
             slug: string;
             /** Title */
@@ -6507,6 +6848,20 @@ export interface components {
              * @description The page before.
              */
             prev: string | null;
+        };
+        /**
+         * StoreRendition
+         * @description An image in another size: thumbnail, small, medium or large.
+         */
+        StoreRendition: {
+            /** Height */
+            height: number;
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number;
         };
         /**
          * StoreTerm
@@ -7419,6 +7774,281 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["IssuedApiKey"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_list: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "focal_point" | "folder" | "height" | "id" | "kind" | "media_type" | "name" | "renditions" | "sha256" | "size" | "translations" | "updated_at" | "url" | "width")[];
+                /** @description Exactly this folder, none below it. */
+                folder?: string;
+                /** @description folder: any of these, separated by commas */
+                folder__in?: string[];
+                kind?: "audio" | "document" | "image" | "video";
+                /** @description kind: any of these, separated by commas */
+                kind__in?: ("audio" | "document" | "image" | "video")[];
+                /** @description kind: anything but this */
+                kind__ne?: "audio" | "document" | "image" | "video";
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                media_type?: string;
+                /** @description media_type: any of these, separated by commas */
+                media_type__in?: string[];
+                name?: string;
+                /** @description name: any of these, separated by commas */
+                name__in?: string[];
+                size?: number;
+                /** @description size: more than this */
+                size__gt?: number;
+                /** @description size: this or more */
+                size__gte?: number;
+                /** @description size: less than this */
+                size__lt?: number;
+                /** @description size: this or less */
+                size__lte?: number;
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "-name" | "-size" | "created_at" | "name" | "size";
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["AssetForm"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_get: {
+        parameters: {
+            query?: {
+                /** @description On DELETE: true deletes the asset also where texts mention it. */
+                force?: "false" | "true";
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it still holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description Id of the asset as the API answers it, or its UUID. */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description The version that If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_delete: {
+        parameters: {
+            query?: {
+                /** @description On DELETE: true deletes the asset also where texts mention it. */
+                force?: "false" | "true";
+            };
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /** @description Id of the asset as the API answers it, or its UUID. */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_update: {
+        parameters: {
+            query?: {
+                /** @description On DELETE: true deletes the asset also where texts mention it. */
+                force?: "false" | "true";
+            };
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /** @description Id of the asset as the API answers it, or its UUID. */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssetChanges"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the asset as the API answers it, or its UUID. */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetUsage"];
                 };
             };
             /** @description Refused. */
@@ -18304,6 +18934,7 @@ export interface operations {
                      *           "target": {
                      *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "kind": "post",
+                     *             "path": "/en/blog/how-to-look-after-enamel",
                      *             "slug": "how-to-look-after-enamel",
                      *             "title": "How to look after enamel",
                      *             "type": "node"
@@ -18318,6 +18949,7 @@ export interface operations {
                      *           "target": {
                      *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "kind": null,
+                     *             "path": "/en/categories/mugs",
                      *             "slug": "mugs",
                      *             "title": "Mugs and cups",
                      *             "type": "category"
