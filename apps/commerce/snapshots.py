@@ -197,7 +197,7 @@ def product_fields(snapshot: Snapshot) -> dict[str, Any]:
 def _of_library(asset: media.Asset | None) -> dict[str, Any]:
     """What the media library knows of an image."""
     if asset is None:
-        return {}
+        return {"asset_id": None, "alts": {}, "renditions": []}
     shown = library_shown.asset(asset)
     return {
         "asset_id": asset.id,
