@@ -70,7 +70,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
     def erase(self, row_id: uuid.UUID) -> None:
         raise NotImplementedError
 
-    def names_of(self, document: Mapping[str, Any], sheet: Sheet) -> Mapping[str, str]:
+    def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
         """What to call the values that choosers hold."""
         return {}
 
@@ -259,7 +259,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         version: str,
         conflict: Mapping[str, Any] | None = None,
     ) -> HttpResponse:
-        draft.names = self.names_of(draft.document, draft.sheet)
+        draft.names = self.names_of(request, draft.document)
         shown = {
             **self.admin_site.each_context(request),
             "title": str(row) if row is not None else f"New {self.names[0]}",

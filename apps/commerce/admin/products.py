@@ -268,8 +268,8 @@ class ProductAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
             may_collect=request.user.has_perm("commerce.change_collection"),
         )
 
-    def names_of(self, document: Mapping[str, Any], sheet: Sheet) -> Mapping[str, str]:
-        return product_sheet.names_of(document)
+    def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
+        return product_sheet.names_of(request, document)
 
     def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:
         now = timezone.now()
