@@ -3094,6 +3094,13 @@ export interface components {
              */
             position?: number | null;
             /**
+             * Seo
+             * @default null
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            } | null;
+            /**
              * Translations
              * @default null
              */
@@ -3147,11 +3154,25 @@ export interface components {
         Collection: {
             /** Id */
             id: string;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations: components["schemas"]["CollectionTranslation"][];
         };
-        /** CollectionInput */
+        /**
+         * CollectionInput
+         * @description `seo` stays as it is where it is not given.
+         */
         CollectionInput: {
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /** Translations */
             translations: components["schemas"]["CollectionTranslationInput"][];
         };
@@ -3283,6 +3304,10 @@ export interface components {
             parent_id: string | null;
             /** Position */
             position: number;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Taxonomy */
             taxonomy: string;
             /** Translations */
@@ -3975,6 +4000,10 @@ export interface components {
             id?: string;
             /** @description Only if `expand` names it. */
             products?: components["schemas"]["Product"][];
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations?: components["schemas"]["CollectionTranslation"][];
         };
@@ -4019,6 +4048,10 @@ export interface components {
             parent_id?: string | null;
             /** Position */
             position?: number;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Taxonomy */
             taxonomy?: string;
             /** Translations */
@@ -4412,6 +4445,10 @@ export interface components {
             parent_id?: string | null;
             /** Position */
             position?: number;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations?: components["schemas"]["ProductCategoryTranslation"][];
         };
@@ -5027,6 +5064,13 @@ export interface components {
              */
             position?: number | null;
             /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
+            /**
              * Taxonomy
              * @default category
              */
@@ -5306,6 +5350,13 @@ export interface components {
              * @default 0
              */
             position?: number;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /** Translations */
             translations: components["schemas"]["CategoryTranslationInput"][];
         };
@@ -5852,6 +5903,10 @@ export interface components {
             parent_id: string | null;
             /** Position */
             position: number;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations: components["schemas"]["ProductCategoryTranslation"][];
         };
@@ -5875,6 +5930,13 @@ export interface components {
              * @default 0
              */
             position?: number;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /**
              * Translations
              * @default []
@@ -6951,6 +7013,7 @@ export interface components {
             parent_id: string | null;
             /** Position */
             position: number;
+            seo: components["schemas"]["Seo"];
             /** Slug */
             slug: string;
             /** Taxonomy */
@@ -7495,6 +7558,10 @@ export interface components {
             id: string;
             /** Products */
             products: components["schemas"]["CollectionPosition"][];
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations: components["schemas"]["CollectionTranslation"][];
         };
@@ -8684,7 +8751,7 @@ export interface operations {
                 /** @description Objects to show in full, separated by commas. Dots go further, 3 at most. */
                 expand?: ("parent" | "parent.parent" | "parent.parent.parent")[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("depth" | "id" | "is_active" | "parent_id" | "position" | "translations")[];
+                fields?: ("depth" | "id" | "is_active" | "parent_id" | "position" | "seo" | "translations")[];
                 /** @description In any locale. */
                 handle?: string;
                 /** @description handle: any of these, separated by commas */
@@ -9033,7 +9100,7 @@ export interface operations {
                 /** @description Objects to show in full, separated by commas. Dots go further, 3 at most. */
                 expand?: ("products" | "products.categories" | "products.categories.parent")[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("id" | "translations")[];
+                fields?: ("id" | "seo" | "translations")[];
                 /** @description In any locale. */
                 handle?: string;
                 /** @description handle: any of these, separated by commas */
@@ -9745,7 +9812,7 @@ export interface operations {
                 /** @description Objects to show in full, separated by commas. Dots go further, 3 at most. */
                 expand?: ("parent" | "parent.parent" | "parent.parent.parent")[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("depth" | "id" | "parent_id" | "position" | "taxonomy" | "translations")[];
+                fields?: ("depth" | "id" | "parent_id" | "position" | "seo" | "taxonomy" | "translations")[];
                 /** @description 1 to 100 rows, 20 by default. */
                 limit?: number;
                 /** @description An id, or root. */

@@ -229,6 +229,7 @@ class CategoryChanges(TypedDict):
 
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
+    seo: NotRequired[dict[str, SeoInput] | None]
     translations: NotRequired[list[TermTranslationChange] | None]
 
 
@@ -259,10 +260,14 @@ class Collection(TypedDict):
     """A collection without its products."""
 
     id: str
+    seo: dict[str, SeoWords]
     translations: list[CollectionTranslation]
 
 
 class CollectionInput(TypedDict):
+    """`seo` stays as it is where it is not given."""
+
+    seo: NotRequired[dict[str, SeoInput]]
     translations: list[CollectionTranslationInput]
 
 
@@ -338,6 +343,7 @@ class ContentCategory(TypedDict):
     id: str
     parent_id: str | None
     position: int
+    seo: dict[str, SeoWords]
     taxonomy: str
     translations: list[TermTranslation]
 
@@ -929,6 +935,7 @@ class ListedCollection(TypedDict):
     id: NotRequired[str]
     products: NotRequired[list[Product]]
     """Only if `expand` names it."""
+    seo: NotRequired[dict[str, SeoWords]]
     translations: NotRequired[list[CollectionTranslation]]
 
 
@@ -953,6 +960,7 @@ class ListedContentCategory(TypedDict):
     """Only if `expand` names it."""
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoWords]]
     taxonomy: NotRequired[str]
     translations: NotRequired[list[TermTranslation]]
 
@@ -1159,6 +1167,7 @@ class ListedProductCategory(TypedDict):
     """Only if `expand` names it."""
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoWords]]
     translations: NotRequired[list[ProductCategoryTranslation]]
 
 
@@ -1673,6 +1682,7 @@ class NewApiKey(TypedDict):
 class NewCategory(TypedDict):
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
+    seo: NotRequired[dict[str, SeoInput]]
     taxonomy: NotRequired[str]
     translations: list[TermTranslationInput]
 
@@ -1765,6 +1775,7 @@ class NewProductCategory(TypedDict):
     is_active: NotRequired[bool]
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoInput]]
     translations: list[CategoryTranslationInput]
 
 
@@ -2215,6 +2226,7 @@ class ProductCategory(TypedDict):
     is_active: bool
     parent_id: str | None
     position: int
+    seo: dict[str, SeoWords]
     translations: list[ProductCategoryTranslation]
 
 
@@ -2224,6 +2236,7 @@ class ProductCategoryChanges(TypedDict):
     is_active: NotRequired[bool]
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoInput]]
     translations: NotRequired[list[CategoryTranslationInput]]
 
 
@@ -2778,6 +2791,7 @@ class StoreTerm(TypedDict):
     name: str
     parent_id: str | None
     position: int
+    seo: Seo
     slug: str
     taxonomy: str
     type: Literal["commerce.category", "commerce.collection", "content.category", "content.tag"]
@@ -3201,6 +3215,7 @@ class WholeCollection(TypedDict):
 
     id: str
     products: list[CollectionPosition]
+    seo: dict[str, SeoWords]
     translations: list[CollectionTranslation]
 
 

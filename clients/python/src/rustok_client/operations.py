@@ -491,7 +491,8 @@ class Operations(Sender):
         count: Literal["estimate", "exact", "none"] | None = None,
         cursor: str | None = None,
         expand: Sequence[Literal["parent", "parent.parent", "parent.parent.parent"]] | None = None,
-        fields: Sequence[Literal["depth", "id", "is_active", "parent_id", "position", "translations"]] | None = None,
+        fields: Sequence[Literal["depth", "id", "is_active", "parent_id", "position", "seo", "translations"]]
+        | None = None,
         handle: str | None = None,
         handle__in: Sequence[str] | None = None,
         is_active: bool | None = None,
@@ -587,7 +588,7 @@ class Operations(Sender):
         created_at__lte: datetime | str | None = None,
         cursor: str | None = None,
         expand: Sequence[Literal["products", "products.categories", "products.categories.parent"]] | None = None,
-        fields: Sequence[Literal["id", "translations"]] | None = None,
+        fields: Sequence[Literal["id", "seo", "translations"]] | None = None,
         handle: str | None = None,
         handle__in: Sequence[str] | None = None,
         limit: int | None = None,
@@ -802,7 +803,8 @@ class Operations(Sender):
         count: Literal["estimate", "exact", "none"] | None = None,
         cursor: str | None = None,
         expand: Sequence[Literal["parent", "parent.parent", "parent.parent.parent"]] | None = None,
-        fields: Sequence[Literal["depth", "id", "parent_id", "position", "taxonomy", "translations"]] | None = None,
+        fields: Sequence[Literal["depth", "id", "parent_id", "position", "seo", "taxonomy", "translations"]]
+        | None = None,
         limit: int | None = None,
         parent: Literal["root"] | str | None = None,
         slug: str | None = None,
