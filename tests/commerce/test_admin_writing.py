@@ -172,6 +172,7 @@ def test_somebody_elses_change_is_neither_lost_nor_overwritten(
         change(product, vendor="Theirs", product_type="Boots")
         count(product, 3)
     page.fill({"vendor": "Mine", "tags": "mine"})
+    assert page.values("seo") == page.values("fields") == [""]
 
     page.press("_save")
 

@@ -30,6 +30,8 @@ def of(snapshot: snapshots.Snapshot) -> Document:
         "product_type": product.product_type,
         "tags": ", ".join(product.tags),
         "is_gift_card": flag(product.is_gift_card),
+        "seo": to_json(product.seo),
+        "fields": to_json(product.fields),
         "metadata": to_json(product.metadata),
         "category_ids": [str(category_id) for category_id in snapshot.category_ids],
         "collections": _collections(product),

@@ -51,6 +51,8 @@ _WORDS = (
 )
 _MORE = (
     Field(name="is_gift_card", label="This is a gift card", kind="flag"),
+    Field(name="seo", label="For search engines, by language (JSON)", kind="code", lines=4),
+    Field(name="fields", label="Custom fields (JSON)", kind="code", lines=4),
     Field(name="metadata", label="Metadata (JSON)", kind="code", lines=5),
 )
 

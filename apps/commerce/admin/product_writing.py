@@ -80,6 +80,8 @@ def _product(asked: Asked) -> dict[str, Any]:
         "product_type": asked.text("product_type"),
         "tags": [tag.strip() for tag in asked.text("tags").split(",") if tag.strip()],
         "is_gift_card": asked.flag("is_gift_card"),
+        "seo": asked.json("seo"),
+        "fields": asked.json("fields"),
         "metadata": asked.json("metadata"),
         "category_ids": asked.many("category_ids"),
         "translations": asked.listed("translations", words),

@@ -129,6 +129,8 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
         found: Document = {
             "parent_id": str(node.parent_id or ""),
             "author_name": node.author_name,
+            "seo": to_json(node.seo),
+            "fields": to_json(node.fields),
             "metadata": to_json(node.metadata),
             "category_ids": [str(value) for value in queries.category_ids_of([node.id]).get(node.id, [])],
             "tag_ids": [str(value) for value in queries.tag_ids_of([node.id]).get(node.id, [])],
@@ -150,7 +152,11 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
             ),
             Field(name="tag_ids", label="Tags", kind="find_many", find=reverse("admin:content_tag_find")),
         )
-        more = (Field(name="metadata", label="Metadata (JSON)", kind="code", lines=5),)
+        more = (
+            Field(name="seo", label="For search engines, by language (JSON)", kind="code", lines=4),
+            Field(name="fields", label="Custom fields (JSON)", kind="code", lines=4),
+            Field(name="metadata", label="Metadata (JSON)", kind="code", lines=5),
+        )
         return Sheet(
             [
                 words.languages(fields=_WORDS, shown_by="title", document=document),
@@ -169,6 +175,8 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:
         values: dict[str, Any] = {
             "author_name": asked.text("author_name"),
+            "seo": asked.json("seo"),
+            "fields": asked.json("fields"),
             "metadata": asked.json("metadata"),
             "category_ids": asked.many("category_ids"),
             "tag_ids": asked.many("tag_ids"),
