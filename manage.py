@@ -20,6 +20,7 @@ WITHOUT_SERVERS = {
     "dev",
     "diffsettings",
     "docs_reference",
+    "doctor",
     "events_schema",
     "findstatic",
     "help",

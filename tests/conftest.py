@@ -10,6 +10,7 @@ it has not seen; --create-db makes the databases anew. One such run at a time in
 import contextvars
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -25,11 +26,15 @@ from tests.kernel import limiting
 # Before anything imports Django, and for the parallel workers too: they inherit the environment.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 KEPT = "kept"
+ABANDONED = re.compile(r"\d+-\d+")
 if not WORKER:
     _root = Path(os.environ.get("RUSTOK_DATA_DIR") or Path(__file__).parent.parent / ".rustok").absolute() / "test"
     _own = psutil.Process()
     _name = KEPT if "--reuse-db" in sys.argv else f"{_own.pid}-{_own.create_time():.0f}"
     os.environ["RUSTOK_DATA_DIR"] = str(_root / _name)
+    # What follows throws data away. Settings that are loaded already have somebody else's in them.
+    if "DJANGO_SETTINGS_MODULE" in os.environ:
+        raise pytest.UsageError("DJANGO_SETTINGS_MODULE is set here; the tests set it themselves: unset it.")
 os.environ["RUSTOK_PROFILE"] = "test"
 os.environ["RUSTOK_LOG_LEVEL"] = os.environ.get("RUSTOK_LOG_LEVEL") or "WARNING"
 # Bus, cache and broker take one number each.
@@ -117,12 +122,12 @@ def _remove_abandoned_runs() -> None:
     """A killed run could not clean up after itself. Its directory carries pid and start time of its process."""
     runs = environment.current().data_dir.parent
     for folder in runs.iterdir() if runs.exists() else ():
-        if folder.name == KEPT:
+        if not ABANDONED.fullmatch(folder.name):
             continue
         pid, _, started = folder.name.partition("-")
         try:
             is_running = f"{psutil.Process(int(pid)).create_time():.0f}" == started
-        except (psutil.NoSuchProcess, ValueError):
+        except psutil.NoSuchProcess:
             is_running = False
         if not is_running:
             _throw_away(folder)

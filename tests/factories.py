@@ -56,6 +56,17 @@ def make_tokens(user: accounts.User, **facts: Any) -> account_services.Tokens:
     return account_services.open_session(realm=realms.STAFF, account=user, client=clients.Client(), now=now, **facts)
 
 
+def make_customer_token(tenant: models.Tenant, name: str = "Cara") -> str:
+    """An access token of a new customer of the tenant."""
+    now = timezone.now()
+    with at_work(tenant):
+        customer = accounts.Customer.objects.create(
+            email=f"{uuid.uuid4().hex[:12]}@example.test", name=name, created_at=now, email_verified_at=now
+        )
+        client = clients.Client()
+        return account_services.open_session(realm=realms.STORE, account=customer, client=client, now=now).access_token
+
+
 def write_headers(method: str) -> dict[str, str]:
     """What some writes are refused without: which version they replace, here whatever is there, and a key."""
     return {} if method in {"GET", "HEAD"} else {"If-Match": "*", "Idempotency-Key": str(uuid.uuid4())}

@@ -14,7 +14,7 @@ from apps.accounts.access import limiting
 from apps.content import events, kinds, lists, models, permitted, queries, services, shown
 from apps.kernel import api, ids, validation
 from apps.kernel.operations import operation
-from apps.tenants import endpoint
+from apps.tenants import custom_fields, endpoint
 from apps.tenants.endpoint import Endpoint
 
 NODES, CATEGORIES, TAGS = "content nodes", "content categories", "content tags"
@@ -63,6 +63,7 @@ class NodesView(Endpoint):
             services.TreeTooDeep,
             services.InvalidBlocks,
             services.NodeNotFound,
+            custom_fields.InvalidFields,
         ),
     )
     def post(self, request: Request) -> Response:
@@ -97,6 +98,7 @@ class NodeView(Endpoint):
             services.SlugTaken,
             services.ExternalIdTaken,
             services.InvalidBlocks,
+            custom_fields.InvalidFields,
         ),
     )
     def patch(self, request: Request, node_id: str) -> Response:

@@ -107,3 +107,42 @@ NODES = bulk.register(
         },
     )
 )
+
+
+class _Moderation(_OfNode):
+    state: ClassVar[services.CommentState]
+
+    def perform(self, *, now: datetime) -> str:
+        services.moderate_comment(comment_id=self.id, state=self.state, now=now)
+        return self.shown_id
+
+
+class ApproveComment(_Moderation):
+    """Show the comment."""
+
+    op: Literal["approve"]
+    state = services.CommentState.APPROVED
+
+
+class RejectComment(_Moderation):
+    """Keep the comment out of sight."""
+
+    op: Literal["reject"]
+    state = services.CommentState.REJECTED
+
+
+class MarkSpam(_Moderation):
+    """Keep the comment out of sight, as spam."""
+
+    op: Literal["spam"]
+    state = services.CommentState.SPAM
+
+
+COMMENTS = bulk.register(
+    bulk.Kind(
+        name="comments",
+        permission="nodes:update",
+        module="content",
+        operations={"approve": ApproveComment, "reject": RejectComment, "spam": MarkSpam},
+    )
+)

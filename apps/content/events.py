@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -136,6 +136,34 @@ class RedirectRemoved(registry.Payload):
     slug: fields.Slug
 
 
+@registry.event("content.seo.updated", aggregate=NODE)
+class SeoUpdated(registry.Payload):
+    """What search engines are told about the node; carries all of it, by locale."""
+
+    seo: dict[str, fields.Seo]
+
+
+@registry.event("content.fields.updated", aggregate=NODE)
+class FieldsUpdated(registry.Payload):
+    """The values of the fields the tenant has defined for nodes of this kind; carries all of them."""
+
+    fields: Annotated[dict[str, Any], Field(description="By the name of the field.")]
+
+
+@registry.event("content.comments.switched", aggregate=NODE)
+class CommentsSwitched(registry.Payload):
+    """Somebody opened or closed the node for comments."""
+
+    is_open: Annotated[bool | None, Field(description="Null is as the tenant's settings say.")]
+
+
+@registry.event("content.comment.marked", aggregate=NODE)
+class CommentMarked(registry.Payload):
+    """The comment was taken for spam, or is no longer; whether it is shown has events of its own."""
+
+    is_spam: bool
+
+
 class TermTranslation(registry.Payload):
     """The words of a category or a tag in one language."""
 
@@ -168,6 +196,11 @@ class CategoryUpdated(CategoryState):
 @registry.event("content.category.deleted")
 class CategoryDeleted(registry.Payload):
     """The category is gone."""
+
+
+@registry.event("content.category_seo.updated", aggregate=CATEGORY)
+class CategorySeoUpdated(SeoUpdated):
+    """What search engines are told about the category; carries all of it, by locale."""
 
 
 class TagState(registry.Payload):

@@ -18,7 +18,8 @@ class InvalidKind(errors.ValidationFailed):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A sort of node. Slugs are unique per kind and locale; `description` says what such a node is.
+    """A sort of node. Slugs are unique per kind and locale; `description` says what such a node is. Some can be
+    commented on, where the tenant wants that.
 
     Nodes that follow their parent belong to it, as a comment does: the public sees them only while it sees the parent.
     """
@@ -26,18 +27,19 @@ class Kind:
     name: str
     description: str
     follows_parent: bool
+    takes_comments: bool = False
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def register_kind(name: str, *, description: str, follows_parent: bool = False) -> Kind:
+def register_kind(name: str, *, description: str, follows_parent: bool = False, takes_comments: bool = False) -> Kind:
     """Add a kind. Raises ValueError for a wrong name or a second registration."""
     if not _NAME.fullmatch(name):
         raise ValueError(f'"{name}" is not a kind name: a-z, 0-9 and underscores, 32 at most, starting with a letter')
     if name in _kinds:
         raise ValueError(f'the kind "{name}" is registered already')
-    _kinds[name] = Kind(name, description, follows_parent)
+    _kinds[name] = Kind(name, description, follows_parent, takes_comments)
     return _kinds[name]
 
 
@@ -72,8 +74,8 @@ def get_kind(name: str) -> Kind:
 
 
 PAGE = register_kind("page", description="A page of the site, placed in the page tree.").name
-POST = register_kind("post", description="A dated entry of the blog.").name
-ARTICLE = register_kind("article", description="A longer editorial text.").name
+POST = register_kind("post", description="A dated entry of the blog.", takes_comments=True).name
+ARTICLE = register_kind("article", description="A longer editorial text.", takes_comments=True).name
 CUSTOM = register_kind("custom", description="Content of a type the platform does not know itself.").name
 ATTACHMENT = register_kind(
     "attachment", description="A file, described; its URL is in the metadata.", follows_parent=True

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from apps.accounts.access import limiting
 from apps.content import kinds, models, queries, shown
+from apps.content.services import CommentState
 from apps.kernel import filters, ids
 from apps.kernel.listing import Document, Expansion, Listing, member
 
@@ -102,6 +103,21 @@ NODES: Listing = Listing(
         ),
     },
 )  # fmt: skip
+
+_STATES = filters.choice(*CommentState)
+COMMENTS = Listing(
+    document=shown.Comment,
+    filters={
+        "state": _STATES,
+        "parent": filters.object_id("node", column="parent_id"),
+        "author_name": filters.words(),
+        "created_at": filters.moments(),
+    },
+)
+OWN_COMMENTS = Listing(
+    document=shown.OwnComment,
+    filters={"state": _STATES, "parent": filters.object_id("node", column="parent_id")},
+)
 
 MENUS = Listing(
     document=shown.Menu,

@@ -6,11 +6,12 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Case, Prefetch, QuerySet, Value, When
 
 from apps.accounts.access import limiting
 from apps.content import kinds, models, permitted
 from apps.content.services import menus
+from apps.content.services.comments import State
 from apps.content.services.errors import CategoryNotFound, NodeNotFound, TagNotFound
 from apps.kernel import ids, wording
 
@@ -113,6 +114,26 @@ def list_tags() -> QuerySet[models.Tag]:
     return models.Tag.objects.prefetch_related(
         Prefetch("translations", queryset=models.TagTranslation.objects.order_by("locale"))
     )
+
+
+def list_comments() -> QuerySet[models.Node]:
+    """Comments with their words and, as `state`, what was said about them. Raises NotPermitted."""
+    nodes = limiting.visible(models.Node.objects.filter(kind=kinds.COMMENT), "nodes:list", permitted.COLUMNS)
+    state = Case(
+        When(is_spam=True, then=Value(State.SPAM.value)),
+        When(status=models.Status.PUBLISHED, then=Value(State.APPROVED.value)),
+        When(status=models.Status.DRAFT, then=Value(State.PENDING.value)),
+        default=Value(State.REJECTED.value),
+    )
+    return nodes.annotate(state=state).prefetch_related("translations", "bodies")
+
+
+def get_comment(*, comment_id: uuid.UUID) -> models.Node:
+    """Raises NodeNotFound, NotPermitted."""
+    comment = list_comments().filter(id=comment_id).first()
+    if comment is None:
+        raise permitted.not_found(comment_id)
+    return comment
 
 
 def get_menu(*, menu_id: uuid.UUID) -> models.Menu:

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from apps.content import kinds, models, services
 from apps.content.services import menus
-from apps.kernel import ids, validation
+from apps.kernel import ids, seo, text, validation
 from apps.kernel.operations import Free, Id, Moment, Named, one_of
+from apps.kernel.seo import SeoWords
 
 
 class NodeTranslation(TypedDict):
@@ -19,7 +20,8 @@ class NodeTranslation(TypedDict):
 
 
 class Node(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree."""
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+    settings say."""
 
     id: Id
     kind: str
@@ -29,7 +31,10 @@ class Node(TypedDict):
     depth: int
     author_name: str
     metadata: Free
+    seo: dict[str, SeoWords]
+    fields: Free
     external_id: str | None
+    comments_open: bool | None
     published_at: Moment | None
     created_at: Moment
     updated_at: Moment
@@ -72,6 +77,7 @@ class ContentCategory(TypedDict):
     position: int
     depth: int
     translations: list[TermTranslation]
+    seo: dict[str, SeoWords]
 
 
 class Tag(TypedDict):
@@ -107,6 +113,23 @@ class Menu(TypedDict):
     updated_at: Moment
 
 
+class OwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers."""
+
+    id: Id
+    state: Annotated[str, one_of(*services.CommentState)]
+    parent_id: Id | None
+    locale: str
+    text: str
+    created_at: Moment
+
+
+class Comment(OwnComment):
+    """A comment, as editors see it."""
+
+    author_name: str
+
+
 class Share(TypedDict):
     """What a member may do with this one node."""
 
@@ -137,7 +160,10 @@ def node(row: models.Node) -> Node:
         "depth": row.depth,
         "author_name": row.author_name,
         "metadata": row.metadata,
+        "seo": seo.shown(row.seo),
+        "fields": row.fields,
         "external_id": row.external_id,
+        "comments_open": row.comments_open,
         "published_at": validation.to_text(row.published_at) if row.published_at else None,
         "created_at": validation.to_text(row.created_at),
         "updated_at": validation.to_text(row.updated_at),
@@ -166,6 +192,7 @@ def category(row: models.Category) -> ContentCategory:
         "position": row.position,
         "depth": row.depth,
         "translations": [_term(entry) for entry in row.translations.all()],
+        "seo": seo.shown(row.seo),
     }
 
 
@@ -203,6 +230,25 @@ def _menu_target(target: dict[str, str] | None) -> MenuTarget | None:
     if target is None:
         return None
     return {"type": target["type"], "id": ids.encode(menus.PREFIXES[target["type"]], UUID(target["id"]))}
+
+
+def own_comment(row: models.Node) -> OwnComment:
+    bodies = sorted(row.bodies.all(), key=lambda body: body.locale)
+    translation = min(row.translations.all(), key=lambda entry: entry.locale)
+    words = bodies[0] if bodies else None
+    is_plain = words is None or words.format == models.Format.PLAIN
+    return {
+        "id": ids.encode("node", row.id),
+        "state": services.comment_state(row),
+        "parent_id": None if row.parent_id is None else ids.encode("node", row.parent_id),
+        "locale": words.locale if words else translation.locale,
+        "text": "" if words is None else words.body if is_plain else text.to_plain_text(words.body),
+        "created_at": validation.to_text(row.created_at),
+    }
+
+
+def comment(row: models.Node) -> Comment:
+    return {**own_comment(row), "author_name": row.author_name}
 
 
 def share(row: models.NodeUserObjectPermission) -> Share:

@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from apps.kernel import errors, filters, ids, operations, pagination, wording
 from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
-from apps.readmodels import grids, menus, models, queries, search, shown
+from apps.readmodels import assets, grids, menus, models, queries, search, shown
 from apps.tenants import modules, scope
 from apps.tenants.modules import ModuleOff
 
@@ -82,6 +82,14 @@ TERMS = Listing(
         ),
         OpenApiParameter("parent", description="Slug of the parent; `root` for the top of the trees."),
     ),
+)
+COMMENTS = Listing(
+    document=shown.StoreComment,
+    has_fields=False,
+    filters={"published_at": filters.moments()},
+    sorts={"published_at": "published_at"},
+    default="published_at",
+    others=(_LOCALE,),
 )
 HITS = Listing(
     document=shown.SearchHit,
@@ -210,6 +218,24 @@ class ContentView(StoreView):
         return _json(request, _with_terms([node], locale)[0], node.locale)
 
 
+class CommentsView(StoreView):
+    modules = ("content",)
+    listing = COMMENTS
+
+    @operation(
+        "store_comments",
+        tag="store",
+        answers=shown.StoreComment,
+        refuses=(queries.ContentNotFound, queries.KindNotFound, ids.InvalidId),
+    )
+    def get(self, request: Request, kind: str, slug: str) -> HttpResponse:
+        """Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are."""
+        locale = read_locale(request)
+        rows = queries.comments_on(queries.get_content(kind=kind, slug_or_id=slug, locale=locale))
+        page = pagination.paginate(COMMENTS.narrow(request, rows), order=COMMENTS.order(request), request=request)
+        return _list(request, page, [orjson.dumps(_comment(row)) for row in page.rows], locale)
+
+
 class CategoriesView(StoreView):
     modules = ("commerce", "content")
     listing = TERMS
@@ -238,6 +264,18 @@ class MenuView(StoreView):
         """The menu of a location, or of an id, with what its items lead to; what is not published is left out."""
         locale = read_locale(request)
         return _json(request, orjson.dumps(menus.get_menu(location_or_id=location, locale=locale)), locale)
+
+
+class AssetView(StoreView):
+    modules = ("content", "commerce")
+    parameters = (_LOCALE,)
+
+    @operation("store_asset", tag="store", answers=shown.StoreAsset, refuses=(assets.AssetNotFound,))
+    def get(self, request: Request, asset_id: str) -> HttpResponse:
+        """A file of the media library by the id that blocks and others name it by."""
+        locale = read_locale(request)
+        asset = assets.get_asset(asset_id=ids.decode("asset", asset_id), locale=locale)
+        return _json(request, orjson.dumps(asset), locale)
 
 
 class SearchView(StoreView):
@@ -316,6 +354,19 @@ def _is_content(row: Any) -> bool:
 
 def _array(labels: dict[uuid.UUID, bytes], term_ids: Iterable[uuid.UUID]) -> bytes:
     return b"[" + b",".join(labels[term_id] for term_id in term_ids if term_id in labels) + b"]"
+
+
+def _comment(row: models.LiveContent) -> shown.StoreComment:
+    """Of the document only what is to be seen of a comment."""
+    document = orjson.loads(row.document)
+    return {
+        "id": document["id"],
+        "parent_id": document["parent_id"],
+        "author": document["author"],
+        "locale": document["locale"],
+        "html": (document["body"] or {}).get("html", ""),
+        "published_at": document["published_at"],
+    }
 
 
 def _list(request: Request, page: pagination.Page[Any], rows: list[bytes], locale: str) -> HttpResponse:
@@ -400,7 +451,9 @@ urlpatterns = [
     path("products/<str:handle>", ProductView.as_view()),
     path("content/<slug:kind>", ContentListView.as_view()),
     path("content/<slug:kind>/<str:slug>", ContentView.as_view()),
+    path("content/<slug:kind>/<str:slug>/comments", CommentsView.as_view()),
     path("categories", CategoriesView.as_view()),
     path("menus/<str:location>", MenuView.as_view()),
+    path("assets/<str:asset_id>", AssetView.as_view()),
     path("search", SearchView.as_view()),
 ]

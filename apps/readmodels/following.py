@@ -5,8 +5,11 @@ Only rows of kinds that follow their parent pay for it, with an index lookup for
 
 from __future__ import annotations
 
+import uuid
+
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BooleanField, F, Func, TextField, Value
+from django.db.models.expressions import RawSQL
 
 from apps.content import kinds
 
@@ -27,6 +30,25 @@ PARENT_IS_SHOWN = """NOT EXISTS (
           WHERE node.tenant_id = above.tenant_id AND node.id = above.id
       )
 )"""
+
+
+# Downwards from a node through what follows its parent; a comment that is not shown hides its answers.
+BELOW = """(
+    WITH RECURSIVE below(tenant_id, id) AS (
+        SELECT %s::uuid, %s::uuid
+        UNION
+        SELECT node.tenant_id, node.id
+        FROM below JOIN readmodels_contentdocument_live node
+            ON node.tenant_id = below.tenant_id AND node.parent_id = below.id
+        WHERE node.kind = ANY(%s)
+    )
+    SELECT id FROM below
+)"""
+
+
+def below(tenant_id: uuid.UUID, node_id: uuid.UUID, kind: str) -> RawSQL:
+    """The ids of what is shown below a node and is of a kind that follows its parent, and of the node itself."""
+    return RawSQL(BELOW, (tenant_id, node_id, [kind]))  # noqa: S611 - a constant, with parameters
 
 
 class ParentIsShown(Func):

@@ -66,7 +66,7 @@ def _decoded(prefix: str, given: Sequence[Any]) -> list[uuid.UUID]:
     """Without what is no id: bodies from before blocks had types may hold anything."""
     found = []
     for each in given:
-        with suppress(ids.InvalidId):
+        with suppress(ids.InvalidId):  # said in the docstring
             found.append(ids.decode(prefix, str(each)))
     return found
 

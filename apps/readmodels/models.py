@@ -109,6 +109,13 @@ class _TermColumns(_LocalisedColumns):
         abstract = True
 
 
+class _AssetColumns(_Columns):
+    document = models.TextField(help_text="The asset as its events carry it, as JSON.")
+
+    class Meta:
+        abstract = True
+
+
 class _MenuColumns(_Columns):
     location = models.CharField(max_length=16, null=True)
     document = models.TextField(help_text="The menu as its events carry it, as JSON.")
@@ -141,6 +148,10 @@ class TermState(_StateColumns):
 
 
 class MenuState(_StateColumns):
+    pass
+
+
+class AssetState(_StateColumns):
     pass
 
 
@@ -191,6 +202,10 @@ class MenuDocument(_MenuColumns):
         indexes = [models.Index(fields=["tenant_id", "location"], name="menu_by_location")]
 
 
+class AssetDocument(_AssetColumns):
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+
+
 class LiveProduct(_ProductColumns):
     pk = models.CompositePrimaryKey("tenant_id", "id", "locale")
     objects: ClassVar[TenantManager[Self]] = TenantManager()
@@ -234,3 +249,12 @@ class LiveMenu(_MenuColumns):
     class Meta:
         managed = False
         db_table = "readmodels_menudocument_live"
+
+
+class LiveAsset(_AssetColumns):
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        managed = False
+        db_table = "readmodels_assetdocument_live"

@@ -89,6 +89,12 @@ def get_content(*, kind: str, slug_or_id: str, locale: str) -> models.LiveConten
     return found
 
 
+def comments_on(node: models.LiveContent) -> QuerySet[models.LiveContent]:
+    """What was said about a node, in whatever language, answers included."""
+    ids = following.below(node.tenant_id, node.id, kinds.COMMENT)
+    return models.LiveContent.objects.filter(id__in=ids, kind=kinds.COMMENT)
+
+
 def get_parent(*, kind: str, slug_or_id: str, locale: str) -> models.LiveContent:
     """By id in any kind, or by a slug of this one. Raises ContentNotFound, KindNotFound."""
     if not slug_or_id.startswith("node_"):

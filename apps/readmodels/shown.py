@@ -15,8 +15,15 @@ class TermLabel(TypedDict):
 
 
 class Seo(TypedDict):
+    """What search engines are told, with what the page says where nobody said more; `canonical_url` null is the address
+    of the page. `image_id` is an asset; without one there may be an image by its address."""
+
     title: str
     description: str
+    canonical_url: str | None
+    noindex: bool
+    image_id: Id | None
+    image_url: str | None
 
 
 class StoreOption(TypedDict):
@@ -50,10 +57,23 @@ class StoreVariant(TypedDict):
     metadata: Free
 
 
+class StoreRendition(TypedDict):
+    """An image in another size: thumbnail, small, medium or large."""
+
+    name: str
+    url: str
+    width: int
+    height: int
+
+
 class StoreImage(TypedDict):
+    """One of the media library has `renditions`, from small to large; addresses are then paths, the same on every
+    host."""
+
     id: Id
     url: str
     alt: str
+    renditions: NotRequired[list[StoreRendition]]
 
 
 class PriceRange(TypedDict):
@@ -84,6 +104,7 @@ class StoreProduct(TypedDict):
     in_stock: bool
     on_sale: bool
     metadata: Free
+    fields: Free
     version: int
     published_at: Moment
     updated_at: Moment
@@ -113,7 +134,7 @@ class StoreBody(TypedDict):
 
 
 class StoreContent(TypedDict):
-    """A published node in one language; `locales` names all it is in."""
+    """A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says."""
 
     id: Id
     kind: str
@@ -127,12 +148,26 @@ class StoreContent(TypedDict):
     parent_id: Id | None
     position: int
     depth: int
+    seo: Seo
     metadata: Free
+    fields: Free
+    comments_open: bool | None
     version: int
     published_at: Moment
     updated_at: Moment
     categories: list[TermLabel]
     content_tags: list[TermLabel]
+
+
+class StoreComment(TypedDict):
+    """An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers."""
+
+    id: Id
+    parent_id: Id
+    author: str | None
+    locale: str
+    html: str
+    published_at: Moment
 
 
 class StoreTerm(TypedDict):
@@ -146,19 +181,47 @@ class StoreTerm(TypedDict):
     name: str
     slug: str
     description: str
+    seo: Seo
     parent_id: Id | None
     position: int
     depth: int
 
 
+class StoreFocalPoint(TypedDict):
+    """In percent from the left and from the top."""
+
+    x: int
+    y: int
+
+
+class StoreAsset(TypedDict):
+    """A file of the media library in one language. Addresses are paths, the same on every host; `size` is in bytes."""
+
+    id: Id
+    kind: Annotated[str, one_of("image", "document", "video", "audio")]
+    media_type: str
+    url: str
+    size: int
+    width: int | None
+    height: int | None
+    focal_point: StoreFocalPoint | None
+    renditions: list[StoreRendition]
+    locale: str
+    alt: str
+    caption: str
+    updated_at: Moment
+
+
 class StoreMenuTarget(TypedDict):
-    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`."""
+    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`. `path` is where the
+    frontend shows it, by the tenant's setting `site`."""
 
     type: Annotated[str, one_of("node", "content_category", "tag", "product", "category", "collection")]
     id: Id
     kind: str | None
     title: str
     slug: str
+    path: str
 
 
 class StoreMenuItem(TypedDict):

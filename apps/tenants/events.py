@@ -10,6 +10,7 @@ from apps.events import fields, registry
 
 AGGREGATE = "tenants.tenant"
 PURGE = "tenants.purge"
+FIELD_SCHEMA = "tenants.field_schema"
 
 
 class TenantState(registry.Payload):
@@ -116,3 +117,22 @@ class ModuleConfigured(ModuleChoice):
 @registry.event("tenants.module.disabled", aggregate=AGGREGATE)
 class ModuleDisabled(ModuleChoice):
     """A module is switched off for the tenant: it answers 404, its data stay."""
+
+
+class FieldSchema(registry.Payload):
+    """Which things have fields of their own."""
+
+    subject: Annotated[str, Field(description="Such as `node` or `product`.")]
+    name: Annotated[str, Field(description="A kind of node, or a type of product.")]
+
+
+@registry.event("tenants.field_schema.set")
+class FieldSchemaSet(FieldSchema):
+    """These things have these fields, and no others."""
+
+    definition: Annotated[dict[str, Any], Field(description="A JSON Schema 2020-12 of an object.")]
+
+
+@registry.event("tenants.field_schema.deleted")
+class FieldSchemaDeleted(FieldSchema):
+    """These things have no fields of their own any more."""

@@ -170,6 +170,26 @@ class IdempotencyRecord(TenantModel):
         return self.key
 
 
+class FieldSchema(TenantModel):
+    """The fields that a tenant has added to one kind of node or one type of product, as a JSON Schema."""
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    subject = models.CharField(max_length=16)
+    name = models.CharField(max_length=255)
+    definition = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "subject", "name"], name="tenants_field_schema_once"),
+        ]
+        indexes = [models.Index(fields=["tenant", "id"], name="tenants_field_schema_list")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.name}"
+
+
 def loaded_words(row: models.Model, field: str) -> str:
     """The text of a translated row where its translations are prefetched: a name for it that asks no query.
 

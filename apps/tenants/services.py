@@ -16,7 +16,7 @@ from apps.events import registry
 from apps.kernel import errors, isolation, validation, wording
 from apps.kernel.limits import policies
 from apps.outbox.append import append, unit_of_work
-from apps.tenants import events, models, modules, queries, resolution
+from apps.tenants import events, known_settings, models, modules, queries, resolution
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
@@ -108,6 +108,7 @@ class LocaleChoice(validation.Input):
 @isolation.all_tenants(reason="create tenant")
 def create_tenant(*, new: NewTenant) -> models.Tenant:
     """A tenant with its domains and locales. Raises SlugTaken, DomainTaken, ValidationFailed."""
+    known_settings.check(new.settings)
     hosts = dict.fromkeys(new.domains)
     with unit_of_work():
         if models.Tenant.objects.filter(slug=new.slug).exists():
@@ -130,7 +131,11 @@ def create_tenant(*, new: NewTenant) -> models.Tenant:
 
 
 def update_tenant(*, tenant: models.Tenant, changes: TenantChanges) -> models.Tenant:
-    """Change a tenant's own data; nothing is written and no event recorded when nothing differs."""
+    """Change a tenant's own data; nothing is written and no event recorded when nothing differs.
+
+    Raises ValidationFailed for a setting that breaks its rule.
+    """
+    known_settings.check(changes.settings or {})
     wanted = changes.model_dump(exclude_unset=True, exclude_none=True)
     with isolation.to_tenant(tenant.id), unit_of_work():
         tenant = models.Tenant.objects.select_for_update().get(pk=tenant.pk)

@@ -18,16 +18,20 @@ from apps.audit import models as audit
 from apps.audit import recording
 from apps.commerce import models as commerce
 from apps.consumers import tasks
+from apps.content import kinds
 from apps.content import models as content
+from apps.content import services as content_services
 from apps.jobs import models as jobs
 from apps.kernel import ids
+from apps.media import models as media
 from apps.readmodels import models as readmodels
+from apps.tenants import custom_fields, scope
 from apps.tenants import models as tenants
-from apps.tenants import scope
 from apps.tenants import services as tenant_services
 from tests import factories
 from tests.commerce import making as shop
 from tests.content import making as site
+from tests.media import making as library
 from tests.readmodels import conftest as store
 
 _numbers = itertools.count(1)
@@ -39,7 +43,7 @@ class Case:
 
     `parts` fill the address, `query` is what every request says, `samples` are values of filters that no member of the
     documents shows: each finds some of the rows, not all. `table` is where indexes carry its sorts; None where the rows
-    are few: those of one object, or the program's own.
+    are few: those of one object, or the program's own. `token` is what who asks comes in with; without it an owner's.
     """
 
     make: Callable[[int], None] | None
@@ -49,6 +53,7 @@ class Case:
     samples: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     identify: Callable[[dict[str, Any]], str] = lambda row: str(row["id"])
     table: type[models.Model] | None = None
+    token: Callable[[tenants.Tenant], str] | None = None
 
 
 def _nodes(count: int) -> None:
@@ -96,11 +101,68 @@ def _tags(count: int) -> None:
         site.make_tag(f"Tag {number}")
 
 
+def _field_schemas(count: int) -> None:
+    for number in itertools.islice(_numbers, count):
+        subject, name = (("product", f"Type {number}"), ("node", kinds.names()[number // 2 % 6]))[number % 2]
+        if custom_fields.find_schema(subject=subject, name=name) is not None:
+            subject, name = "product", f"Type {number}"
+        custom_fields.set_schema(subject=subject, name=name, definition={"type": "object"})
+
+
+def _comments(count: int) -> None:
+    """Of the first customer, below two posts, in every state."""
+    tenant_services.update_tenant(
+        tenant=tenants.Tenant.objects.get(id=scope.current_id()),
+        changes=tenant_services.TenantChanges(settings={"comments": {"are_open": True}}),
+    )
+    customer = accounts.Customer.objects.first() or _make_customer()
+    for number in itertools.islice(_numbers, count):
+        posts = content.Node.objects.filter(kind="post").order_by("id")
+        if posts.count() < 2:
+            site.make_node(f"Post {number}", kind="post", publish=True)
+        post = posts[number % posts.count()]
+        new = content_services.NewComment(parent_id=post.id, text=f"Comment {number}")
+        comment = content_services.write_comment(customer=customer, new=new, now=timezone.now())
+        content.Node.objects.filter(id=comment.id).update(author_name=("Ann", "Bob")[number % 2])
+        state = list(content_services.CommentState)[number // 2 % 4]
+        content_services.moderate_comment(comment_id=comment.id, state=state, now=timezone.now())
+
+
+def _make_customer() -> accounts.Customer:
+    factories.make_customer_token(tenants.Tenant.objects.get(id=scope.current_id()))
+    return accounts.Customer.objects.get()
+
+
+def _store_comments(count: int) -> None:
+    """On one post, approved, a few of them in German."""
+    customer = accounts.Customer.objects.first() or _make_customer()
+    post = content.Node.objects.filter(kind="post").first()
+    post = post or site.make_node("Talk", kind="post", publish=True, comments_open=True)
+    for number in itertools.islice(_numbers, count):
+        locale = ("en", "de")[number % 2]
+        new = content_services.NewComment(parent_id=post.id, text=f"Comment {number}", locale=locale)
+        comment = content_services.write_comment(customer=customer, new=new, now=timezone.now())
+        content_services.moderate_comment(
+            comment_id=comment.id, state=content_services.CommentState.APPROVED, now=timezone.now()
+        )
+    tasks.drain()
+
+
 def _menus(count: int) -> None:
     for number in itertools.islice(_numbers, count):
         places = content.Location.values
         free = next((each for each in places if not content.Menu.objects.filter(location=each).exists()), None)
         site.make_menu(f"Menu {number}", location=free, external_id=f"menu-{number}")
+
+
+def _assets(count: int) -> None:
+    for number in itertools.islice(_numbers, count):
+        content = b"%PDF-1.7 " + b"x" * (number % 7) + str(number).encode()
+        folder = ("a", "b")[number % 2]
+        if number % 2:
+            library.upload(content, f"List {number}.pdf", "application/pdf", folder=folder)
+        else:
+            library.upload(library.picture((8, 8)), f"Picture {number}.png", folder=folder)
 
 
 def _products(count: int) -> None:
@@ -320,7 +382,21 @@ CASES = {
         samples={"parent": _parent("cat", content.Category), "slug": _slug(content.CategoryTranslation)},
     ),
     "tag_list": Case(_tags, table=content.Tag, samples={"slug": _slug(content.TagTranslation)}),
+    "comment_list": Case(
+        _comments,
+        table=content.Node,
+        samples={"parent": lambda: ids.encode("node", content.Node.objects.filter(kind="post").earliest("id").id)},
+    ),
+    "account_comments": Case(
+        _comments,
+        table=content.Node,
+        samples={"parent": lambda: ids.encode("node", content.Node.objects.filter(kind="post").earliest("id").id)},
+        token=factories.make_customer_token,
+    ),
+    "store_comments": Case(_store_comments, parts=lambda: {"kind": "post", "slug": "talk"}),
+    "field_schema_list": Case(_field_schemas, table=tenants.FieldSchema),
     "menu_list": Case(_menus, table=content.Menu),
+    "asset_list": Case(_assets, table=media.Asset),
     "product_list": Case(
         _products,
         table=commerce.Product,

@@ -36,15 +36,17 @@ def play(teller: Teller) -> None:
     owner = Person(teller, visitor("login", STAFF)["access_token"])
     owner = _look_after_oneself(visitor, owner)
     _set_up(owner)
+    _define_fields(owner)
     _work_with_others(visitor, owner)
     _hand_out_keys(owner)
     goods = _fill_shelves(owner)
     _sell(owner, goods)
     pages = _write(owner)
     pages["menu"] = _lead(owner, goods, pages)
+    pages["asset"] = _keep_files(owner)
     _do_much_at_once(owner, goods, pages)
     _let_read_models_follow()
-    _look_around(visitor)
+    _look_around(visitor, pages)
     _shop_with_account(visitor, owner)
     _look_into_books(owner, tenant)
     _clear_away(owner, goods, pages)
@@ -104,11 +106,25 @@ def _use_second_factor(visitor: Person, owner: Person) -> None:
 def _set_up(owner: Person) -> None:
     """The tenant itself."""
     owner("tenant_get")
-    owner("tenant_update", {"name": "Kiln & Kettle Enamelware", "settings": {"notice_email": "shop@example.com"}})
+    settings = {"notice_email": "shop@example.com", "comments": {"are_open": True, "closed_after_days": 36500}}
+    owner("tenant_update", {"name": "Kiln & Kettle Enamelware", "settings": settings})
     owner("locale_enable", {"locale": "fr", "name": "Français"})
     owner("locale_disable", locale="fr")
     owner("module_list")
     owner("module_choose", {"enabled": True}, slug="search")
+
+
+def _define_fields(owner: Person) -> None:
+    """What the shop wants to know of its mugs, and of its posts for a day."""
+    volume = {"type": "integer", "title": "Volume in ml", "minimum": 1, "maximum": 5000}
+    definition = {"type": "object", "properties": {"volume": volume}, "required": ["volume"]}
+    schema = owner("field_schema_create", {"subject": "product", "name": "Mug", "definition": definition})["id"]
+    definition["properties"]["dishwasher"] = {"type": "boolean"}
+    owner("field_schema_get", schema_id=schema)
+    owner("field_schema_update", {"definition": definition}, schema_id=schema)
+    owner("field_schema_list")
+    of_posts = {"subject": "node", "name": "post", "definition": {"type": "object"}}
+    owner("field_schema_delete", schema_id=owner("field_schema_create", of_posts)["id"])
 
 
 def _work_with_others(visitor: Person, owner: Person) -> None:
@@ -176,6 +192,8 @@ def _mug(category: str) -> dict[str, Any]:
     return {
         "vendor": "Kiln and Kettle",
         "product_type": "Mug",
+        "fields": {"volume": 350},
+        "seo": {"en": {"title": "Enamel mug, 350 ml"}},
         "tags": ["camping"],
         "category_ids": [category],
         "translations": [
@@ -246,8 +264,21 @@ def _post(category: str, tag: str) -> dict[str, Any]:
         "bodies": [{"locale": "en", "format": "markdown", "body": "Let it cool down **before** you wash it."}],
         "category_ids": [category],
         "tag_ids": [tag],
+        "seo": {"en": {"description": "How enamel stays new for a hundred years."}},
         "author_name": "Ada Lindqvist",
     }
+
+
+def _keep_files(owner: Person) -> str:
+    """A document comes into the library and is described; gives its id."""
+    form = {"file": "%PDF-1.4 the prices of this summer", "folder": "lists", "alt": "Our prices"}
+    asset = str(owner("asset_upload", form)["id"])
+    owner("asset_get", asset_id=asset)
+    texts = [{"locale": "en", "alt": "Our prices", "caption": "As of June"}, {"locale": "de", "alt": "Unsere Preise"}]
+    owner("asset_update", {"name": "Prices.pdf", "translations": texts}, asset_id=asset)
+    owner("asset_list", query={"folder": "lists"})
+    owner("asset_usage", asset_id=asset)
+    return asset
 
 
 def _lead(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> str:
@@ -297,7 +328,7 @@ def _let_read_models_follow() -> None:
         consumers.drain()
 
 
-def _look_around(visitor: Person) -> None:
+def _look_around(visitor: Person, pages: dict[str, str]) -> None:
     """The storefront, which anybody reads."""
     visitor("store_products")
     visitor("store_product", handle="enamel-mug")
@@ -305,6 +336,7 @@ def _look_around(visitor: Person) -> None:
     visitor("store_content_list", kind="post")
     visitor("store_content", kind="post", slug="how-to-look-after-enamel")
     visitor("store_menu", location="header")
+    visitor("store_asset", asset_id=pages["asset"])
     visitor("store_search", query={"q": "mug"})
 
 
@@ -317,6 +349,7 @@ def _shop_with_account(visitor: Person, owner: Person) -> None:
     customer = Person(visitor.teller, issued["access_token"])
     customer("account_me")
     customer("account_update", {"name": "Dora Klein-Moreau"})
+    _discuss(visitor, owner, customer)
     customer.token = visitor("account_refresh", {"refresh_token": issued["refresh_token"]})["access_token"]
     visitor("account_login", login)
     other = next(each for each in customer("account_sessions")["data"] if not each["current"])
@@ -331,6 +364,23 @@ def _shop_with_account(visitor: Person, owner: Person) -> None:
     shown = owner("customers")["data"][0]["id"]
     owner("customer_get", customer_id=shown)
     owner("customer_update", {"is_active": False}, customer_id=shown)
+
+
+def _discuss(visitor: Person, owner: Person, customer: Person) -> None:
+    """A customer comments on a post, and the editors look at it."""
+    post = visitor("store_content", kind="post", slug="how-to-look-after-enamel")["id"]
+    comments = [
+        customer("account_comment_write", {"parent_id": post, "text": text})["id"]
+        for text in ("And a drop of vinegar for stains.", "Cheap watches here", "First!", "Buy likes")
+    ]
+    customer("account_comments", query={"limit": 2})
+    owner("comment_list", query={"state": "pending", "limit": 2})
+    owner("comment_approve", comment_id=comments[0])
+    owner("comment_spam", comment_id=comments[1])
+    owner("comment_reject", comment_id=comments[2])
+    owner("comment_bulk", {"operations": [{"op": "spam", "id": comments[3]}]})
+    _let_read_models_follow()
+    visitor("store_comments", kind="post", slug="how-to-look-after-enamel")
 
 
 def _look_into_books(owner: Person, tenant: tenants.Tenant) -> None:
@@ -352,6 +402,7 @@ def _look_into_books(owner: Person, tenant: tenants.Tenant) -> None:
 
 def _clear_away(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> None:
     """Everything that takes something away again."""
+    owner("asset_delete", asset_id=pages["asset"])
     owner("menu_delete", menu_id=pages["menu"])
     owner("node_share", {"email": "ada@example.com", "action": "read"}, node_id=pages["post"])
     shared = owner("node_share_list", node_id=pages["post"])["data"][0]["user_id"]

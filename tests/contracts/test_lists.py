@@ -122,6 +122,8 @@ def tenant(committed_db: None) -> tenants.Tenant:
 def test_the_list_keeps_its_promises(operation: str, tenant: tenants.Tenant) -> None:
     case, path = CASES[operation], ADDRESSES[operation]
     caller = calling.make_caller(tenant, "owner")
+    if case.token:
+        caller.headers["Authorization"] = f"Bearer {case.token(tenant)}"
     declared = listing_of(path)
     assert declared is not None
     with factories.at_work(tenant):

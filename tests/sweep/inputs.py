@@ -27,7 +27,9 @@ KINDS: dict[str, str | dict[str, str]] = {
     "category_ids": {"admin/nodes": "content_category", "admin/products": "product_category"},
     "code": "location",
     "collection": "collection_slug",
+    "asset_id": "asset",
     "collection_id": "collection",
+    "comment_id": "comment",
     "correlation_id": "correlation_id",
     "created_by": "owner",
     "customer_id": "customer",
@@ -43,8 +45,10 @@ KINDS: dict[str, str | dict[str, str]] = {
         "admin/nodes": "node_external_id",
         "admin/products": "product_external_id",
     },
+    "file": "file",
     "handle": {"admin/categories": "product_category_slug", "admin/collections": "collection_slug", "": "handle"},
     "id": {
+        "admin/comments/bulk": "comment",
         "admin/menus": "node_uuid",  # of what an item leads to, and good for the item itself
         "admin/nodes/bulk": "node",
         "admin/products/bulk": "product",
@@ -52,6 +56,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     },
     "ids": "child_node",
     "image": "image",
+    "image_id": "asset",
     "invitation_id": "invitation",
     "item_id": "menu_item",
     "job_id": "job",
@@ -61,6 +66,8 @@ KINDS: dict[str, str | dict[str, str]] = {
     "node_id": "node",
     "object_id": "object_id",
     "parent": {
+        "admin/comments": "post",
+        "store/account/comments": "post",
         "admin/nodes": "node",
         "admin/categories": "product_category",
         "admin/content-categories": "content_category",
@@ -69,6 +76,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     },
     "parent_id": {
         "admin/nodes": "other_node",
+        "store/account/comments": "post",
         "admin/content-categories": "other_content_category",
         "admin/menus": "other_menu_item",
         "admin/categories": "other_product_category",
@@ -80,6 +88,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     "reservation_id": "reservation",
     "role": "role",
     "roles": "role",
+    "schema_id": "field_schema",
     "session_id": {"auth": "session", "store/account": "customer_session"},
     "sku": "sku",
     "slug": {
@@ -87,6 +96,7 @@ KINDS: dict[str, str | dict[str, str]] = {
         "admin/nodes": "node_slug",
         "admin/content-categories": "content_category_slug",
         "admin/tags": "tag_slug",
+        "store/content/{kind}/{slug}/comments": "talk_slug",
         "store/content": "node_slug",
     },
     "tag": {"admin/nodes": "tag", "store/products": "product_tag", "store/content": "tag_slug"},
@@ -256,7 +266,7 @@ def is_closed(schema: Schema) -> bool:
 
 def _bodies_of(operation: Mapping[str, Any], components: Mapping[str, Schema]) -> list[Schema | None]:
     content = operation.get("requestBody", {}).get("content", {})
-    schema = content.get("application/json", {}).get("schema")
+    schema = next(iter(content.values()), {}).get("schema")  # a form is sent as one: `probing.encoded`
     if schema is None:
         return [None]
     return [_resolved(schema, components, kind) for kind in range(_kinds_in(schema, components))]

@@ -20,10 +20,11 @@ from apps.jobs import models as models_of_jobs
 from apps.jobs import services as jobs
 from apps.kernel import context, ids, isolation
 from apps.outbox import models as outbox
-from apps.tenants import models, services
+from apps.tenants import custom_fields, models, services
 from tests import factories
 from tests.commerce import making as shop
 from tests.content import making as site
+from tests.media import making as library
 from tests.sweep import canaries, people
 from tests.sweep.people import Names
 
@@ -95,19 +96,25 @@ def _translated(words: canaries.Words, *fields: str) -> dict[str, Any]:
     return {"translations": [{"locale": "en"} | {field: words() for field in fields}]}
 
 
+def _told(words: canaries.Words) -> dict[str, Any]:
+    """What search engines are told."""
+    return {"seo": {"en": {"title": words(), "description": words()}}}
+
+
 def _fill_shop(words: canaries.Words) -> Names:
     named = ("name", "handle", "description")
     parent = shop.make_category("", **_translated(words, *named))
-    category = shop.make_category("", parent=parent, **_translated(words, *named))
+    category = shop.make_category("", parent=parent, **_translated(words, *named), **_told(words))
     other = shop.make_category("", **_translated(words, *named))
     location = shop.services.create_location(new=shop.services.NewLocation(code=words(), name=words()))
     fields = _product_fields(words, location.code, category.id)
+    _define_fields("product", fields["product_type"], words)
     product = shop.make_product(fields)
     shop.services.publish_product(product_id=product.product.id, now=shop.NOW)
     variant = product.variants[0].row
     shop.adjust(variant.id, -5, reason=words(), location=location.code)
     reservation = shop.reserve(variant.id, 1, reference=words(), location=location.code, lifetime_seconds=86_400 * 20)
-    words_of_it = _translated(words, "title", "handle", "description")
+    words_of_it = {**_translated(words, "title", "handle", "description"), **_told(words)}
     new = shop.services.CollectionInput.model_validate(words_of_it)
     collection = shop.services.create_collection(new=new)
     shop.services.add_to_collection(collection_id=collection.id, product_id=product.product.id, position=None)
@@ -134,6 +141,11 @@ def _fill_shop(words: canaries.Words) -> Names:
     }
 
 
+def _define_fields(subject: str, name: str, words: canaries.Words) -> models.FieldSchema:
+    definition = {"type": "object", "properties": {"note": {"type": "string", "title": words()}}}
+    return custom_fields.set_schema(subject=subject, name=name, definition=definition)
+
+
 def _product_fields(words: canaries.Words, location: str, category_id: uuid.UUID) -> dict[str, Any]:
     image, sizes = f"https://{words()}.test/a.png", [words(), words(), words()]
     translated = ("title", "subtitle", "handle", "description", "meta_title", "meta_description")
@@ -154,6 +166,8 @@ def _product_fields(words: canaries.Words, location: str, category_id: uuid.UUID
         "product_type": words(),
         "tags": [words()],
         "metadata": {"note": words()},
+        "seo": {"en": {"title": words(), "description": words()}},
+        "fields": {"note": words()},
         "external_id": words(),
         "category_ids": [category_id],
         "options": [{"names": {"en": words()}, "values": [{"names": {"en": size}} for size in sizes]}],
@@ -163,14 +177,17 @@ def _product_fields(words: canaries.Words, location: str, category_id: uuid.UUID
 
 
 def _fill_site(words: canaries.Words) -> Names:
+    schema = _define_fields("node", "page", words)
     tag = site.make_tag("", **_translated(words, "name", "slug", "description"))
-    news = site.make_category("", **_translated(words, "name", "slug", "description"))
+    news = site.make_category("", **_translated(words, "name", "slug", "description"), **_told(words))
     other = site.make_category("", taxonomy=words(), **_translated(words, "name", "slug", "description"))
     fields: dict[str, Any] = {
         **_translated(words, "title", "slug", "excerpt"),
         "bodies": [{"locale": "en", "body": words()}],
         "author_name": words(),
         "metadata": {"note": words()},
+        "seo": {"en": {"title": words(), "description": words(), "canonical_url": f"https://{words()}.test/"}},
+        "fields": {"note": words()},
         "external_id": words(),
         "category_ids": [news.id],
         "tag_ids": [tag.id],
@@ -182,13 +199,23 @@ def _fill_site(words: canaries.Words) -> Names:
     child = site.make_node(words(), parent_id=page.id, publish=True)
     item = {"titles": {"en": words()}, "icon": words(), "target": {"type": "node", "id": page.id}}
     outside = {"titles": {"en": words()}, "url": f"https://{words()}.test/"}
+    post = site.make_node(words(), kind="post", publish=True, comments_open=True)
+    comment = site.make_node(words(), kind="comment", parent_id=post.id, publish=True)
+    talk = site.make_node(words(), publish=True)
+    site.make_node(words(), kind="comment", parent_id=talk.id, publish=True)
     menu = site.make_menu(words(), location="header", items=[item, outside], external_id=words())
     return {
+        "talk_slug": site.slug_of(talk),
+        "post": ids.encode("node", post.id),
+        "comment": ids.encode("node", comment.id),
+        "asset": ids.encode("asset", library.make_asset(name=f"{words()}.png", folder=words(), alt=words()).id),
+        "file": f"%PDF-1.4 {words()}",
         "menu": ids.encode("menu", menu.id),
         "menu_item": ids.encode("item", uuid.UUID(menu.items[0]["id"])),
         "other_menu_item": ids.encode("item", uuid.UUID(menu.items[1]["id"])),
         "menu_external_id": str(menu.external_id),
         "node": ids.encode("node", page.id),
+        "field_schema": ids.encode("fields", schema.id),
         "node_uuid": str(page.id),
         "child_node": ids.encode("node", child.id),
         "other_node": ids.encode("node", site.make_node(words()).id),

@@ -14,7 +14,7 @@ from apps.commerce import errors, events, queries, services
 from apps.commerce.api import lists, shown
 from apps.kernel import api, ids
 from apps.kernel.operations import operation
-from apps.tenants import endpoint
+from apps.tenants import custom_fields, endpoint
 from apps.tenants.endpoint import Endpoint
 
 PRODUCTS, VARIANTS = "products", "variants"
@@ -55,7 +55,9 @@ class ProductsView(Endpoint):
             errors.CategoryNotFound,
             errors.UnknownOptionValue,
             errors.UnknownImage,
+            errors.UnknownAsset,
             errors.LocationNotFound,
+            custom_fields.InvalidFields,
         ),
     )
     def post(self, request: Request) -> Response:
@@ -86,6 +88,8 @@ class ProductView(Endpoint):
             errors.CategoryNotFound,
             errors.OptionValueInUse,
             errors.AmbiguousOptions,
+            errors.UnknownAsset,
+            custom_fields.InvalidFields,
         ),
     )
     def patch(self, request: Request, product_id: str) -> Response:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, TypedDict
 
 from apps.commerce import models, snapshots
-from apps.kernel import ids, money, validation
+from apps.kernel import ids, money, seo, validation
 from apps.kernel.operations import Amount, Free, Id, Moment, Named, one_of
+from apps.kernel.seo import SeoWords
 
 
 class ProductTranslation(TypedDict):
@@ -35,9 +36,12 @@ class Option(TypedDict):
 
 
 class Image(TypedDict):
+    """`asset_id` is null for an image that is not in the media library."""
+
     id: Id
     url: str
     alt: str
+    asset_id: Id | None
 
 
 class Price(TypedDict):
@@ -82,6 +86,8 @@ class Product(TypedDict):
     tags: list[str]
     is_gift_card: bool
     metadata: Free
+    seo: dict[str, SeoWords]
+    fields: Free
     external_id: str | None
     category_ids: list[Id]
     published_at: Moment | None
@@ -138,6 +144,7 @@ class ProductCategory(TypedDict):
     depth: int
     is_active: bool
     translations: list[ProductCategoryTranslation]
+    seo: dict[str, SeoWords]
 
 
 class CollectionTranslation(TypedDict):
@@ -152,6 +159,7 @@ class Collection(TypedDict):
 
     id: Id
     translations: list[CollectionTranslation]
+    seo: dict[str, SeoWords]
 
 
 class CollectionPosition(TypedDict):
@@ -175,6 +183,8 @@ def product(snapshot: snapshots.Snapshot) -> Product:
         "tags": row.tags,
         "is_gift_card": row.is_gift_card,
         "metadata": row.metadata,
+        "seo": seo.shown(row.seo),
+        "fields": row.fields,
         "external_id": row.external_id,
         "category_ids": [ids.encode("cat", category_id) for category_id in snapshot.category_ids],
         "published_at": validation.to_text(row.published_at) if row.published_at else None,
@@ -201,7 +211,13 @@ def product(snapshot: snapshots.Snapshot) -> Product:
             for option in snapshot.options
         ],
         "images": [
-            {"id": ids.encode("img", image.id), "url": image.url, "alt": image.alt} for image in snapshot.images
+            {
+                "id": ids.encode("img", image.id),
+                "url": image.url,
+                "alt": image.alt,
+                "asset_id": None if image.asset_id is None else ids.encode("asset", image.asset_id),
+            }
+            for image in snapshot.images
         ],
         "variants": [variant(snapshot, entry) for entry in snapshot.variants],
     }
@@ -275,6 +291,7 @@ def category(row: models.Category) -> ProductCategory:
         "position": row.position,
         "depth": row.depth,
         "is_active": row.is_active,
+        "seo": seo.shown(row.seo),
         "translations": [
             {
                 "locale": translation.locale,
@@ -290,6 +307,7 @@ def category(row: models.Category) -> ProductCategory:
 def collection(row: models.Collection) -> Collection:
     return {
         "id": ids.encode("coll", row.id),
+        "seo": seo.shown(row.seo),
         "translations": [
             {
                 "locale": translation.locale,

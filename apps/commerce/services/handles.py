@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Q
@@ -31,6 +31,14 @@ class Wish:
     given: str | None
     source: str
     pointer: str = "/translations/0/handle"
+
+
+def check_seo_locales(seo: Iterable[str]) -> None:
+    """Raises LocaleNotEnabled."""
+    at_work = scope.current()
+    for locale in seo:
+        if locale not in at_work.locales:
+            raise errors.LocaleNotEnabled.for_field(f"/seo/{locale}", "locale_not_enabled", at_work.refusal_of(locale))
 
 
 def check_locales(locales: Sequence[str], *, pointer: str = "/translations") -> None:

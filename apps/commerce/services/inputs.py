@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from apps.kernel import money, text, validation, wording
 from apps.kernel.errors import ValidationFailed
+from apps.kernel.seo import Seo
+from apps.tenants.custom_fields import FieldValues
 
 DEFAULT_LOCATION = "default"
 MAXIMUM_VARIANTS = 2000
@@ -21,6 +23,12 @@ MAXIMUM_DELTA = 1_000_000_000
 def _check_url(value: str) -> str:
     if not value.startswith(("https://", "http://", "//", "/")) or any(sign <= " " or sign == "\x7f" for sign in value):
         raise wording.refusal("invalid_url", "an image address starts with https://, http://, // or /, without spaces")
+    return value
+
+
+def _one_source(value: str | None, info: ValidationInfo) -> str | None:
+    if (value is None) == (info.data.get("asset_id") is None):
+        raise wording.refusal("one_source", "give one of asset_id and url")
     return value
 
 
@@ -107,7 +115,11 @@ class OptionInput(validation.Input):
 
 
 class ImageInput(validation.Input):
-    url: ImageUrl
+    """An image of the media library by `asset_id`, or one elsewhere by `url`. Without an `alt` that of the asset is
+    shown, in each language."""
+
+    asset_id: Annotated[uuid.UUID, validation.TypedId("asset")] | None = None
+    url: Annotated[OptionalImageUrl, AfterValidator(_one_source), Field(validate_default=True)] = None
     alt: validation.Excerpt = ""
 
 
@@ -165,6 +177,8 @@ class ProductFieldsInput(validation.Input):
     tags: Tags = []
     is_gift_card: validation.Flag = False
     metadata: validation.Metadata = {}
+    seo: Seo = {}
+    fields: FieldValues = {}
     category_ids: CategoryIds = []
     translations: Annotated[list[ProductTranslationInput], _ONE_OR_MORE] = []
     options: Annotated[list[OptionInput], Field(max_length=MAXIMUM_OPTIONS)] = []
@@ -221,6 +235,7 @@ class CategoryChanges(validation.Input):
     position: validation.Position = 0
     is_active: validation.Flag = True
     translations: Annotated[list[CategoryTranslationInput], _ONE_OR_MORE] = []
+    seo: Seo = {}
 
 
 class NewCategory(CategoryChanges):
@@ -239,7 +254,10 @@ class CollectionTranslationInput(validation.Input):
 
 
 class CollectionInput(validation.Input):
+    """`seo` stays as it is where it is not given."""
+
     translations: Annotated[list[CollectionTranslationInput], _ONE_OR_MORE]
+    seo: Seo = {}
 
 
 class NewLocation(validation.Input):

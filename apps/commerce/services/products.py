@@ -11,13 +11,18 @@ from typing import Any
 from django.db import IntegrityError
 
 from apps.commerce import errors, events, models, permitted, snapshots
+from apps.commerce.custom_fields import FIELDS
 from apps.commerce.services import bulk, handles, inputs, locations, parts, variants
 from apps.commerce.services.recording import is_before_wanted, named, record, writing
-from apps.kernel import wording
+from apps.events import registry
+from apps.kernel import seo, wording
 from apps.kernel.errors import DomainError, FieldProblem
 from apps.outbox.append import unit_of_work
+from apps.tenants import custom_fields
 
 _PLAIN_FIELDS = ("vendor", "product_type", "tags", "is_gift_card", "metadata")
+# These have events of their own.
+_ASIDE: dict[str, type[registry.Payload]] = {"seo": events.SeoUpdated, "fields": events.FieldsUpdated}
 
 
 @dataclass(slots=True)
@@ -131,13 +136,37 @@ def apply_product_changes(snapshot: snapshots.Snapshot, changes: inputs.ProductC
         images_differ, bared = parts.replace_images(snapshot, changes.images)
         differs |= images_differ
         moved += [variant for variant in bared if variant not in moved]
-    if not differs:
+    aside = _change_aside(product, changes)
+    if not differs and not aside:
         return False
-    product.save(update_fields=[*plain, "updated_at"])
+    product.save(update_fields=[*plain, *aside, "updated_at"])
+    for name, was in aside.items():
+        record(_ASIDE[name](**{name: getattr(product, name)}), snapshot.id, before={name: was})
+    if not differs:
+        return True
     record(events.ProductUpdated(**snapshots.product_fields(snapshot)), snapshot.id, before=before)
     for variant in moved:
         variants.record_change(snapshot, variant)
     return True
+
+
+def _change_aside(product: models.Product, changes: inputs.ProductChanges) -> dict[str, Any]:
+    """What differs of the SEO fields and the tenant's own, with what was there before.
+
+    Fields are those of the type the product has from now on, so a change of the type asks for them again.
+    """
+    given = changes.model_fields_set
+    wanted = {
+        "seo": seo.stored(changes.seo) if "seo" in given else product.seo,
+        "fields": changes.fields if "fields" in given else product.fields,
+    }
+    handles.check_seo_locales(changes.seo)
+    if given & {"fields", "product_type"}:
+        custom_fields.check_values(subject=FIELDS, name=product.product_type, values=wanted["fields"])
+    before = {name: getattr(product, name) for name, value in wanted.items() if value != getattr(product, name)}
+    for name in before:
+        setattr(product, name, wanted[name])
+    return before
 
 
 def apply_status(snapshot: snapshots.Snapshot, status: str, now: datetime) -> bool:
@@ -203,10 +232,14 @@ def _build(new: inputs.NewProduct, now: datetime) -> snapshots.Snapshot:
             "/variants", "no_variants", wording.say("a product needs at least one variant.")
         )
     handles.check_locales([translation.locale for translation in new.translations])
+    handles.check_seo_locales(new.seo)
+    custom_fields.check_values(subject=FIELDS, name=new.product_type, values=new.fields)
     product = models.Product(
         status=new.status,
         external_id=new.external_id,
         published_at=now if new.status == "published" else None,
+        seo=seo.stored(new.seo),
+        fields=new.fields,
         **{name: getattr(new, name) for name in _PLAIN_FIELDS},
     )
     snapshot = snapshots.Snapshot(product, category_ids=sorted(set(new.category_ids)))
@@ -318,6 +351,9 @@ def _record_creation(snapshot: snapshots.Snapshot) -> None:
     whole["variants"] = [events.Variant(**snapshots.whole_variant(variant)) for variant in snapshot.variants]
     record(events.ProductCreated(**whole), snapshot.id)
     product = snapshot.product
+    for name, event in _ASIDE.items():
+        if value := getattr(product, name):
+            record(event(**{name: value}), snapshot.id)
     if product.status == "published" and product.published_at:
         record(events.ProductPublished(published_at=product.published_at), snapshot.id)
     elif product.status == "archived":

@@ -22,6 +22,7 @@ from apps.kernel.errors import DomainError
 from apps.outbox.append import unit_of_work
 
 _PLAIN_FIELDS = ("vendor", "product_type", "tags", "is_gift_card")
+_REPLACED = ("category_ids", "images", "seo", "fields")
 
 
 @dataclass(slots=True)
@@ -151,7 +152,7 @@ class _Sync:
     def _product_changes(self, options: list[inputs.OptionInput] | None) -> inputs.ProductChanges:
         given = self.wanted.model_fields_set
         changes: dict[str, Any] = {
-            name: getattr(self.wanted, name) for name in (*_PLAIN_FIELDS, "category_ids", "images") if name in given
+            name: getattr(self.wanted, name) for name in (*_PLAIN_FIELDS, *_REPLACED) if name in given
         }
         if "metadata" in given:
             changes["metadata"] = self.snapshot.product.metadata | self.wanted.metadata

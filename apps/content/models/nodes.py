@@ -12,6 +12,7 @@ from django.db.models import Deferrable, Q
 from guardian.managers import UserObjectPermissionManager
 from guardian.models import UserObjectPermissionBase
 
+from apps.content import kinds
 from apps.kernel import ids, validation
 from apps.tenants.constraints import SameTenant, tenant_key
 from apps.tenants.models import InTenantForeignKey, TenantManager, TenantModel, loaded_words
@@ -48,10 +49,16 @@ class Node(TenantModel):
     depth = models.SmallIntegerField(default=0, help_text="Number of ancestors.")
     author_name = models.CharField(max_length=255, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
+    seo = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="By locale: what search engines are told."
+    )
+    fields = models.JSONField(default=dict, db_default={}, blank=True, help_text="Values of the tenant's own fields.")
     external_id = models.CharField(
         max_length=255, null=True, blank=True, help_text="Where it came from, such as wordpress:example.com:42."
     )
     published_at = models.DateTimeField(null=True, blank=True, help_text="First publication; kept when unpublished.")
+    comments_open = models.BooleanField(null=True, blank=True, help_text="Null is as the tenant's settings say.")
+    is_spam = models.BooleanField(default=False, db_default=False, editable=False)
     created_by = models.UUIDField(null=True, editable=False, help_text="The account that made it; null for imports.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -84,6 +91,9 @@ class Node(TenantModel):
                 name="content_node_published_at",
             ),
             models.CheckConstraint(condition=~Q(external_id=""), name="content_node_external_id_not_empty"),
+            models.CheckConstraint(
+                condition=Q(is_spam=False) | Q(kind=kinds.COMMENT, status=Status.ARCHIVED), name="content_node_spam"
+            ),
         ]
         indexes = [
             models.Index(fields=["tenant", "kind", "status", "id"], name="content_node_list"),
@@ -147,6 +157,7 @@ class Category(TenantModel):
     parent = InTenantForeignKey("self", null=True, blank=True, related_name="children")
     position = models.IntegerField()
     depth = models.SmallIntegerField(default=0)
+    seo = models.JSONField(default=dict, db_default={}, blank=True, help_text="What search engines are told.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -1,6 +1,15 @@
 """Writes about content: one keyword-only function per use case, each with its events in the same transaction."""
 
 from apps.content.services.bodies import InvalidBlocks
+from apps.content.services.comments import (
+    CommentRules,
+    CommentsClosed,
+    NewComment,
+    moderate_comment,
+    write_comment,
+)
+from apps.content.services.comments import State as CommentState
+from apps.content.services.comments import state_of as comment_state
 from apps.content.services.creating import create_node, create_nodes
 from apps.content.services.editing import (
     archive_node,
@@ -69,6 +78,9 @@ __all__ = [
     "BodyInput",
     "CategoryChanges",
     "CategoryNotFound",
+    "CommentRules",
+    "CommentState",
+    "CommentsClosed",
     "ExternalIdTaken",
     "InvalidBlocks",
     "LastTranslation",
@@ -80,6 +92,7 @@ __all__ = [
     "MenuItemNotFound",
     "MenuNotFound",
     "NewCategory",
+    "NewComment",
     "NewMenu",
     "NewNode",
     "NewShare",
@@ -104,6 +117,7 @@ __all__ = [
     "WrongChildren",
     "action_of",
     "archive_node",
+    "comment_state",
     "create_category",
     "create_menu",
     "create_node",
@@ -113,6 +127,7 @@ __all__ = [
     "delete_menu",
     "delete_node",
     "delete_tag",
+    "moderate_comment",
     "move_menu_item",
     "move_node",
     "publish_node",
@@ -126,4 +141,5 @@ __all__ = [
     "update_menu",
     "update_node",
     "update_tag",
+    "write_comment",
 ]

@@ -36,6 +36,22 @@ def check_locales(*, translations: Sequence[Localised] | None, bodies: Sequence[
         raise LocaleNotEnabled(wording.join("; ", details), problems=problems)
 
 
+# What nodes are called where tenants define fields of their own.
+FIELDS = "node"
+
+
+def check_seo_locales(seo: Iterable[str]) -> None:
+    """Raises LocaleNotEnabled."""
+    at_work = scope.current()
+    problems = [
+        errors.FieldProblem(f"/seo/{locale}", "locale_not_enabled", at_work.refusal_of(locale))
+        for locale in seo
+        if locale not in at_work.locales
+    ]
+    if problems:
+        raise LocaleNotEnabled(wording.join("; ", [problem.detail for problem in problems]), problems=problems)
+
+
 def check_bodies_are_translated(bodies: set[str], translations: set[str]) -> None:
     """Raises ValidationFailed for a body in a locale without title and slug."""
     if untranslated := bodies - translations:

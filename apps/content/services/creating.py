@@ -11,13 +11,21 @@ from django.db.models import Max
 
 from apps.content import events, models, permitted
 from apps.content.services import bodies, places, records, redirects, trees
-from apps.content.services.checks import check_bodies_are_translated, check_locales, check_terms, unknown_ids
+from apps.content.services.checks import (
+    FIELDS,
+    check_bodies_are_translated,
+    check_locales,
+    check_seo_locales,
+    check_terms,
+    unknown_ids,
+)
 from apps.content.services.errors import ExternalIdTaken, named_integrity_errors
 from apps.content.services.inputs import BatchNode, NewNode, locales_of
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken, derive
-from apps.kernel import errors, ids, wording
+from apps.kernel import errors, ids, seo, wording
 from apps.outbox.append import unit_of_work
+from apps.tenants import custom_fields
 
 _ROWS_PER_STATEMENT = 500
 
@@ -43,6 +51,8 @@ def create_nodes(
     with unit_of_work(), named_integrity_errors():
         lock_content()
         _check_external_ids(batch)
+        for new in batch:
+            custom_fields.check_values(subject=FIELDS, name=new.kind, values=new.fields)
         check_terms(
             category_ids={id for new in batch for id in new.category_ids},
             tag_ids={id for new in batch for id in new.tag_ids},
@@ -71,6 +81,7 @@ def create_nodes(
 def _check(new: BatchNode) -> None:
     permitted.check_new(kind=new.kind, locales=locales_of(new.translations, new.bodies))
     check_locales(translations=new.translations, bodies=new.bodies)
+    check_seo_locales(new.seo)
     check_bodies_are_translated(locales_of(new.bodies), locales_of(new.translations))
     if new.published_at is not None and not new.publish:
         raise errors.ValidationFailed.for_field(
@@ -114,7 +125,10 @@ def _placed(batch: Sequence[BatchNode], now: datetime) -> list[models.Node]:
             author_name=new.author_name,
             metadata=new.metadata,
             external_id=new.external_id,
-            created_by=permitted.creator(),
+            comments_open=new.comments_open,
+            seo=seo.stored(new.seo),
+            fields=new.fields,
+            created_by=new.created_by or permitted.creator(),
         )
         if new.publish:
             node.status, node.published_at = models.Status.PUBLISHED, new.published_at or now
@@ -204,6 +218,12 @@ def _record(
             bodies=bodies_of[node.id],
         )
         records.of_node(node.id, created)
+        if node.seo:
+            records.of_node(node.id, events.SeoUpdated(seo=node.seo))
+        if node.fields:
+            records.of_node(node.id, events.FieldsUpdated(fields=node.fields))
+        if node.comments_open is not None:
+            records.of_node(node.id, events.CommentsSwitched(is_open=node.comments_open))
         if node.published_at is not None:
             records.of_node(node.id, events.NodePublished(published_at=node.published_at))
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from apps.content import events, models, permitted
 from apps.content.services import bodies, records, redirects
-from apps.content.services.checks import check_bodies_are_translated, check_locales, check_terms
+from apps.content.services.checks import (
+    FIELDS,
+    check_bodies_are_translated,
+    check_locales,
+    check_seo_locales,
+    check_terms,
+)
 from apps.content.services.errors import (
     LastTranslation,
     TranslationNotFound,
@@ -16,8 +24,9 @@ from apps.content.services.errors import (
 from apps.content.services.inputs import BodyInput, NodeChanges, TranslationChange, locales_of
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken
-from apps.kernel import errors, wording
+from apps.kernel import errors, seo, wording
 from apps.outbox.append import unit_of_work
+from apps.tenants import custom_fields
 
 
 def locked_node(node_id: uuid.UUID) -> models.Node:
@@ -37,6 +46,7 @@ def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTak
     Raises NodeNotFound, LocaleNotEnabled, SlugTaken, ValidationFailed.
     """
     check_locales(translations=changes.translations, bodies=changes.bodies)
+    check_seo_locales(changes.seo or ())
     check_terms(category_ids=set(changes.category_ids or ()), tag_ids=set(changes.tag_ids or ()))
     with unit_of_work(), named_integrity_errors():
         lock_content()
@@ -44,6 +54,9 @@ def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTak
         permitted.check("update", node, locales=_touched(changes))
         is_different = _change_fields(node, changes)
         is_different |= _change_tags(node, changes.tag_ids)
+        is_different |= _switch_comments(node, changes)
+        is_different |= _change_seo(node, changes.seo)
+        is_different |= _change_own_fields(node, changes.fields)
         is_different |= _change_translations(node, changes.translations or [], when_taken)
         is_different |= _change_bodies(node, changes.bodies or [])
         if is_different:
@@ -92,6 +105,35 @@ def _change_tags(node: models.Node, tag_ids: list[uuid.UUID] | None) -> bool:
     for tag_id in attached:
         records.of_node(node.id, events.TagAttached(tag_id=tag_id))
     return bool(attached or detached)
+
+
+def _switch_comments(node: models.Node, changes: NodeChanges) -> bool:
+    if "comments_open" not in changes.model_fields_set or changes.comments_open == node.comments_open:
+        return False
+    before = {"is_open": node.comments_open}
+    node.comments_open = changes.comments_open
+    records.of_node(node.id, events.CommentsSwitched(is_open=node.comments_open), before=before)
+    return True
+
+
+def _change_seo(node: models.Node, given: Mapping[str, seo.SeoInput] | None) -> bool:
+    wanted = node.seo if given is None else seo.stored(given)
+    if wanted == node.seo:
+        return False
+    before = {"seo": node.seo}
+    node.seo = wanted
+    records.of_node(node.id, events.SeoUpdated(seo=wanted), before=before)
+    return True
+
+
+def _change_own_fields(node: models.Node, values: dict[str, Any] | None) -> bool:
+    if values is None or values == node.fields:
+        return False
+    custom_fields.check_values(subject=FIELDS, name=node.kind, values=values)
+    before = {"fields": node.fields}
+    node.fields = values
+    records.of_node(node.id, events.FieldsUpdated(fields=values), before=before)
+    return True
 
 
 def _change_translations(node: models.Node, changes: list[TranslationChange], when_taken: WhenTaken) -> bool:
@@ -214,10 +256,18 @@ def publish_node(*, node_id: uuid.UUID, now: datetime, published_at: datetime | 
             return node
         before = {"status": node.status, "published_at": node.published_at}
         node.status, node.published_at = models.Status.PUBLISHED, at
+        mark_spam(node, False)
         node.save()
         after = {"status": node.status, "published_at": at}
         records.of_node(node.id, events.NodePublished(published_at=at), before=before, after=after)
     return node
+
+
+def mark_spam(node: models.Node, is_spam: bool) -> None:
+    """Take a comment for spam, or not: what is published or a draft is none. The caller saves the node."""
+    if node.is_spam != is_spam:
+        node.is_spam = is_spam
+        records.of_node(node.id, events.CommentMarked(is_spam=is_spam), before={"is_spam": not is_spam})
 
 
 def unpublish_node(*, node_id: uuid.UUID) -> models.Node:
@@ -239,6 +289,7 @@ def _set_status(
         if node.status != status:
             before = {"status": node.status}
             node.status = status
+            mark_spam(node, False)
             node.save()
             records.of_node(node.id, payload, before=before, after={"status": status})
     return node

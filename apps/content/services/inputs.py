@@ -11,6 +11,8 @@ from pydantic import AfterValidator, ConfigDict, Field, PlainValidator
 
 from apps.content import kinds, models
 from apps.kernel import validation, wording
+from apps.kernel.seo import Seo
+from apps.tenants.custom_fields import FieldValues
 
 MAXIMUM_BODY_LENGTH = 1_000_000
 MAXIMUM_BLOCKS = 10_000
@@ -122,28 +124,41 @@ class NewNode(validation.Input):
     position: validation.Position | None = None
     author_name: validation.ShortText = ""
     metadata: validation.Metadata = {}
+    seo: Seo = {}
+    fields: FieldValues = {}
     category_ids: CategoryIds = []
     tag_ids: TagIds = []
     external_id: ExternalId | None = None
+    comments_open: validation.Flag | None = None
     publish: validation.Flag = False
     published_at: validation.Moment | None = None
 
 
 class BatchNode(NewNode):
-    """A node of a batch; with an id drawn beforehand, later nodes of the batch can name it as their parent."""
+    """A node of a batch; with an id drawn beforehand, later nodes of the batch can name it as their parent.
+
+    Without `created_by` it is whoever asks.
+    """
 
     id: uuid.UUID | None = None
+    created_by: uuid.UUID | None = None
 
 
 class NodeChanges(validation.Input):
-    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are."""
+    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are.
+
+    `comments_open` null is as the tenant's settings say.
+    """
 
     translations: Annotated[list[TranslationChange], _ANY, _ONCE_PER_LOCALE] | None = None
     bodies: Annotated[list[BodyInput], _ANY, _ONCE_PER_LOCALE] | None = None
     author_name: validation.ShortText | None = None
     metadata: validation.Metadata | None = None
+    seo: Seo | None = None
+    fields: FieldValues | None = None
     category_ids: CategoryIds | None = None
     tag_ids: TagIds | None = None
+    comments_open: validation.Flag | None = None
 
 
 class TermTranslationInput(validation.Input):
@@ -167,6 +182,7 @@ class TermTranslationChange(validation.Input):
 class NewCategory(validation.Input):
     taxonomy: Taxonomy = "category"
     translations: Annotated[list[TermTranslationInput], _ONE_OR_MORE, _ONCE_PER_LOCALE]
+    seo: Seo = {}
     parent_id: CategoryId | None = None
     position: validation.Position | None = None
 
@@ -175,6 +191,7 @@ class CategoryChanges(validation.Input):
     """What is given is changed; `parent_id` null moves the category to the top."""
 
     translations: Annotated[list[TermTranslationChange], _ANY, _ONCE_PER_LOCALE] | None = None
+    seo: Seo | None = None
     parent_id: CategoryId | None = None
     position: validation.Position | None = None
 

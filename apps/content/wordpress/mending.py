@@ -30,18 +30,24 @@ class Mending:
         self._is_begun = False
 
     def read(self, size: int = -1, /) -> bytes:
-        piece = self._stream.read(size)
+        """Nothing at the end only, however little is left of a piece. Raises UnicodeDecodeError."""
+        while piece := self._stream.read(size):
+            if mended := self._mend(piece):
+                return mended
+        return self._decode(b"", is_last=True)
+
+    def _mend(self, piece: bytes) -> bytes:
         if not self._is_begun:
-            piece = self._begin(piece, size)
+            piece = self._begin(piece)
         if self._decoder is None:
             return piece
         clean = piece.translate(None, _FORBIDDEN)
         self._counts.left_out += len(piece) - len(clean)
         if clean.isascii() and not self._decoder.getstate()[0]:
             return clean
-        return self._decode(clean, is_last=not piece)
+        return self._decode(clean, is_last=False)
 
-    def _begin(self, piece: bytes, size: int) -> bytes:
+    def _begin(self, piece: bytes) -> bytes:
         self._is_begun = True
         start = piece.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
         head = start[:_HEAD].lower()
@@ -50,7 +56,7 @@ class Mending:
         if not is_ascii_based or not is_utf8 or not start.startswith(b"<"):
             return piece
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
-        return start or self._stream.read(size)
+        return start
 
     def _decode(self, piece: bytes, *, is_last: bool) -> bytes:
         """What is UTF-8 as it is, each other byte as Windows-1252 has it. Raises UnicodeDecodeError."""

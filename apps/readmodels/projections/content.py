@@ -28,6 +28,9 @@ TYPES = (
     "content.tag.detached",
     "content.redirect.added",
     "content.redirect.removed",
+    "content.comments.switched",
+    "content.seo.updated",
+    "content.fields.updated",
 )
 
 DOCUMENT = projections.Relation(
@@ -59,7 +62,7 @@ def apply(state: projections.State | None, event: envelope.Event) -> projections
 
 def _changed(state: projections.State, verb: str, data: dict[str, Any]) -> dict[str, Any]:
     match verb:
-        case "node.updated" | "node.moved":
+        case "node.updated" | "node.moved" | "seo.updated" | "fields.updated":
             return data
         case "node.published":
             return {"status": "published", "published_at": data["published_at"]}
@@ -79,6 +82,8 @@ def _changed(state: projections.State, verb: str, data: dict[str, Any]) -> dict[
             return {"tag_ids": _except(state["tag_ids"], data["tag_id"])}
         case "redirect.added":
             return {"redirects": [*_except(state["redirects"], data), data]}
+        case "comments.switched":
+            return {"comments_open": data["is_open"]}
         case "redirect.removed":
             return {"redirects": _except(state["redirects"], data)}
     raise ValueError(f"content.{verb} is subscribed to and not handled")
@@ -144,7 +149,12 @@ def _document(node_id: uuid.UUID, state: projections.State, locale: str) -> dict
         "parent_id": shared.typed("node", state["parent_id"]),
         "position": state["position"],
         "depth": state["depth"],
+        "seo": shared.seo(
+            state.get("seo", {}).get(locale, {}), title=translation["title"], description=translation["excerpt"]
+        ),
         "metadata": state["metadata"],
+        "fields": state.get("fields", {}),
+        "comments_open": state.get("comments_open"),
         "version": state["version"],
         "published_at": state["published_at"],
         "updated_at": state["updated_at"],

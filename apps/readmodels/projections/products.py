@@ -24,6 +24,8 @@ TYPES = (
     "commerce.inventory.updated",
     "commerce.inventory.reserved",
     "commerce.inventory.released",
+    "commerce.seo.updated",
+    "commerce.fields.updated",
 )
 
 DOCUMENT = projections.Relation(
@@ -45,7 +47,7 @@ def apply(state: projections.State | None, event: envelope.Event) -> projections
         state["variants"] = {variant["id"]: variant for variant in data["variants"]}
     elif state is None or verb == "product.deleted":
         return None
-    elif verb == "product.updated":
+    elif verb in {"product.updated", "seo.updated", "fields.updated"}:
         state = state | data
     elif verb == "product.published":
         state = state | {"status": "published", "published_at": data["published_at"]}
@@ -145,10 +147,12 @@ def _document(
         "product_type": state["product_type"],
         "tags": state["tags"],
         "is_gift_card": state["is_gift_card"],
-        "seo": {
-            "title": translation["meta_title"] or translation["title"],
-            "description": translation["meta_description"],
-        },
+        "seo": shared.seo(
+            state.get("seo", {}).get(locale, {}),
+            title=translation["meta_title"] or translation["title"],
+            description=translation["meta_description"] or text.to_plain_text(translation["description"]),
+            image_url=_first_image(state),
+        ),
         "options": [
             {
                 "name": shared.localised(option["names"], locale),
@@ -161,17 +165,30 @@ def _document(
         ],
         "variants": shown_variants,
         "images": [
-            {"id": shared.typed("img", image["id"]), "url": image["url"], "alt": image["alt"]}
-            for image in sorted(state["images"], key=lambda image: int(image["position"]))
+            _image(image, locale) for image in sorted(state["images"], key=lambda image: int(image["position"]))
         ],
         "price_ranges": _price_ranges(variants),
         "in_stock": any(variant["in_stock"] for variant in shown_variants),
         "on_sale": any(price["compare_at"] is not None for variant in shown_variants for price in variant["prices"]),
         "metadata": state["metadata"],
+        "fields": state.get("fields", {}),
         "version": state["version"],
         "published_at": state["published_at"],
         "updated_at": state["updated_at"],
     }
+
+
+def _image(image: dict[str, Any], locale: str) -> dict[str, Any]:
+    shown = {"id": shared.typed("img", image["id"]), "url": image["url"], "alt": image["alt"]}
+    if image.get("asset_id"):
+        shown["alt"] = image["alt"] or image["alts"].get(locale, "")
+        shown["renditions"] = image["renditions"]
+    return shown
+
+
+def _first_image(state: projections.State) -> str | None:
+    images = sorted(state["images"], key=lambda image: int(image["position"]))
+    return images[0]["url"] if images else None
 
 
 def _variant(variant: dict[str, Any], options: list[dict[str, Any]], locale: str) -> dict[str, Any]:
@@ -232,7 +249,7 @@ def _price_ranges(variants: list[dict[str, Any]]) -> list[dict[str, Any]]:
 PROJECTION = projections.register(
     projections.Projection(
         name="products",
-        version=1,
+        version=2,
         aggregate_types=("commerce.product",),
         types=TYPES,
         state_template="readmodels_productstate",

@@ -23,6 +23,30 @@ def typed(prefix: str, value: str | None) -> str | None:
     return None if value is None else ids.encode(prefix, uuid.UUID(value))
 
 
+_LONGEST_DESCRIPTION = 160
+
+
+def seo(own: Mapping[str, Any], *, title: str, description: str, image_url: str | None = None) -> dict[str, Any]:
+    """What search engines are told: the page's own words, else its title and the beginning of its description."""
+    image_id = own.get("image_id")
+    return {
+        "title": own.get("title") or title,
+        "description": own.get("description") or _shortened(description),
+        "canonical_url": own.get("canonical_url"),
+        "noindex": own.get("noindex", False),
+        "image_id": typed("asset", image_id),
+        "image_url": None if image_id else image_url,
+    }
+
+
+def _shortened(words: str) -> str:
+    """On one line, cut between words."""
+    line = " ".join(words.split())
+    if len(line) <= _LONGEST_DESCRIPTION:
+        return line
+    return f"{line[:_LONGEST_DESCRIPTION].rpartition(' ')[0] or line[: _LONGEST_DESCRIPTION - 1]}…"
+
+
 def at(event: envelope.Event) -> str:
     """When the event happened, as text for states and documents."""
     return validation.to_text(event.occurred_at)

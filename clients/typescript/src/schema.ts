@@ -68,6 +68,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The files of the library, newest first
+         * @description The files of the library, newest first.
+         */
+        get: operations["asset_list"];
+        put?: never;
+        /**
+         * Take a file into the library: JPEG, PNG, GIF and WebP, PDF, MP4 and WebM, MP3, M4A, Ogg and WAV
+         * @description Take a file into the library: JPEG, PNG, GIF and WebP, PDF, MP4 and WebM, MP3, M4A, Ogg and WAV.
+         *
+         *     Images are drawn anew, without what else is in the file, and made in a few sizes. The same bytes are one asset:
+         *     where they are in the library already, that one is answered as it is.
+         */
+        post: operations["asset_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/assets/{asset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The file with its sizes and what is said of it
+         * @description The file with its sizes and what is said of it.
+         */
+        get: operations["asset_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete the file with its sizes, unless something shows it
+         * @description Delete the file with its sizes, unless something shows it.
+         */
+        delete: operations["asset_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what is said of the file
+         * @description Change what is said of the file; `translations` replace all there are.
+         */
+        patch: operations["asset_update"];
+        trace?: never;
+    };
+    "/api/v1/admin/assets/{asset_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What shows the file: products, and pages whose texts mention it
+         * @description What shows the file: products, and pages whose texts mention it.
+         */
+        get: operations["asset_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/audit": {
         parameters: {
             query?: never;
@@ -312,6 +387,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Comments, newest first
+         * @description Comments, newest first; `state=pending` are those that wait.
+         */
+        get: operations["comment_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve, reject or take for spam many comments, each with its own outcome
+         * @description Approve, reject or take for spam many comments, each with its own outcome.
+         */
+        post: operations["comment_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show the comment
+         * @description Show the comment.
+         */
+        post: operations["comment_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep the comment out of sight
+         * @description Keep the comment out of sight.
+         */
+        post: operations["comment_reject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/comments/{comment_id}/spam": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep the comment out of sight, as spam
+         * @description Keep the comment out of sight, as spam.
+         */
+        post: operations["comment_spam"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/content-categories": {
         parameters: {
             query?: never;
@@ -406,6 +581,58 @@ export interface paths {
          * @description Switch a customer's account off or on; switched off, all its sessions end for good.
          */
         patch: operations["customer_update"];
+        trace?: never;
+    };
+    "/api/v1/admin/field-schemas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What has fields of its own, and which
+         * @description What has fields of its own, and which.
+         */
+        get: operations["field_schema_list"];
+        put?: never;
+        /**
+         * Define the fields of a kind of node or a type of product
+         * @description Define the fields of a kind of node or a type of product.
+         */
+        post: operations["field_schema_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/field-schemas/{schema_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The fields of one kind or type
+         * @description The fields of one kind or type.
+         */
+        get: operations["field_schema_get"];
+        put?: never;
+        post?: never;
+        /**
+         * No fields any more
+         * @description No fields any more; values that are there stay until they are written again.
+         */
+        delete: operations["field_schema_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Replace the schema
+         * @description Replace the schema; refused where values that are there break it.
+         */
+        patch: operations["field_schema_update"];
         trace?: never;
     };
     "/api/v1/admin/invitations": {
@@ -1968,6 +2195,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/account/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One's own comments, newest first, with what was said about them
+         * @description One's own comments, newest first, with what was said about them.
+         */
+        get: operations["account_comments"];
+        put?: never;
+        /**
+         * Comment on a published post, or answer a comment
+         * @description Comment on a published post, or answer a comment; it is shown once somebody has approved it.
+         */
+        post: operations["account_comment_write"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/account/login": {
         parameters: {
             query?: never;
@@ -2212,6 +2463,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/assets/{asset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file of the media library by the id that blocks and others name it by
+         * @description A file of the media library by the id that blocks and others name it by.
+         */
+        get: operations["store_asset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/categories": {
         parameters: {
             query?: never;
@@ -2264,6 +2535,26 @@ export interface paths {
          * @description One published node by slug or id; an old slug answers 301 with the present address.
          */
         get: operations["store_content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/store/content/{kind}/{slug}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Approved comments on a node and answers to them, oldest first
+         * @description Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are.
+         */
+        get: operations["store_comments"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2497,6 +2788,192 @@ export interface components {
             op: "archive";
         };
         /**
+         * Asset
+         * @description A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes.
+         */
+        Asset: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            focal_point: components["schemas"]["AssetFocalPoint"] | null;
+            /** Folder */
+            folder: string;
+            /** Height */
+            height: number | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "image" | "document" | "video" | "audio";
+            /** Media Type */
+            media_type: string;
+            /** Name */
+            name: string;
+            /** Renditions */
+            renditions: components["schemas"]["AssetRendition"][];
+            /** Sha256 */
+            sha256: string;
+            /** Size */
+            size: number;
+            /** Translations */
+            translations: components["schemas"]["AssetTranslation"][];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number | null;
+        };
+        /**
+         * AssetChanges
+         * @description What is given is changed; `translations` replace all there are. The file itself never changes.
+         */
+        AssetChanges: {
+            /** @default null */
+            focal_point?: components["schemas"]["FocalPoint"] | null;
+            /**
+             * Folder
+             * @default null
+             */
+            folder?: string | null;
+            /**
+             * Name
+             * @default null
+             */
+            name?: string | null;
+            /**
+             * Translations
+             * @default null
+             */
+            translations?: components["schemas"]["AssetTranslationInput"][] | null;
+        };
+        /**
+         * AssetFocalPoint
+         * @description In percent from the left and from the top.
+         */
+        AssetFocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
+         * AssetForm
+         * @description A form with the file in it. `locale` is the language of `alt` and `caption`: the tenant's default one if it is
+         *     absent.
+         */
+        AssetForm: {
+            /**
+             * Alt
+             * @default
+             */
+            alt?: string;
+            /**
+             * Caption
+             * @default
+             */
+            caption?: string;
+            /**
+             * File
+             * Format: binary
+             */
+            file: Blob;
+            /**
+             * Folder
+             * @default
+             */
+            folder?: string;
+            /**
+             * Locale
+             * @default null
+             */
+            locale?: string | null;
+        };
+        AssetPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedAsset"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /** AssetRendition */
+        AssetRendition: {
+            /** Height */
+            height: number;
+            /** Media Type */
+            media_type: string;
+            /** Name */
+            name: string;
+            /** Size */
+            size: number;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number;
+        };
+        /** AssetTranslation */
+        AssetTranslation: {
+            /** Alt */
+            alt: string;
+            /** Caption */
+            caption: string;
+            /** Locale */
+            locale: string;
+        };
+        /**
+         * AssetTranslationInput
+         * @description `alt` stands in place of the asset for those who don't see it; `caption` below it.
+         */
+        AssetTranslationInput: {
+            /**
+             * Alt
+             * @default
+             */
+            alt?: string;
+            /**
+             * Caption
+             * @default
+             */
+            caption?: string;
+            /** Locale */
+            locale: string;
+        };
+        /**
+         * AssetUsage
+         * @description What shows the asset, at most 100 of each type.
+         */
+        AssetUsage: {
+            /** Uses */
+            uses: components["schemas"]["AssetUse"][];
+        };
+        /**
+         * AssetUse
+         * @description Something that shows the asset.
+         */
+        AssetUse: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Type */
+            type: string;
+        };
+        /**
          * AuditEntry
          * @description Who did what to which object; `hash` chains the entry to the one before.
          */
@@ -2617,6 +3094,13 @@ export interface components {
              */
             position?: number | null;
             /**
+             * Seo
+             * @default null
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            } | null;
+            /**
              * Translations
              * @default null
              */
@@ -2670,11 +3154,25 @@ export interface components {
         Collection: {
             /** Id */
             id: string;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations: components["schemas"]["CollectionTranslation"][];
         };
-        /** CollectionInput */
+        /**
+         * CollectionInput
+         * @description `seo` stays as it is where it is not given.
+         */
         CollectionInput: {
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /** Translations */
             translations: components["schemas"]["CollectionTranslationInput"][];
         };
@@ -2748,6 +3246,52 @@ export interface components {
             title: string;
         };
         /**
+         * Comment
+         * @description A comment, as editors see it.
+         */
+        Comment: {
+            /** Author Name */
+            author_name: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text: string;
+        };
+        CommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /** CommentsBulk */
+        CommentsBulk: {
+            /** Operations */
+            operations: components["schemas"]["ModerationOperation"][];
+        };
+        /**
          * ContentCategory
          * @description `depth` is 0 at the top of the tree.
          */
@@ -2760,6 +3304,10 @@ export interface components {
             parent_id: string | null;
             /** Position */
             position: number;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Taxonomy */
             taxonomy: string;
             /** Translations */
@@ -3012,6 +3560,67 @@ export interface components {
             pointer: string;
         };
         /**
+         * FieldSchema
+         * @description The fields of one kind of node or one type of product.
+         */
+        FieldSchema: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Subject */
+            subject: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * FieldSchemaChanges
+         * @description The schema that replaces the one there is.
+         */
+        FieldSchemaChanges: {
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
+        };
+        FieldSchemaPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedFieldSchema"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /**
+         * FocalPoint
+         * @description What of an image is to be seen where it is cut, in percent from the left and from the top.
+         */
+        FocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
          * GrantInput
          * @description A permission such as `nodes:update`, and what limits it: `own`, `published`, `kind`, `category`, `locale`.
          */
@@ -3029,24 +3638,41 @@ export interface components {
              */
             permission: "analytics:create" | "analytics:delete" | "analytics:export" | "analytics:import" | "analytics:list" | "analytics:manage" | "analytics:read" | "analytics:update" | "api_keys:create" | "api_keys:delete" | "api_keys:export" | "api_keys:import" | "api_keys:list" | "api_keys:manage" | "api_keys:read" | "api_keys:update" | "audit:create" | "audit:delete" | "audit:export" | "audit:import" | "audit:list" | "audit:manage" | "audit:read" | "audit:update" | "categories:create" | "categories:delete" | "categories:export" | "categories:import" | "categories:list" | "categories:manage" | "categories:read" | "categories:update" | "collections:create" | "collections:delete" | "collections:export" | "collections:import" | "collections:list" | "collections:manage" | "collections:read" | "collections:update" | "comments:create" | "comments:delete" | "comments:export" | "comments:import" | "comments:list" | "comments:manage" | "comments:read" | "comments:update" | "content_categories:create" | "content_categories:delete" | "content_categories:export" | "content_categories:import" | "content_categories:list" | "content_categories:manage" | "content_categories:read" | "content_categories:update" | "customers:create" | "customers:delete" | "customers:export" | "customers:import" | "customers:list" | "customers:manage" | "customers:read" | "customers:update" | "discounts:create" | "discounts:delete" | "discounts:export" | "discounts:import" | "discounts:list" | "discounts:manage" | "discounts:read" | "discounts:update" | "inventory:create" | "inventory:delete" | "inventory:export" | "inventory:import" | "inventory:list" | "inventory:manage" | "inventory:read" | "inventory:update" | "logs:create" | "logs:delete" | "logs:export" | "logs:import" | "logs:list" | "logs:manage" | "logs:read" | "logs:update" | "media:create" | "media:delete" | "media:export" | "media:import" | "media:list" | "media:manage" | "media:read" | "media:update" | "menus:create" | "menus:delete" | "menus:export" | "menus:import" | "menus:list" | "menus:manage" | "menus:read" | "menus:update" | "modules:create" | "modules:delete" | "modules:export" | "modules:import" | "modules:list" | "modules:manage" | "modules:read" | "modules:update" | "nodes:create" | "nodes:delete" | "nodes:export" | "nodes:import" | "nodes:list" | "nodes:manage" | "nodes:read" | "nodes:update" | "operations:create" | "operations:delete" | "operations:export" | "operations:import" | "operations:list" | "operations:manage" | "operations:read" | "operations:update" | "orders:create" | "orders:delete" | "orders:export" | "orders:import" | "orders:list" | "orders:manage" | "orders:read" | "orders:update" | "pages:create" | "pages:delete" | "pages:export" | "pages:import" | "pages:list" | "pages:manage" | "pages:read" | "pages:update" | "posts:create" | "posts:delete" | "posts:export" | "posts:import" | "posts:list" | "posts:manage" | "posts:read" | "posts:update" | "products:create" | "products:delete" | "products:export" | "products:import" | "products:list" | "products:manage" | "products:read" | "products:update" | "roles:create" | "roles:delete" | "roles:export" | "roles:import" | "roles:list" | "roles:manage" | "roles:read" | "roles:update" | "settings:create" | "settings:delete" | "settings:export" | "settings:import" | "settings:list" | "settings:manage" | "settings:read" | "settings:update" | "shares:create" | "shares:delete" | "shares:export" | "shares:import" | "shares:list" | "shares:manage" | "shares:read" | "shares:update" | "tags:create" | "tags:delete" | "tags:export" | "tags:import" | "tags:list" | "tags:manage" | "tags:read" | "tags:update" | "tenants:create" | "tenants:delete" | "tenants:export" | "tenants:import" | "tenants:list" | "tenants:manage" | "tenants:read" | "tenants:update" | "users:create" | "users:delete" | "users:export" | "users:import" | "users:list" | "users:manage" | "users:read" | "users:update" | "webhooks:create" | "webhooks:delete" | "webhooks:export" | "webhooks:import" | "webhooks:list" | "webhooks:manage" | "webhooks:read" | "webhooks:update";
         };
-        /** Image */
+        /**
+         * Image
+         * @description `asset_id` is null for an image that is not in the media library.
+         */
         Image: {
             /** Alt */
             alt: string;
+            /** Asset Id */
+            asset_id: string | null;
             /** Id */
             id: string;
             /** Url */
             url: string;
         };
-        /** ImageInput */
+        /**
+         * ImageInput
+         * @description An image of the media library by `asset_id`, or one elsewhere by `url`. Without an `alt` that of the asset is
+         *     shown, in each language.
+         */
         ImageInput: {
             /**
              * Alt
              * @default
              */
             alt?: string;
-            /** Url */
-            url: string;
+            /**
+             * Asset Id
+             * @default null
+             */
+            asset_id?: string | null;
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
         };
         /** InventoryAdjustment */
         InventoryAdjustment: {
@@ -3289,6 +3915,50 @@ export interface components {
             scopes?: string[];
         };
         /**
+         * ListedAsset
+         * @description A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes. Only the members that `fields` names, if it is sent.
+         */
+        ListedAsset: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            focal_point?: components["schemas"]["AssetFocalPoint"] | null;
+            /** Folder */
+            folder?: string;
+            /** Height */
+            height?: number | null;
+            /** Id */
+            id?: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind?: "image" | "document" | "video" | "audio";
+            /** Media Type */
+            media_type?: string;
+            /** Name */
+            name?: string;
+            /** Renditions */
+            renditions?: components["schemas"]["AssetRendition"][];
+            /** Sha256 */
+            sha256?: string;
+            /** Size */
+            size?: number;
+            /** Translations */
+            translations?: components["schemas"]["AssetTranslation"][];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at?: string;
+            /** Url */
+            url?: string;
+            /** Width */
+            width?: number | null;
+        };
+        /**
          * ListedAuditEntry
          * @description Who did what to which object; `hash` chains the entry to the one before. Only the members that `fields` names, if it is sent.
          */
@@ -3330,8 +4000,38 @@ export interface components {
             id?: string;
             /** @description Only if `expand` names it. */
             products?: components["schemas"]["Product"][];
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations?: components["schemas"]["CollectionTranslation"][];
+        };
+        /**
+         * ListedComment
+         * @description A comment, as editors see it. Only the members that `fields` names, if it is sent.
+         */
+        ListedComment: {
+            /** Author Name */
+            author_name?: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Id */
+            id?: string;
+            /** Locale */
+            locale?: string;
+            /** Parent Id */
+            parent_id?: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state?: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text?: string;
         };
         /**
          * ListedContentCategory
@@ -3348,6 +4048,10 @@ export interface components {
             parent_id?: string | null;
             /** Position */
             position?: number;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Taxonomy */
             taxonomy?: string;
             /** Translations */
@@ -3406,6 +4110,32 @@ export interface components {
             ticket?: string;
             /** User */
             user?: string;
+        };
+        /**
+         * ListedFieldSchema
+         * @description The fields of one kind of node or one type of product. Only the members that `fields` names, if it is sent.
+         */
+        ListedFieldSchema: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Definition */
+            definition?: {
+                [key: string]: unknown;
+            };
+            /** Id */
+            id?: string;
+            /** Name */
+            name?: string;
+            /** Subject */
+            subject?: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at?: string;
         };
         /**
          * ListedInvitation
@@ -3557,13 +4287,16 @@ export interface components {
         };
         /**
          * ListedNode
-         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. Only the members that `fields` names, if it is sent.
+         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+         *     settings say. Only the members that `fields` names, if it is sent.
          */
         ListedNode: {
             /** Author Name */
             author_name?: string;
             /** @description Only if `expand` names it. */
             categories?: components["schemas"]["ContentCategory"][];
+            /** Comments Open */
+            comments_open?: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -3573,6 +4306,10 @@ export interface components {
             depth?: number;
             /** External Id */
             external_id?: string | null;
+            /** Fields */
+            fields?: {
+                [key: string]: unknown;
+            };
             /** Id */
             id?: string;
             /** Kind */
@@ -3589,6 +4326,10 @@ export interface components {
             position?: number;
             /** Published At */
             published_at?: string | null;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -3603,6 +4344,30 @@ export interface components {
              * Format: date-time
              */
             updated_at?: string;
+        };
+        /**
+         * ListedOwnComment
+         * @description A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers. Only the members that `fields` names, if it is sent.
+         */
+        ListedOwnComment: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            /** Id */
+            id?: string;
+            /** Locale */
+            locale?: string;
+            /** Parent Id */
+            parent_id?: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state?: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text?: string;
         };
         /**
          * ListedProduct
@@ -3620,6 +4385,10 @@ export interface components {
             created_at?: string;
             /** External Id */
             external_id?: string | null;
+            /** Fields */
+            fields?: {
+                [key: string]: unknown;
+            };
             /** Id */
             id?: string;
             /** Images */
@@ -3636,6 +4405,10 @@ export interface components {
             product_type?: string;
             /** Published At */
             published_at?: string | null;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -3672,6 +4445,10 @@ export interface components {
             parent_id?: string | null;
             /** Position */
             position?: number;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations?: components["schemas"]["ProductCategoryTranslation"][];
         };
@@ -4168,6 +4945,19 @@ export interface components {
              */
             type: "node" | "content_category" | "tag" | "product" | "category" | "collection";
         };
+        /** ModerationOperation */
+        ModerationOperation: {
+            /**
+             * Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            id: string;
+            /**
+             * Op
+             * @enum {string}
+             */
+            op: "approve" | "reject" | "spam";
+        };
         /**
          * Module
          * @description A part of the platform that a tenant can have or not; a core module is always on.
@@ -4274,12 +5064,55 @@ export interface components {
              */
             position?: number | null;
             /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
+            /**
              * Taxonomy
              * @default category
              */
             taxonomy?: string;
             /** Translations */
             translations: components["schemas"]["TermTranslationInput"][];
+        };
+        /**
+         * NewComment
+         * @description Words about what is published, or in answer to a comment: text without any markup.
+         */
+        NewComment: {
+            /**
+             * Locale
+             * @default null
+             */
+            locale?: string | null;
+            /**
+             * Parent Id
+             * @description a typed id: node_ and 26 characters, or a UUID
+             */
+            parent_id: string;
+            /** Text */
+            text: string;
+        };
+        /**
+         * NewFieldSchema
+         * @description The fields of a kind of node or a type of product: a JSON Schema 2020-12 of an object, at most 50 fields, three
+         *     levels deep.
+         */
+        NewFieldSchema: {
+            /** Definition */
+            definition: {
+                [key: string]: unknown;
+            };
+            /** Name */
+            name: string;
+            /**
+             * Subject
+             * @enum {string}
+             */
+            subject: "node" | "product";
         };
         /** NewInvitation */
         NewInvitation: {
@@ -4342,10 +5175,23 @@ export interface components {
              */
             category_ids?: string[];
             /**
+             * Comments Open
+             * @default null
+             */
+            comments_open?: boolean | null;
+            /**
              * External Id
              * @default null
              */
             external_id?: string | null;
+            /**
+             * Fields
+             * @description Values of the fields the tenant has defined.
+             * @default {}
+             */
+            fields?: {
+                [key: string]: unknown;
+            };
             /**
              * Kind
              * @enum {string}
@@ -4378,6 +5224,13 @@ export interface components {
              * @default null
              */
             published_at?: string | null;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /**
              * Tag Ids
              * @default []
@@ -4412,6 +5265,14 @@ export interface components {
              */
             external_id?: string | null;
             /**
+             * Fields
+             * @description Values of the fields the tenant has defined.
+             * @default {}
+             */
+            fields?: {
+                [key: string]: unknown;
+            };
+            /**
              * Images
              * @default []
              */
@@ -4438,6 +5299,13 @@ export interface components {
              * @default
              */
             product_type?: string;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /**
              * Status
              * @default draft
@@ -4482,6 +5350,13 @@ export interface components {
              * @default 0
              */
             position?: number;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /** Translations */
             translations: components["schemas"]["CategoryTranslationInput"][];
         };
@@ -4558,11 +5433,14 @@ export interface components {
         };
         /**
          * Node
-         * @description A node without bodies and terms; `depth` is 0 at the top of the tree.
+         * @description A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the tenant's
+         *     settings say.
          */
         Node: {
             /** Author Name */
             author_name: string;
+            /** Comments Open */
+            comments_open: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -4572,6 +5450,10 @@ export interface components {
             depth: number;
             /** External Id */
             external_id: string | null;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Id */
             id: string;
             /** Kind */
@@ -4586,6 +5468,10 @@ export interface components {
             position: number;
             /** Published At */
             published_at: string | null;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -4602,6 +5488,8 @@ export interface components {
         /**
          * NodeChanges
          * @description What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are.
+         *
+         *     `comments_open` null is as the tenant's settings say.
          */
         NodeChanges: {
             /**
@@ -4620,11 +5508,30 @@ export interface components {
              */
             category_ids?: string[] | null;
             /**
+             * Comments Open
+             * @default null
+             */
+            comments_open?: boolean | null;
+            /**
+             * Fields
+             * @default null
+             */
+            fields?: {
+                [key: string]: unknown;
+            } | null;
+            /**
              * Metadata
              * @default null
              */
             metadata?: {
                 [key: string]: unknown;
+            } | null;
+            /**
+             * Seo
+             * @default null
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
             } | null;
             /**
              * Tag Ids
@@ -4720,6 +5627,45 @@ export interface components {
         OwnChanges: {
             /** Name */
             name: string;
+        };
+        /**
+         * OwnComment
+         * @description A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers.
+         */
+        OwnComment: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "pending" | "approved" | "rejected" | "spam";
+            /** Text */
+            text: string;
+        };
+        OwnCommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedOwnComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
         };
         /**
          * OwnPermissions
@@ -4899,6 +5845,10 @@ export interface components {
             created_at: string;
             /** External Id */
             external_id: string | null;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Id */
             id: string;
             /** Images */
@@ -4915,6 +5865,10 @@ export interface components {
             product_type: string;
             /** Published At */
             published_at: string | null;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -4949,6 +5903,10 @@ export interface components {
             parent_id: string | null;
             /** Position */
             position: number;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations: components["schemas"]["ProductCategoryTranslation"][];
         };
@@ -4972,6 +5930,13 @@ export interface components {
              * @default 0
              */
             position?: number;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /**
              * Translations
              * @default []
@@ -5015,6 +5980,14 @@ export interface components {
              */
             category_ids?: string[];
             /**
+             * Fields
+             * @description Values of the fields the tenant has defined.
+             * @default {}
+             */
+            fields?: {
+                [key: string]: unknown;
+            };
+            /**
              * Images
              * @default []
              */
@@ -5041,6 +6014,13 @@ export interface components {
              * @default
              */
             product_type?: string;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /**
              * Tags
              * @default []
@@ -5360,10 +6340,69 @@ export interface components {
             /** Recovery Codes Left */
             recovery_codes_left: number;
         };
-        /** Seo */
+        /**
+         * Seo
+         * @description What search engines are told, with what the page says where nobody said more; `canonical_url` null is the address
+         *     of the page. `image_id` is an asset; without one there may be an image by its address.
+         */
         Seo: {
+            /** Canonical Url */
+            canonical_url: string | null;
             /** Description */
             description: string;
+            /** Image Id */
+            image_id: string | null;
+            /** Image Url */
+            image_url: string | null;
+            /** Noindex */
+            noindex: boolean;
+            /** Title */
+            title: string;
+        };
+        /**
+         * SeoInput
+         * @description In one language. `noindex` keeps the page out of search engines, sitemaps and feeds.
+         */
+        SeoInput: {
+            /**
+             * Canonical Url
+             * @default null
+             */
+            canonical_url?: string | null | "";
+            /**
+             * Description
+             * @default
+             */
+            description?: string;
+            /**
+             * Image Id
+             * @default null
+             */
+            image_id?: string | null;
+            /**
+             * Noindex
+             * @default false
+             */
+            noindex?: boolean;
+            /**
+             * Title
+             * @default
+             */
+            title?: string;
+        };
+        /**
+         * SeoWords
+         * @description What is said in one language; what is empty is taken from the page.
+         */
+        SeoWords: {
+            /** Canonical Url */
+            canonical_url: string | null;
+            /** Description */
+            description: string;
+            /** Image Id */
+            image_id: string | null;
+            /** Noindex */
+            noindex: boolean;
             /** Title */
             title: string;
         };
@@ -5591,6 +6630,43 @@ export interface components {
             prev: string | null;
         };
         /**
+         * StoreAsset
+         * @description A file of the media library in one language. Addresses are paths, the same on every host; `size` is in bytes.
+         */
+        StoreAsset: {
+            /** Alt */
+            alt: string;
+            /** Caption */
+            caption: string;
+            focal_point: components["schemas"]["StoreFocalPoint"] | null;
+            /** Height */
+            height: number | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "image" | "document" | "video" | "audio";
+            /** Locale */
+            locale: string;
+            /** Media Type */
+            media_type: string;
+            /** Renditions */
+            renditions: components["schemas"]["StoreRendition"][];
+            /** Size */
+            size: number;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number | null;
+        };
+        /**
          * StoreBody
          * @description Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid` have
          *     the `products`.
@@ -5607,8 +6683,44 @@ export interface components {
             html?: string;
         };
         /**
+         * StoreComment
+         * @description An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers.
+         */
+        StoreComment: {
+            /** Author */
+            author: string | null;
+            /** Html */
+            html: string;
+            /** Id */
+            id: string;
+            /** Locale */
+            locale: string;
+            /** Parent Id */
+            parent_id: string;
+            /**
+             * Published At
+             * Format: date-time
+             */
+            published_at: string;
+        };
+        StoreCommentPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["StoreComment"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /**
          * StoreContent
-         * @description A published node in one language; `locales` names all it is in.
+         * @description A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says.
          */
         StoreContent: {
             /** Author */
@@ -5616,12 +6728,18 @@ export interface components {
             body: components["schemas"]["StoreBody"] | null;
             /** Categories */
             categories: components["schemas"]["TermLabel"][];
+            /** Comments Open */
+            comments_open: boolean | null;
             /** Content Tags */
             content_tags: components["schemas"]["TermLabel"][];
             /** Depth */
             depth: number;
             /** Excerpt */
             excerpt: string;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Id */
             id: string;
             /** Kind */
@@ -5643,6 +6761,7 @@ export interface components {
              * Format: date-time
              */
             published_at: string;
+            seo: components["schemas"]["Seo"];
             /** Slug */
             slug: string;
             /** Title */
@@ -5670,12 +6789,28 @@ export interface components {
              */
             prev: string | null;
         };
-        /** StoreImage */
+        /**
+         * StoreFocalPoint
+         * @description In percent from the left and from the top.
+         */
+        StoreFocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
+         * StoreImage
+         * @description One of the media library has `renditions`, from small to large; addresses are then paths, the same on every
+         *     host.
+         */
         StoreImage: {
             /** Alt */
             alt: string;
             /** Id */
             id: string;
+            /** Renditions */
+            renditions?: components["schemas"]["StoreRendition"][];
             /** Url */
             url: string;
         };
@@ -5719,13 +6854,16 @@ export interface components {
         };
         /**
          * StoreMenuTarget
-         * @description What an item leads to, as it is called in the language of the menu; only nodes have a `kind`.
+         * @description What an item leads to, as it is called in the language of the menu; only nodes have a `kind`. `path` is where the
+         *     frontend shows it, by the tenant's setting `site`.
          */
         StoreMenuTarget: {
             /** Id */
             id: string;
             /** Kind */
             kind: string | null;
+            /** Path */
+            path: string;
             /** Slug */
             slug: string;
             /** Title */
@@ -5771,6 +6909,10 @@ export interface components {
             categories: components["schemas"]["TermLabel"][];
             /** Description */
             description: string;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Handle */
             handle: string;
             /** Id */
@@ -5837,6 +6979,20 @@ export interface components {
             prev: string | null;
         };
         /**
+         * StoreRendition
+         * @description An image in another size: thumbnail, small, medium or large.
+         */
+        StoreRendition: {
+            /** Height */
+            height: number;
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number;
+        };
+        /**
          * StoreTerm
          * @description A category, collection or tag in one language; `type` says which.
          */
@@ -5857,6 +7013,7 @@ export interface components {
             parent_id: string | null;
             /** Position */
             position: number;
+            seo: components["schemas"]["Seo"];
             /** Slug */
             slug: string;
             /** Taxonomy */
@@ -6401,6 +7558,10 @@ export interface components {
             id: string;
             /** Products */
             products: components["schemas"]["CollectionPosition"][];
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations: components["schemas"]["CollectionTranslation"][];
         };
@@ -6412,6 +7573,8 @@ export interface components {
             bodies: components["schemas"]["Body"][];
             /** Category Ids */
             category_ids: string[];
+            /** Comments Open */
+            comments_open: boolean | null;
             /**
              * Created At
              * Format: date-time
@@ -6421,6 +7584,10 @@ export interface components {
             depth: number;
             /** External Id */
             external_id: string | null;
+            /** Fields */
+            fields: {
+                [key: string]: unknown;
+            };
             /** Id */
             id: string;
             /** Kind */
@@ -6437,6 +7604,10 @@ export interface components {
             published_at: string | null;
             /** Redirects */
             redirects: components["schemas"]["Redirect"][];
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /**
              * Status
              * @enum {string}
@@ -6539,10 +7710,10 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "addresses": [],
-                     *           "created_at": "2026-03-02T09:43:00Z",
+                     *           "created_at": "2026-03-02T09:49:00Z",
                      *           "created_by": "user_01kjpy1d00e008000000000001",
-                     *           "expires_at": "2026-05-31T09:43:00Z",
-                     *           "id": "key_01kjpy1d00e008000000000009",
+                     *           "expires_at": "2026-05-31T09:49:00Z",
+                     *           "id": "key_01kjpy1d00e00800000000000b",
                      *           "last_used_at": null,
                      *           "name": "Till at the market",
                      *           "prefix": "rtk_whole-key-3",
@@ -6554,10 +7725,10 @@ export interface operations {
                      *         },
                      *         {
                      *           "addresses": [],
-                     *           "created_at": "2026-03-02T09:42:00Z",
+                     *           "created_at": "2026-03-02T09:48:00Z",
                      *           "created_by": "user_01kjpy1d00e008000000000001",
-                     *           "expires_at": "2026-03-02T11:44:00Z",
-                     *           "id": "key_01kjpy1d00e008000000000008",
+                     *           "expires_at": "2026-03-02T11:50:00Z",
+                     *           "id": "key_01kjpy1d00e00800000000000a",
                      *           "last_used_at": null,
                      *           "name": "Till at the market",
                      *           "prefix": "rtk_whole-key-1",
@@ -6620,10 +7791,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "addresses": [],
-                     *       "created_at": "2026-03-02T09:42:00Z",
+                     *       "created_at": "2026-03-02T09:48:00Z",
                      *       "created_by": "user_01kjpy1d00e008000000000001",
-                     *       "expires_at": "2026-05-31T09:42:00Z",
-                     *       "id": "key_01kjpy1d00e008000000000008",
+                     *       "expires_at": "2026-05-31T09:48:00Z",
+                     *       "id": "key_01kjpy1d00e00800000000000a",
                      *       "key": "rtk_whole-key-2",
                      *       "last_used_at": null,
                      *       "name": "Till at the market",
@@ -6659,7 +7830,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the key as the API answers it, or its UUID.
-                 * @example key_01kjpy1d00e008000000000009
+                 * @example key_01kjpy1d00e00800000000000b
                  */
                 key_id: string;
             };
@@ -6695,7 +7866,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the key as the API answers it, or its UUID.
-                 * @example key_01kjpy1d00e008000000000008
+                 * @example key_01kjpy1d00e00800000000000a
                  */
                 key_id: string;
             };
@@ -6721,10 +7892,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "addresses": [],
-                     *       "created_at": "2026-03-02T09:43:00Z",
+                     *       "created_at": "2026-03-02T09:49:00Z",
                      *       "created_by": "user_01kjpy1d00e008000000000001",
-                     *       "expires_at": "2026-05-31T09:43:00Z",
-                     *       "id": "key_01kjpy1d00e008000000000009",
+                     *       "expires_at": "2026-05-31T09:49:00Z",
+                     *       "id": "key_01kjpy1d00e00800000000000b",
                      *       "key": "rtk_whole-key-4",
                      *       "last_used_at": null,
                      *       "name": "Till at the market",
@@ -6737,6 +7908,441 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["IssuedApiKey"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_list: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "focal_point" | "folder" | "height" | "id" | "kind" | "media_type" | "name" | "renditions" | "sha256" | "size" | "translations" | "updated_at" | "url" | "width")[];
+                /**
+                 * @description Exactly this folder, none below it.
+                 * @example lists
+                 */
+                folder?: string;
+                /** @description folder: any of these, separated by commas */
+                folder__in?: string[];
+                kind?: "audio" | "document" | "image" | "video";
+                /** @description kind: any of these, separated by commas */
+                kind__in?: ("audio" | "document" | "image" | "video")[];
+                /** @description kind: anything but this */
+                kind__ne?: "audio" | "document" | "image" | "video";
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                media_type?: string;
+                /** @description media_type: any of these, separated by commas */
+                media_type__in?: string[];
+                name?: string;
+                /** @description name: any of these, separated by commas */
+                name__in?: string[];
+                size?: number;
+                /** @description size: more than this */
+                size__gt?: number;
+                /** @description size: this or more */
+                size__gte?: number;
+                /** @description size: less than this */
+                size__lt?: number;
+                /** @description size: this or less */
+                size__lte?: number;
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "-name" | "-size" | "created_at" | "name" | "size";
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T10:44:00Z",
+                     *           "focal_point": null,
+                     *           "folder": "lists",
+                     *           "height": null,
+                     *           "id": "asset_01kjpy1d00e008000000000014",
+                     *           "kind": "document",
+                     *           "media_type": "application/pdf",
+                     *           "name": "Prices.pdf",
+                     *           "renditions": [],
+                     *           "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *           "size": 34,
+                     *           "translations": [
+                     *             {
+                     *               "alt": "Unsere Preise",
+                     *               "caption": "",
+                     *               "locale": "de"
+                     *             },
+                     *             {
+                     *               "alt": "Our prices",
+                     *               "caption": "As of June",
+                     *               "locale": "en"
+                     *             }
+                     *           ],
+                     *           "updated_at": "2026-03-02T10:46:00Z",
+                     *           "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *           "width": null
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AssetPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "alt": "Our prices",
+                 *       "file": "%PDF-1.4 the prices of this summer",
+                 *       "folder": "lists"
+                 *     }
+                 */
+                "multipart/form-data": components["schemas"]["AssetForm"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:44:00Z",
+                     *       "focal_point": null,
+                     *       "folder": "lists",
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "media_type": "application/pdf",
+                     *       "name": "price-list.pdf",
+                     *       "renditions": [],
+                     *       "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "size": 34,
+                     *       "translations": [
+                     *         {
+                     *           "alt": "Our prices",
+                     *           "caption": "",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:44:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_get: {
+        parameters: {
+            query?: {
+                /** @description On DELETE: true deletes the asset also where texts mention it. */
+                force?: "false" | "true";
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it still holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:44:00Z",
+                     *       "focal_point": null,
+                     *       "folder": "lists",
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "media_type": "application/pdf",
+                     *       "name": "price-list.pdf",
+                     *       "renditions": [],
+                     *       "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "size": 34,
+                     *       "translations": [
+                     *         {
+                     *           "alt": "Our prices",
+                     *           "caption": "",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:44:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description The version that If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_delete: {
+        parameters: {
+            query?: {
+                /** @description On DELETE: true deletes the asset also where texts mention it. */
+                force?: "false" | "true";
+            };
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_update: {
+        parameters: {
+            query?: {
+                /** @description On DELETE: true deletes the asset also where texts mention it. */
+                force?: "false" | "true";
+            };
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Prices.pdf",
+                 *       "translations": [
+                 *         {
+                 *           "alt": "Our prices",
+                 *           "caption": "As of June",
+                 *           "locale": "en"
+                 *         },
+                 *         {
+                 *           "alt": "Unsere Preise",
+                 *           "locale": "de"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["AssetChanges"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:44:00Z",
+                     *       "focal_point": null,
+                     *       "folder": "lists",
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "media_type": "application/pdf",
+                     *       "name": "Prices.pdf",
+                     *       "renditions": [],
+                     *       "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "size": 34,
+                     *       "translations": [
+                     *         {
+                     *           "alt": "Unsere Preise",
+                     *           "caption": "",
+                     *           "locale": "de"
+                     *         },
+                     *         {
+                     *           "alt": "Our prices",
+                     *           "caption": "As of June",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:46:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "uses": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AssetUsage"];
                 };
             };
             /** @description Refused. */
@@ -6801,11 +8407,11 @@ export interface operations {
                      *         {
                      *           "action": "commerce.inventory.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-00000000002a",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000032",
                      *           "changes": {
                      *             "location_id": [
                      *               null,
-                     *               "019cade0-b400-7000-8000-000000000014"
+                     *               "019cade0-b400-7000-8000-000000000016"
                      *             ],
                      *             "quantity": [
                      *               19,
@@ -6821,21 +8427,21 @@ export interface operations {
                      *             ],
                      *             "variant_id": [
                      *               null,
-                     *               "019cade0-b400-7000-8000-000000000012"
+                     *               "019cade0-b400-7000-8000-000000000014"
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002b",
-                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *           "id": "audit_01kjpy1d00e008000000000019",
-                     *           "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000033",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
+                     *           "id": "audit_01kjpy1d00e00800000000001h",
+                     *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:18:00Z"
+                     *           "occurred_at": "2026-03-02T11:42:00Z"
                      *         },
                      *         {
                      *           "action": "commerce.price.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-00000000002a",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000032",
                      *           "changes": {
                      *             "amount": [
                      *               1300,
@@ -6847,19 +8453,19 @@ export interface operations {
                      *             ],
                      *             "variant_id": [
                      *               null,
-                     *               "019cade0-b400-7000-8000-000000000012"
+                     *               "019cade0-b400-7000-8000-000000000014"
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-00000000002d",
-                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
-                     *           "id": "audit_01kjpy1d00e00800000000001c",
-                     *           "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000035",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000003",
+                     *           "id": "audit_01kjpy1d00e00800000000001m",
+                     *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:18:00Z"
+                     *           "occurred_at": "2026-03-02T11:42:00Z"
                      *         }
                      *       ],
-                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-3",
+                     *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-4",
                      *       "prev": null
                      *     }
                      */
@@ -6910,7 +8516,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
-                     *     audit_01kjpy1d00e00800000000001e,2026-03-02T11:20:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-00000000002a,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000c,"{""published_at"":[null,""2026-03-02T10:00:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-00000000002f,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     *     audit_01kjpy1d00e00800000000001p,2026-03-02T11:44:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000032,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000e,"{""published_at"":[null,""2026-03-02T10:06:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000037,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000004
                      */
                     "text/csv": string;
                 };
@@ -6957,7 +8563,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"audit_01kjpy1d00e00800000000001e","occurred_at":"2026-03-02T11:20:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-00000000002a","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000c","changes":{"published_at":[null,"2026-03-02T10:00:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-00000000002f","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
+                    /** @example {"id":"audit_01kjpy1d00e00800000000001p","occurred_at":"2026-03-02T11:44:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000032","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000e","changes":{"published_at":[null,"2026-03-02T10:06:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000037","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000004"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -6979,7 +8585,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the entry as the API answers it, or its UUID.
-                 * @example audit_01kjpy1d00e008000000000019
+                 * @example audit_01kjpy1d00e00800000000001h
                  */
                 entry_id: string;
             };
@@ -6997,11 +8603,11 @@ export interface operations {
                      * @example {
                      *       "action": "commerce.inventory.updated",
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "authority": "token:019cade0-b400-7000-8000-00000000002a",
+                     *       "authority": "token:019cade0-b400-7000-8000-000000000032",
                      *       "changes": {
                      *         "location_id": [
                      *           null,
-                     *           "019cade0-b400-7000-8000-000000000014"
+                     *           "019cade0-b400-7000-8000-000000000016"
                      *         ],
                      *         "quantity": [
                      *           19,
@@ -7017,16 +8623,16 @@ export interface operations {
                      *         ],
                      *         "variant_id": [
                      *           null,
-                     *           "019cade0-b400-7000-8000-000000000012"
+                     *           "019cade0-b400-7000-8000-000000000014"
                      *         ]
                      *       },
                      *       "client_address": "203.0.113.7",
-                     *       "correlation_id": "019cade0-b400-7000-8000-00000000002b",
-                     *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *       "id": "audit_01kjpy1d00e008000000000019",
-                     *       "object_id": "019cade0-b400-7000-8000-00000000000c",
+                     *       "correlation_id": "019cade0-b400-7000-8000-000000000033",
+                     *       "hash": "0000000000000000000000000000000000000000000000000000000000000002",
+                     *       "id": "audit_01kjpy1d00e00800000000001h",
+                     *       "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *       "object_type": "commerce.product",
-                     *       "occurred_at": "2026-03-02T11:18:00Z"
+                     *       "occurred_at": "2026-03-02T11:42:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEntry"];
@@ -7107,10 +8713,10 @@ export interface operations {
                      *         {
                      *           "approved_by": null,
                      *           "closed_at": null,
-                     *           "expires_at": "2026-03-02T11:47:00Z",
-                     *           "id": "glass_01kjpy1d00e008000000000018",
+                     *           "expires_at": "2026-03-02T12:11:00Z",
+                     *           "id": "glass_01kjpy1d00e00800000000001g",
                      *           "is_read_only": true,
-                     *           "opened_at": "2026-03-02T11:17:00Z",
+                     *           "opened_at": "2026-03-02T11:41:00Z",
                      *           "reason": "The owner cannot log in",
                      *           "state": "open",
                      *           "ticket": "T-4711",
@@ -7145,7 +8751,7 @@ export interface operations {
                 /** @description Objects to show in full, separated by commas. Dots go further, 3 at most. */
                 expand?: ("parent" | "parent.parent" | "parent.parent.parent")[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("depth" | "id" | "is_active" | "parent_id" | "position" | "translations")[];
+                fields?: ("depth" | "id" | "is_active" | "parent_id" | "position" | "seo" | "translations")[];
                 /** @description In any locale. */
                 handle?: string;
                 /** @description handle: any of these, separated by commas */
@@ -7176,7 +8782,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "depth": 0,
-                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "id": "cat_01kjpy1d00e00800000000000d",
                      *           "is_active": true,
                      *           "parent_id": null,
                      *           "position": 1,
@@ -7254,7 +8860,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "id": "cat_01kjpy1d00e00800000000000d",
                      *       "is_active": true,
                      *       "parent_id": null,
                      *       "position": 0,
@@ -7298,7 +8904,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000b
+                 * @example cat_01kjpy1d00e00800000000000d
                  */
                 category_id: string;
             };
@@ -7315,7 +8921,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "id": "cat_01kjpy1d00e00800000000000d",
                      *       "is_active": true,
                      *       "parent_id": null,
                      *       "position": 0,
@@ -7368,7 +8974,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000b
+                 * @example cat_01kjpy1d00e00800000000000d
                  */
                 category_id: string;
             };
@@ -7406,7 +9012,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000b
+                 * @example cat_01kjpy1d00e00800000000000d
                  */
                 category_id: string;
             };
@@ -7442,7 +9048,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000b",
+                     *       "id": "cat_01kjpy1d00e00800000000000d",
                      *       "is_active": true,
                      *       "parent_id": null,
                      *       "position": 1,
@@ -7494,7 +9100,7 @@ export interface operations {
                 /** @description Objects to show in full, separated by commas. Dots go further, 3 at most. */
                 expand?: ("products" | "products.categories" | "products.categories.parent")[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("id" | "translations")[];
+                fields?: ("id" | "seo" | "translations")[];
                 /** @description In any locale. */
                 handle?: string;
                 /** @description handle: any of these, separated by commas */
@@ -7529,7 +9135,7 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "id": "coll_01kjpy1d00e00800000000000q",
+                     *           "id": "coll_01kjpy1d00e00800000000000s",
                      *           "translations": [
                      *             {
                      *               "description": "",
@@ -7592,7 +9198,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [],
                      *       "translations": [
                      *         {
@@ -7628,7 +9234,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
             };
@@ -7644,7 +9250,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [],
                      *       "translations": [
                      *         {
@@ -7689,7 +9295,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
             };
@@ -7727,7 +9333,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
             };
@@ -7757,7 +9363,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [],
                      *       "translations": [
                      *         {
@@ -7793,7 +9399,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
             };
@@ -7804,7 +9410,7 @@ export interface operations {
                 /**
                  * @example {
                  *       "position": 0,
-                 *       "product_id": "prod_01kjpy1d00e00800000000000c"
+                 *       "product_id": "prod_01kjpy1d00e00800000000000e"
                  *     }
                  */
                 "application/json": components["schemas"]["CollectionPlace"];
@@ -7819,11 +9425,11 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "coll_01kjpy1d00e00800000000000q",
+                     *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [
                      *         {
                      *           "position": 0,
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c"
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e"
                      *         }
                      *       ],
                      *       "translations": [
@@ -7860,12 +9466,12 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the collection as the API answers it, or its UUID.
-                 * @example coll_01kjpy1d00e00800000000000q
+                 * @example coll_01kjpy1d00e00800000000000s
                  */
                 collection_id: string;
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -7891,6 +9497,311 @@ export interface operations {
             };
         };
     };
+    comment_list: {
+        parameters: {
+            query?: {
+                author_name?: string;
+                /** @description author_name: any of these, separated by commas */
+                author_name__in?: string[];
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("author_name" | "created_at" | "id" | "locale" | "parent_id" | "state" | "text")[];
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
+                limit?: number;
+                parent?: string;
+                /** @description parent: any of these, separated by commas */
+                parent__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                /** @example pending */
+                state?: "approved" | "pending" | "rejected" | "spam";
+                /** @description state: any of these, separated by commas */
+                state__in?: ("approved" | "pending" | "rejected" | "spam")[];
+                /** @description state: anything but this */
+                state__ne?: "approved" | "pending" | "rejected" | "spam";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author_name": "Dora Klein-Moreau",
+                     *           "created_at": "2026-03-02T11:20:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001d",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "state": "pending",
+                     *           "text": "Buy likes"
+                     *         },
+                     *         {
+                     *           "author_name": "Dora Klein-Moreau",
+                     *           "created_at": "2026-03-02T11:19:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001c",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "state": "pending",
+                     *           "text": "First!"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/admin/comments?state=pending&limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["CommentPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_bulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "operations": [
+                 *         {
+                 *           "id": "node_01kjpy1d00e00800000000001d",
+                 *           "op": "spam"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CommentsBulk"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "failed": 0,
+                     *       "results": [
+                     *         {
+                     *           "id": "node_01kjpy1d00e00800000000001d",
+                     *           "index": 0,
+                     *           "status": 200
+                     *         }
+                     *       ],
+                     *       "succeeded": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BulkResults"];
+                };
+            };
+            /** @description It is done afterwards. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000001a
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:17:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001a",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *       "state": "approved",
+                     *       "text": "And a drop of vinegar for stains."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_reject: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000001c
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:19:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001c",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *       "state": "rejected",
+                     *       "text": "First!"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    comment_spam: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the comment as the API answers it, or its UUID.
+                 * @example node_01kjpy1d00e00800000000001b
+                 */
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "author_name": "Dora Klein-Moreau",
+                     *       "created_at": "2026-03-02T11:18:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001b",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *       "state": "spam",
+                     *       "text": "Cheap watches here"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Comment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     content_category_list: {
         parameters: {
             query?: {
@@ -7901,7 +9812,7 @@ export interface operations {
                 /** @description Objects to show in full, separated by commas. Dots go further, 3 at most. */
                 expand?: ("parent" | "parent.parent" | "parent.parent.parent")[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("depth" | "id" | "parent_id" | "position" | "taxonomy" | "translations")[];
+                fields?: ("depth" | "id" | "parent_id" | "position" | "seo" | "taxonomy" | "translations")[];
                 /** @description 1 to 100 rows, 20 by default. */
                 limit?: number;
                 /** @description An id, or root. */
@@ -7935,7 +9846,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "depth": 0,
-                     *           "id": "cat_01kjpy1d00e00800000000000s",
+                     *           "id": "cat_01kjpy1d00e00800000000000v",
                      *           "parent_id": null,
                      *           "position": 0,
                      *           "taxonomy": "category",
@@ -8002,7 +9913,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "id": "cat_01kjpy1d00e00800000000000v",
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "taxonomy": "category",
@@ -8040,7 +9951,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000s
+                 * @example cat_01kjpy1d00e00800000000000v
                  */
                 category_id: string;
             };
@@ -8057,7 +9968,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "id": "cat_01kjpy1d00e00800000000000v",
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "taxonomy": "category",
@@ -8104,7 +10015,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000s
+                 * @example cat_01kjpy1d00e00800000000000v
                  */
                 category_id: string;
             };
@@ -8142,7 +10053,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the category as the API answers it, or its UUID.
-                 * @example cat_01kjpy1d00e00800000000000s
+                 * @example cat_01kjpy1d00e00800000000000v
                  */
                 category_id: string;
             };
@@ -8168,7 +10079,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "depth": 0,
-                     *       "id": "cat_01kjpy1d00e00800000000000s",
+                     *       "id": "cat_01kjpy1d00e00800000000000v",
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "taxonomy": "category",
@@ -8239,9 +10150,9 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T11:00:00Z",
+                     *           "created_at": "2026-03-02T11:12:00Z",
                      *           "email": "dora@example.com",
-                     *           "id": "cust_01kjpy1d00e008000000000015",
+                     *           "id": "cust_01kjpy1d00e008000000000019",
                      *           "is_active": true,
                      *           "name": "Dora Klein-Moreau"
                      *         }
@@ -8271,7 +10182,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000015
+                 * @example cust_01kjpy1d00e008000000000019
                  */
                 customer_id: string;
             };
@@ -8287,9 +10198,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "is_active": true,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -8318,7 +10229,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000015
+                 * @example cust_01kjpy1d00e008000000000019
                  */
                 customer_id: string;
             };
@@ -8343,14 +10254,390 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "is_active": false,
                      *       "name": "Dora Klein-Moreau"
                      *     }
                      */
                     "application/json": components["schemas"]["CustomerAccount"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_list: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "definition" | "id" | "name" | "subject" | "updated_at")[];
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                name?: string;
+                /** @description name: any of these, separated by commas */
+                name__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                subject?: "node" | "product";
+                /** @description subject: any of these, separated by commas */
+                subject__in?: ("node" | "product")[];
+                /** @description subject: anything but this */
+                subject__ne?: "node" | "product";
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T09:27:00Z",
+                     *           "definition": {
+                     *             "properties": {
+                     *               "dishwasher": {
+                     *                 "type": "boolean"
+                     *               },
+                     *               "volume": {
+                     *                 "maximum": 5000,
+                     *                 "minimum": 1,
+                     *                 "title": "Volume in ml",
+                     *                 "type": "integer"
+                     *               }
+                     *             },
+                     *             "required": [
+                     *               "volume"
+                     *             ],
+                     *             "type": "object"
+                     *           },
+                     *           "id": "fields_01kjpy1d00e008000000000005",
+                     *           "name": "Mug",
+                     *           "subject": "product",
+                     *           "updated_at": "2026-03-02T09:29:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FieldSchemaPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "definition": {
+                 *         "properties": {
+                 *           "dishwasher": {
+                 *             "type": "boolean"
+                 *           },
+                 *           "volume": {
+                 *             "maximum": 5000,
+                 *             "minimum": 1,
+                 *             "title": "Volume in ml",
+                 *             "type": "integer"
+                 *           }
+                 *         },
+                 *         "required": [
+                 *           "volume"
+                 *         ],
+                 *         "type": "object"
+                 *       },
+                 *       "name": "Mug",
+                 *       "subject": "product"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewFieldSchema"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T09:27:00Z",
+                     *       "definition": {
+                     *         "properties": {
+                     *           "volume": {
+                     *             "maximum": 5000,
+                     *             "minimum": 1,
+                     *             "title": "Volume in ml",
+                     *             "type": "integer"
+                     *           }
+                     *         },
+                     *         "required": [
+                     *           "volume"
+                     *         ],
+                     *         "type": "object"
+                     *       },
+                     *       "id": "fields_01kjpy1d00e008000000000005",
+                     *       "name": "Mug",
+                     *       "subject": "product",
+                     *       "updated_at": "2026-03-02T09:27:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FieldSchema"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An ETag; the answer is 304 if it still holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the schema as the API answers it, or its UUID.
+                 * @example fields_01kjpy1d00e008000000000005
+                 */
+                schema_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T09:27:00Z",
+                     *       "definition": {
+                     *         "properties": {
+                     *           "volume": {
+                     *             "maximum": 5000,
+                     *             "minimum": 1,
+                     *             "title": "Volume in ml",
+                     *             "type": "integer"
+                     *           }
+                     *         },
+                     *         "required": [
+                     *           "volume"
+                     *         ],
+                     *         "type": "object"
+                     *       },
+                     *       "id": "fields_01kjpy1d00e008000000000005",
+                     *       "name": "Mug",
+                     *       "subject": "product",
+                     *       "updated_at": "2026-03-02T09:27:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FieldSchema"];
+                };
+            };
+            /** @description The version that If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_delete: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the schema as the API answers it, or its UUID.
+                 * @example fields_01kjpy1d00e008000000000006
+                 */
+                schema_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    field_schema_update: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the schema as the API answers it, or its UUID.
+                 * @example fields_01kjpy1d00e008000000000005
+                 */
+                schema_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "definition": {
+                 *         "properties": {
+                 *           "dishwasher": {
+                 *             "type": "boolean"
+                 *           },
+                 *           "volume": {
+                 *             "maximum": 5000,
+                 *             "minimum": 1,
+                 *             "title": "Volume in ml",
+                 *             "type": "integer"
+                 *           }
+                 *         },
+                 *         "required": [
+                 *           "volume"
+                 *         ],
+                 *         "type": "object"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["FieldSchemaChanges"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T09:27:00Z",
+                     *       "definition": {
+                     *         "properties": {
+                     *           "dishwasher": {
+                     *             "type": "boolean"
+                     *           },
+                     *           "volume": {
+                     *             "maximum": 5000,
+                     *             "minimum": 1,
+                     *             "title": "Volume in ml",
+                     *             "type": "integer"
+                     *           }
+                     *         },
+                     *         "required": [
+                     *           "volume"
+                     *         ],
+                     *         "type": "object"
+                     *       },
+                     *       "id": "fields_01kjpy1d00e008000000000005",
+                     *       "name": "Mug",
+                     *       "subject": "product",
+                     *       "updated_at": "2026-03-02T09:29:00Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FieldSchema"];
                 };
             };
             /** @description Refused. */
@@ -8433,19 +10720,19 @@ export interface operations {
                      *           "accepted_at": null,
                      *           "email": "cleo@example.com",
                      *           "expires_at": null,
-                     *           "id": "inv_01kjpy1d00e008000000000006",
-                     *           "requested_at": "2026-03-02T09:32:00Z",
+                     *           "id": "inv_01kjpy1d00e008000000000008",
+                     *           "requested_at": "2026-03-02T09:38:00Z",
                      *           "role": "editor",
                      *           "sent_at": null
                      *         },
                      *         {
                      *           "accepted_at": null,
                      *           "email": "ben@example.com",
-                     *           "expires_at": "2026-03-05T09:33:00Z",
-                     *           "id": "inv_01kjpy1d00e008000000000005",
-                     *           "requested_at": "2026-03-02T09:31:00Z",
+                     *           "expires_at": "2026-03-05T09:39:00Z",
+                     *           "id": "inv_01kjpy1d00e008000000000007",
+                     *           "requested_at": "2026-03-02T09:37:00Z",
                      *           "role": "packer",
-                     *           "sent_at": "2026-03-02T09:33:00Z"
+                     *           "sent_at": "2026-03-02T09:39:00Z"
                      *         }
                      *       ],
                      *       "next": null,
@@ -8499,8 +10786,8 @@ export interface operations {
                      *       "accepted_at": null,
                      *       "email": "ben@example.com",
                      *       "expires_at": null,
-                     *       "id": "inv_01kjpy1d00e008000000000005",
-                     *       "requested_at": "2026-03-02T09:31:00Z",
+                     *       "id": "inv_01kjpy1d00e008000000000007",
+                     *       "requested_at": "2026-03-02T09:37:00Z",
                      *       "role": "packer",
                      *       "sent_at": null
                      *     }
@@ -8529,7 +10816,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the invitation as the API answers it, or its UUID.
-                 * @example inv_01kjpy1d00e008000000000006
+                 * @example inv_01kjpy1d00e008000000000008
                  */
                 invitation_id: string;
             };
@@ -8572,11 +10859,11 @@ export interface operations {
                 cursor?: string;
                 /** @description Members to show, separated by commas; all by default. */
                 fields?: ("actor" | "created_at" | "done" | "expires_at" | "failed" | "finished_at" | "id" | "kind" | "per_second" | "reason" | "seconds_left" | "started_at" | "status" | "total")[];
-                kind?: "inventory" | "nodes" | "prices" | "products";
+                kind?: "comments" | "inventory" | "nodes" | "prices" | "products";
                 /** @description kind: any of these, separated by commas */
-                kind__in?: ("inventory" | "nodes" | "prices" | "products")[];
+                kind__in?: ("comments" | "inventory" | "nodes" | "prices" | "products")[];
                 /** @description kind: anything but this */
-                kind__ne?: "inventory" | "nodes" | "prices" | "products";
+                kind__ne?: "comments" | "inventory" | "nodes" | "prices" | "products";
                 /**
                  * @description 1 to 100 rows, 20 by default.
                  * @example 2
@@ -8608,12 +10895,12 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:45:00Z",
+                     *           "created_at": "2026-03-02T10:56:00Z",
                      *           "done": 0,
-                     *           "expires_at": "2026-03-09T10:46:00Z",
+                     *           "expires_at": "2026-03-09T10:57:00Z",
                      *           "failed": 0,
-                     *           "finished_at": "2026-03-02T10:46:00Z",
-                     *           "id": "job_01kjpy1d00e008000000000014",
+                     *           "finished_at": "2026-03-02T10:57:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000018",
                      *           "kind": "products",
                      *           "per_second": null,
                      *           "reason": "",
@@ -8624,17 +10911,17 @@ export interface operations {
                      *         },
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:41:00Z",
+                     *           "created_at": "2026-03-02T10:52:00Z",
                      *           "done": 101,
-                     *           "expires_at": "2026-03-09T10:42:00Z",
+                     *           "expires_at": "2026-03-09T10:53:00Z",
                      *           "failed": 1,
-                     *           "finished_at": "2026-03-02T10:42:00Z",
-                     *           "id": "job_01kjpy1d00e008000000000012",
+                     *           "finished_at": "2026-03-02T10:53:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000016",
                      *           "kind": "products",
                      *           "per_second": 40,
                      *           "reason": "",
                      *           "seconds_left": null,
-                     *           "started_at": "2026-03-02T10:42:00Z",
+                     *           "started_at": "2026-03-02T10:53:00Z",
                      *           "status": "failed",
                      *           "total": 101
                      *         }
@@ -8664,7 +10951,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000012
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -8681,17 +10968,17 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:41:00Z",
+                     *       "created_at": "2026-03-02T10:52:00Z",
                      *       "done": 101,
-                     *       "expires_at": "2026-03-09T10:42:00Z",
+                     *       "expires_at": "2026-03-09T10:53:00Z",
                      *       "failed": 1,
-                     *       "finished_at": "2026-03-02T10:42:00Z",
-                     *       "id": "job_01kjpy1d00e008000000000012",
+                     *       "finished_at": "2026-03-02T10:53:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000016",
                      *       "kind": "products",
                      *       "per_second": 40,
                      *       "reason": "",
                      *       "seconds_left": null,
-                     *       "started_at": "2026-03-02T10:42:00Z",
+                     *       "started_at": "2026-03-02T10:53:00Z",
                      *       "status": "failed",
                      *       "total": 101
                      *     }
@@ -8720,7 +11007,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000014
+                 * @example job_01kjpy1d00e008000000000018
                  */
                 job_id: string;
             };
@@ -8737,12 +11024,12 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:45:00Z",
+                     *       "created_at": "2026-03-02T10:56:00Z",
                      *       "done": 0,
-                     *       "expires_at": "2026-03-09T10:46:00Z",
+                     *       "expires_at": "2026-03-09T10:57:00Z",
                      *       "failed": 0,
-                     *       "finished_at": "2026-03-02T10:46:00Z",
-                     *       "id": "job_01kjpy1d00e008000000000014",
+                     *       "finished_at": "2026-03-02T10:57:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000018",
                      *       "kind": "products",
                      *       "per_second": null,
                      *       "reason": "",
@@ -8773,7 +11060,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000012
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -8787,7 +11074,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000012","request_id":"019cade0-b400-7000-8000-000000000023"}} */
+                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000016","request_id":"019cade0-b400-7000-8000-000000000027"}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -8809,7 +11096,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000012
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -8824,9 +11111,9 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000q.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000012","request_id":"019cade0-b400-7000-8000-000000000023"}}
-                     *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
-                     *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000c"}
+                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000016","request_id":"019cade0-b400-7000-8000-000000000027"}}
+                     *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000e"}
+                     *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000e"}
                      */
                     "application/x-ndjson": string;
                 };
@@ -8940,7 +11227,7 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T09:38:00Z",
+                     *           "created_at": "2026-03-02T09:44:00Z",
                      *           "email": "ada@example.com",
                      *           "is_active": true,
                      *           "name": "Ada Lindqvist-Berg",
@@ -8950,14 +11237,14 @@ export interface operations {
                      *           "user_id": "user_01kjpy1d00e008000000000001"
                      *         },
                      *         {
-                     *           "created_at": "2026-03-02T09:38:00Z",
+                     *           "created_at": "2026-03-02T09:44:00Z",
                      *           "email": "ben@example.com",
                      *           "is_active": true,
                      *           "name": "Ben Okafor",
                      *           "roles": [
                      *             "packer"
                      *           ],
-                     *           "user_id": "user_01kjpy1d00e008000000000007"
+                     *           "user_id": "user_01kjpy1d00e008000000000009"
                      *         }
                      *       ],
                      *       "next": null,
@@ -8988,7 +11275,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the user as the API answers it, or its UUID.
-                 * @example user_01kjpy1d00e008000000000007
+                 * @example user_01kjpy1d00e008000000000009
                  */
                 user_id: string;
             };
@@ -9024,7 +11311,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the user as the API answers it, or its UUID.
-                 * @example user_01kjpy1d00e008000000000007
+                 * @example user_01kjpy1d00e008000000000009
                  */
                 user_id: string;
             };
@@ -9052,7 +11339,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T09:38:00Z",
+                     *       "created_at": "2026-03-02T09:44:00Z",
                      *       "email": "ben@example.com",
                      *       "is_active": true,
                      *       "name": "Ben Okafor",
@@ -9060,7 +11347,7 @@ export interface operations {
                      *         "editor",
                      *         "packer"
                      *       ],
-                     *       "user_id": "user_01kjpy1d00e008000000000007"
+                     *       "user_id": "user_01kjpy1d00e008000000000009"
                      *     }
                      */
                     "application/json": components["schemas"]["Member"];
@@ -9135,16 +11422,16 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T10:33:00Z",
+                     *           "created_at": "2026-03-02T10:39:00Z",
                      *           "external_id": null,
-                     *           "id": "menu_01kjpy1d00e00800000000000x",
+                     *           "id": "menu_01kjpy1d00e00800000000000z",
                      *           "items": [
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e00800000000000z",
+                     *               "id": "item_01kjpy1d00e008000000000011",
                      *               "target": {
-                     *                 "id": "node_01kjpy1d00e00800000000000t",
+                     *                 "id": "node_01kjpy1d00e00800000000000w",
                      *                 "type": "node"
                      *               },
                      *               "titles": {},
@@ -9153,9 +11440,9 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e00800000000000y",
+                     *               "id": "item_01kjpy1d00e008000000000010",
                      *               "target": {
-                     *                 "id": "cat_01kjpy1d00e00800000000000b",
+                     *                 "id": "cat_01kjpy1d00e00800000000000d",
                      *                 "type": "category"
                      *               },
                      *               "titles": {
@@ -9169,7 +11456,7 @@ export interface operations {
                      *                 {
                      *                   "children": [],
                      *                   "icon": "",
-                     *                   "id": "item_01kjpy1d00e008000000000011",
+                     *                   "id": "item_01kjpy1d00e008000000000013",
                      *                   "target": null,
                      *                   "titles": {
                      *                     "en": "Photos"
@@ -9178,7 +11465,7 @@ export interface operations {
                      *                 }
                      *               ],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000010",
+                     *               "id": "item_01kjpy1d00e008000000000012",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Follow us"
@@ -9188,7 +11475,7 @@ export interface operations {
                      *           ],
                      *           "location": "header",
                      *           "name": "Top of each page",
-                     *           "updated_at": "2026-03-02T10:36:00Z"
+                     *           "updated_at": "2026-03-02T10:42:00Z"
                      *         }
                      *       ],
                      *       "next": null,
@@ -9226,7 +11513,7 @@ export interface operations {
                  *       "items": [
                  *         {
                  *           "target": {
-                 *             "id": "cat_01kjpy1d00e00800000000000b",
+                 *             "id": "cat_01kjpy1d00e00800000000000d",
                  *             "type": "category"
                  *           },
                  *           "titles": {
@@ -9236,7 +11523,7 @@ export interface operations {
                  *         },
                  *         {
                  *           "target": {
-                 *             "id": "node_01kjpy1d00e00800000000000t",
+                 *             "id": "node_01kjpy1d00e00800000000000w",
                  *             "type": "node"
                  *           }
                  *         },
@@ -9270,16 +11557,16 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "created_at": "2026-03-02T10:39:00Z",
                      *       "external_id": null,
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "type": "category"
                      *           },
                      *           "titles": {
@@ -9291,9 +11578,9 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "type": "node"
                      *           },
                      *           "titles": {},
@@ -9304,7 +11591,7 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Photos"
@@ -9313,7 +11600,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "titles": {
                      *             "en": "Follow us"
@@ -9323,7 +11610,7 @@ export interface operations {
                      *       ],
                      *       "location": "header",
                      *       "name": "Main menu",
-                     *       "updated_at": "2026-03-02T10:33:00Z"
+                     *       "updated_at": "2026-03-02T10:39:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Menu"];
@@ -9350,7 +11637,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the menu as the API answers it, or its UUID.
-                 * @example menu_01kjpy1d00e00800000000000x
+                 * @example menu_01kjpy1d00e00800000000000z
                  */
                 menu_id: string;
             };
@@ -9366,16 +11653,16 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "created_at": "2026-03-02T10:39:00Z",
                      *       "external_id": null,
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "type": "category"
                      *           },
                      *           "titles": {
@@ -9387,9 +11674,9 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "type": "node"
                      *           },
                      *           "titles": {},
@@ -9400,7 +11687,7 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Photos"
@@ -9409,7 +11696,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "titles": {
                      *             "en": "Follow us"
@@ -9419,7 +11706,7 @@ export interface operations {
                      *       ],
                      *       "location": "header",
                      *       "name": "Main menu",
-                     *       "updated_at": "2026-03-02T10:33:00Z"
+                     *       "updated_at": "2026-03-02T10:39:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Menu"];
@@ -9455,7 +11742,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the menu as the API answers it, or its UUID.
-                 * @example menu_01kjpy1d00e00800000000000x
+                 * @example menu_01kjpy1d00e00800000000000z
                  */
                 menu_id: string;
             };
@@ -9493,7 +11780,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the menu as the API answers it, or its UUID.
-                 * @example menu_01kjpy1d00e00800000000000x
+                 * @example menu_01kjpy1d00e00800000000000z
                  */
                 menu_id: string;
             };
@@ -9518,16 +11805,16 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "created_at": "2026-03-02T10:39:00Z",
                      *       "external_id": null,
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "type": "category"
                      *           },
                      *           "titles": {
@@ -9539,9 +11826,9 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "type": "node"
                      *           },
                      *           "titles": {},
@@ -9552,7 +11839,7 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Photos"
@@ -9561,7 +11848,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "titles": {
                      *             "en": "Follow us"
@@ -9571,7 +11858,7 @@ export interface operations {
                      *       ],
                      *       "location": "header",
                      *       "name": "Top of each page",
-                     *       "updated_at": "2026-03-02T10:35:00Z"
+                     *       "updated_at": "2026-03-02T10:41:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Menu"];
@@ -9598,7 +11885,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the menu as the API answers it, or its UUID.
-                 * @example menu_01kjpy1d00e00800000000000x
+                 * @example menu_01kjpy1d00e00800000000000z
                  */
                 menu_id: string;
             };
@@ -9608,7 +11895,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "item_id": "item_01kjpy1d00e00800000000000z",
+                 *       "item_id": "item_01kjpy1d00e008000000000011",
                  *       "position": 0
                  *     }
                  */
@@ -9624,16 +11911,16 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T10:33:00Z",
+                     *       "created_at": "2026-03-02T10:39:00Z",
                      *       "external_id": null,
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "type": "node"
                      *           },
                      *           "titles": {},
@@ -9642,9 +11929,9 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "type": "category"
                      *           },
                      *           "titles": {
@@ -9658,7 +11945,7 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "titles": {
                      *                 "en": "Photos"
@@ -9667,7 +11954,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "titles": {
                      *             "en": "Follow us"
@@ -9677,7 +11964,7 @@ export interface operations {
                      *       ],
                      *       "location": "header",
                      *       "name": "Top of each page",
-                     *       "updated_at": "2026-03-02T10:36:00Z"
+                     *       "updated_at": "2026-03-02T10:42:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Menu"];
@@ -9969,7 +12256,7 @@ export interface operations {
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("author_name" | "created_at" | "depth" | "external_id" | "id" | "kind" | "metadata" | "parent_id" | "position" | "published_at" | "status" | "translations" | "updated_at")[];
+                fields?: ("author_name" | "comments_open" | "created_at" | "depth" | "external_id" | "fields" | "id" | "kind" | "metadata" | "parent_id" | "position" | "published_at" | "seo" | "status" | "translations" | "updated_at")[];
                 /** @description Such as page or post. */
                 kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
                 /** @description kind: any of these, separated by commas */
@@ -10030,15 +12317,18 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "author_name": "",
-                     *           "created_at": "2026-03-02T10:29:00Z",
+                     *           "comments_open": null,
+                     *           "created_at": "2026-03-02T10:35:00Z",
                      *           "depth": 1,
                      *           "external_id": null,
-                     *           "id": "node_01kjpy1d00e00800000000000w",
+                     *           "fields": {},
+                     *           "id": "node_01kjpy1d00e00800000000000y",
                      *           "kind": "page",
                      *           "metadata": {},
-                     *           "parent_id": "node_01kjpy1d00e00800000000000v",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000x",
                      *           "position": 0,
                      *           "published_at": null,
+                     *           "seo": {},
                      *           "status": "draft",
                      *           "translations": [
                      *             {
@@ -10048,19 +12338,22 @@ export interface operations {
                      *               "title": "How to find us"
                      *             }
                      *           ],
-                     *           "updated_at": "2026-03-02T10:30:00Z"
+                     *           "updated_at": "2026-03-02T10:36:00Z"
                      *         },
                      *         {
                      *           "author_name": "",
-                     *           "created_at": "2026-03-02T10:28:00Z",
+                     *           "comments_open": null,
+                     *           "created_at": "2026-03-02T10:34:00Z",
                      *           "depth": 0,
                      *           "external_id": null,
-                     *           "id": "node_01kjpy1d00e00800000000000v",
+                     *           "fields": {},
+                     *           "id": "node_01kjpy1d00e00800000000000x",
                      *           "kind": "page",
                      *           "metadata": {},
                      *           "parent_id": null,
                      *           "position": 1,
                      *           "published_at": null,
+                     *           "seo": {},
                      *           "status": "draft",
                      *           "translations": [
                      *             {
@@ -10070,7 +12363,7 @@ export interface operations {
                      *               "title": "About us"
                      *             }
                      *           ],
-                     *           "updated_at": "2026-03-02T10:28:00Z"
+                     *           "updated_at": "2026-03-02T10:34:00Z"
                      *         }
                      *       ],
                      *       "next": "https://shop.example.com/api/v1/admin/nodes?limit=2&cursor=place-2",
@@ -10114,11 +12407,16 @@ export interface operations {
                  *         }
                  *       ],
                  *       "category_ids": [
-                 *         "cat_01kjpy1d00e00800000000000s"
+                 *         "cat_01kjpy1d00e00800000000000v"
                  *       ],
                  *       "kind": "post",
+                 *       "seo": {
+                 *         "en": {
+                 *           "description": "How enamel stays new for a hundred years."
+                 *         }
+                 *       },
                  *       "tag_ids": [
-                 *         "tag_01kjpy1d00e00800000000000r"
+                 *         "tag_01kjpy1d00e00800000000000t"
                  *       ],
                  *       "translations": [
                  *         {
@@ -10154,21 +12452,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": null,
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10184,7 +12493,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:24:00Z"
+                     *       "updated_at": "2026-03-02T10:30:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10224,7 +12533,7 @@ export interface operations {
                  * @example {
                  *       "operations": [
                  *         {
-                 *           "id": "node_01kjpy1d00e00800000000000v",
+                 *           "id": "node_01kjpy1d00e00800000000000x",
                  *           "op": "publish"
                  *         }
                  *       ]
@@ -10245,7 +12554,7 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "node_01kjpy1d00e00800000000000v",
+                     *           "id": "node_01kjpy1d00e00800000000000x",
                      *           "index": 0,
                      *           "status": 200
                      *         }
@@ -10344,9 +12653,9 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,external_id,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
-                     *     node_01kjpy1d00e00800000000000v,page,published,,1,0,,{},,2026-03-02T10:50:00Z,2026-03-02T10:28:00Z,2026-03-02T10:50:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
-                     *     node_01kjpy1d00e00800000000000w,page,draft,node_01kjpy1d00e00800000000000v,0,1,,{},,,2026-03-02T10:29:00Z,2026-03-02T10:30:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
+                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,seo,fields,external_id,comments_open,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
+                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,,2026-03-02T11:01:00Z,2026-03-02T10:34:00Z,2026-03-02T11:01:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000y,page,draft,node_01kjpy1d00e00800000000000x,0,1,,{},{},{},,,,2026-03-02T10:35:00Z,2026-03-02T10:36:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
                      */
                     "text/csv": string;
                 };
@@ -10430,8 +12739,8 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"id":"node_01kjpy1d00e00800000000000v","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"external_id":null,"published_at":"2026-03-02T10:50:00Z","created_at":"2026-03-02T10:28:00Z","updated_at":"2026-03-02T10:50:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
-                     *     {"id":"node_01kjpy1d00e00800000000000w","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000v","position":0,"depth":1,"author_name":"","metadata":{},"external_id":null,"published_at":null,"created_at":"2026-03-02T10:29:00Z","updated_at":"2026-03-02T10:30:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T11:01:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T11:01:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     *     {"id":"node_01kjpy1d00e00800000000000y","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000x","position":0,"depth":1,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":null,"created_at":"2026-03-02T10:35:00Z","updated_at":"2026-03-02T10:36:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      */
                     "application/x-ndjson": string;
                 };
@@ -10457,7 +12766,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -10482,21 +12791,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": null,
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10512,7 +12832,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:24:00Z"
+                     *       "updated_at": "2026-03-02T10:30:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10548,7 +12868,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000w
+                 * @example node_01kjpy1d00e00800000000000y
                  */
                 node_id: string;
             };
@@ -10586,7 +12906,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -10620,21 +12940,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": null,
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10650,7 +12981,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:26:00Z"
+                     *       "updated_at": "2026-03-02T10:32:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10684,7 +13015,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -10709,21 +13040,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "archived",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10733,7 +13075,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:28:00Z"
+                     *       "updated_at": "2026-03-02T11:53:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10767,7 +13109,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000w
+                 * @example node_01kjpy1d00e00800000000000y
                  */
                 node_id: string;
             };
@@ -10777,7 +13119,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "parent_id": "node_01kjpy1d00e00800000000000v"
+                 *       "parent_id": "node_01kjpy1d00e00800000000000x"
                  *     }
                  */
                 "application/json": components["schemas"]["Move"];
@@ -10795,16 +13137,19 @@ export interface operations {
                      *       "author_name": "",
                      *       "bodies": [],
                      *       "category_ids": [],
-                     *       "created_at": "2026-03-02T10:29:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:35:00Z",
                      *       "depth": 1,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000w",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000y",
                      *       "kind": "page",
                      *       "metadata": {},
-                     *       "parent_id": "node_01kjpy1d00e00800000000000v",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000x",
                      *       "position": 0,
                      *       "published_at": null,
                      *       "redirects": [],
+                     *       "seo": {},
                      *       "status": "draft",
                      *       "tag_ids": [],
                      *       "translations": [
@@ -10815,7 +13160,7 @@ export interface operations {
                      *           "title": "How to find us"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:30:00Z"
+                     *       "updated_at": "2026-03-02T10:36:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10849,7 +13194,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -10883,21 +13228,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "published",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -10913,7 +13269,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:27:00Z"
+                     *       "updated_at": "2026-03-02T10:33:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -10947,7 +13303,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000v
+                 * @example node_01kjpy1d00e00800000000000x
                  */
                 node_id: string;
             };
@@ -10958,7 +13314,7 @@ export interface operations {
                 /**
                  * @example {
                  *       "ids": [
-                 *         "node_01kjpy1d00e00800000000000w"
+                 *         "node_01kjpy1d00e00800000000000y"
                  *       ]
                  *     }
                  */
@@ -10975,7 +13331,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "ids": [
-                     *         "node_01kjpy1d00e00800000000000w"
+                     *         "node_01kjpy1d00e00800000000000y"
                      *       ]
                      *     }
                      */
@@ -11017,7 +13373,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -11069,7 +13425,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -11124,7 +13480,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
                 /**
@@ -11170,7 +13526,7 @@ export interface operations {
                 locale: string;
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -11206,7 +13562,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the node as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000000t
+                 * @example node_01kjpy1d00e00800000000000w
                  */
                 node_id: string;
             };
@@ -11231,21 +13587,32 @@ export interface operations {
                      *         }
                      *       ],
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000s"
+                     *         "cat_01kjpy1d00e00800000000000v"
                      *       ],
-                     *       "created_at": "2026-03-02T10:24:00Z",
+                     *       "comments_open": null,
+                     *       "created_at": "2026-03-02T10:30:00Z",
                      *       "depth": 0,
                      *       "external_id": null,
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
                      *       "redirects": [],
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "How enamel stays new for a hundred years.",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": ""
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tag_ids": [
-                     *         "tag_01kjpy1d00e00800000000000r"
+                     *         "tag_01kjpy1d00e00800000000000t"
                      *       ],
                      *       "translations": [
                      *         {
@@ -11255,7 +13622,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:27:00Z"
+                     *       "updated_at": "2026-03-02T11:52:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -11303,7 +13670,7 @@ export interface operations {
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("category_ids" | "created_at" | "external_id" | "id" | "images" | "is_gift_card" | "metadata" | "options" | "product_type" | "published_at" | "status" | "tags" | "translations" | "updated_at" | "variants" | "vendor")[];
+                fields?: ("category_ids" | "created_at" | "external_id" | "fields" | "id" | "images" | "is_gift_card" | "metadata" | "options" | "product_type" | "published_at" | "seo" | "status" | "tags" | "translations" | "updated_at" | "variants" | "vendor")[];
                 /** @description In any locale. */
                 handle?: string;
                 /** @description handle: any of these, separated by commas */
@@ -11369,15 +13736,19 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "category_ids": [
-                     *             "cat_01kjpy1d00e00800000000000b"
+                     *             "cat_01kjpy1d00e00800000000000d"
                      *           ],
-                     *           "created_at": "2026-03-02T09:52:00Z",
+                     *           "created_at": "2026-03-02T09:58:00Z",
                      *           "external_id": null,
-                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "fields": {
+                     *             "volume": 350
+                     *           },
+                     *           "id": "prod_01kjpy1d00e00800000000000e",
                      *           "images": [
                      *             {
                      *               "alt": "A blue mug on a stump",
-                     *               "id": "img_01kjpy1d00e00800000000000g",
+                     *               "asset_id": null,
+                     *               "id": "img_01kjpy1d00e00800000000000j",
                      *               "url": "https://images.example.com/mug-blue.jpg"
                      *             }
                      *           ],
@@ -11385,21 +13756,21 @@ export interface operations {
                      *           "metadata": {},
                      *           "options": [
                      *             {
-                     *               "id": "opt_01kjpy1d00e00800000000000d",
+                     *               "id": "opt_01kjpy1d00e00800000000000f",
                      *               "names": {
                      *                 "de": "Glasur",
                      *                 "en": "Glaze"
                      *               },
                      *               "values": [
                      *                 {
-                     *                   "id": "val_01kjpy1d00e00800000000000e",
+                     *                   "id": "val_01kjpy1d00e00800000000000g",
                      *                   "names": {
                      *                     "de": "Blau",
                      *                     "en": "Blue"
                      *                   }
                      *                 },
                      *                 {
-                     *                   "id": "val_01kjpy1d00e00800000000000f",
+                     *                   "id": "val_01kjpy1d00e00800000000000h",
                      *                   "names": {
                      *                     "de": "Grün",
                      *                     "en": "Green"
@@ -11409,7 +13780,16 @@ export interface operations {
                      *             }
                      *           ],
                      *           "product_type": "Mug",
-                     *           "published_at": "2026-03-02T10:00:00Z",
+                     *           "published_at": "2026-03-02T10:06:00Z",
+                     *           "seo": {
+                     *             "en": {
+                     *               "canonical_url": null,
+                     *               "description": "",
+                     *               "image_id": null,
+                     *               "noindex": false,
+                     *               "title": "Enamel mug, 350 ml"
+                     *             }
+                     *           },
                      *           "status": "published",
                      *           "tags": [
                      *             "camping",
@@ -11435,11 +13815,11 @@ export interface operations {
                      *               "title": "Enamel mug"
                      *             }
                      *           ],
-                     *           "updated_at": "2026-03-02T10:00:00Z",
+                     *           "updated_at": "2026-03-02T10:06:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
-                     *               "id": "var_01kjpy1d00e00800000000000h",
+                     *               "id": "var_01kjpy1d00e00800000000000k",
                      *               "image": null,
                      *               "inventory_policy": "deny",
                      *               "manage_inventory": true,
@@ -11452,7 +13832,7 @@ export interface operations {
                      *                   "currency": "EUR"
                      *                 }
                      *               ],
-                     *               "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *               "product_id": "prod_01kjpy1d00e00800000000000e",
                      *               "requires_shipping": true,
                      *               "reserved": 0,
                      *               "sku": "MUG-BLUE",
@@ -11467,7 +13847,7 @@ export interface operations {
                      *             },
                      *             {
                      *               "barcode": "",
-                     *               "id": "var_01kjpy1d00e00800000000000j",
+                     *               "id": "var_01kjpy1d00e00800000000000m",
                      *               "image": null,
                      *               "inventory_policy": "deny",
                      *               "manage_inventory": true,
@@ -11480,7 +13860,7 @@ export interface operations {
                      *                   "currency": "EUR"
                      *                 }
                      *               ],
-                     *               "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *               "product_id": "prod_01kjpy1d00e00800000000000e",
                      *               "requires_shipping": true,
                      *               "reserved": 0,
                      *               "sku": "MUG-GREEN",
@@ -11530,8 +13910,11 @@ export interface operations {
                 /**
                  * @example {
                  *       "category_ids": [
-                 *         "cat_01kjpy1d00e00800000000000b"
+                 *         "cat_01kjpy1d00e00800000000000d"
                  *       ],
+                 *       "fields": {
+                 *         "volume": 350
+                 *       },
                  *       "images": [
                  *         {
                  *           "alt": "A blue mug on a stump",
@@ -11561,6 +13944,11 @@ export interface operations {
                  *         }
                  *       ],
                  *       "product_type": "Mug",
+                 *       "seo": {
+                 *         "en": {
+                 *           "title": "Enamel mug, 350 ml"
+                 *         }
+                 *       },
                  *       "tags": [
                  *         "camping"
                  *       ],
@@ -11610,15 +13998,19 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "asset_id": null,
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -11626,21 +14018,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -11651,6 +14043,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tags": [
                      *         "camping"
@@ -11675,11 +14076,11 @@ export interface operations {
                      *           "title": "Emaillebecher"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T09:52:00Z",
+                     *       "updated_at": "2026-03-02T09:58:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -11692,7 +14093,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -11753,7 +14154,7 @@ export interface operations {
                  *           "op": "create"
                  *         },
                  *         {
-                 *           "id": "prod_01kjpy1d00e00800000000000c",
+                 *           "id": "prod_01kjpy1d00e00800000000000e",
                  *           "op": "publish"
                  *         }
                  *       ]
@@ -11774,12 +14175,12 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "prod_01kjpy1d00e00800000000000k",
+                     *           "id": "prod_01kjpy1d00e00800000000000n",
                      *           "index": 0,
                      *           "status": 201
                      *         },
                      *         {
-                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "id": "prod_01kjpy1d00e00800000000000e",
                      *           "index": 1,
                      *           "status": 200
                      *         }
@@ -11884,8 +14285,8 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example id,status,vendor,product_type,tags,is_gift_card,metadata,external_id,category_ids,published_at,created_at,updated_at,translations,options,images,variants
-                     *     prod_01kjpy1d00e00800000000000c,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},,"[""cat_01kjpy1d00e00800000000000b""]",2026-03-02T10:00:00Z,2026-03-02T09:52:00Z,2026-03-02T10:00:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000d"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000e"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000f"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000g"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump""}]","[{""id"":""var_01kjpy1d00e00800000000000h"",""product_id"":""prod_01kjpy1d00e00800000000000c"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000j"",""product_id"":""prod_01kjpy1d00e00800000000000c"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
+                     * @example id,status,vendor,product_type,tags,is_gift_card,metadata,seo,fields,external_id,category_ids,published_at,created_at,updated_at,translations,options,images,variants
+                     *     prod_01kjpy1d00e00800000000000e,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},"{""en"":{""title"":""Enamel mug, 350 ml"",""description"":"""",""canonical_url"":null,""noindex"":false,""image_id"":null}}","{""volume"":350}",,"[""cat_01kjpy1d00e00800000000000d""]",2026-03-02T10:06:00Z,2026-03-02T09:58:00Z,2026-03-02T10:06:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000f"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000g"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000h"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000j"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump"",""asset_id"":null}]","[{""id"":""var_01kjpy1d00e00800000000000k"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000m"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
                      */
                     "text/csv": string;
                 };
@@ -11974,7 +14375,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"prod_01kjpy1d00e00800000000000c","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000b"],"published_at":"2026-03-02T10:00:00Z","created_at":"2026-03-02T09:52:00Z","updated_at":"2026-03-02T10:00:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000d","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000e","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000f","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000g","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump"}],"variants":[{"id":"var_01kjpy1d00e00800000000000h","product_id":"prod_01kjpy1d00e00800000000000c","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000j","product_id":"prod_01kjpy1d00e00800000000000c","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
+                    /** @example {"id":"prod_01kjpy1d00e00800000000000e","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"seo":{"en":{"title":"Enamel mug, 350 ml","description":"","canonical_url":null,"noindex":false,"image_id":null}},"fields":{"volume":350},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000d"],"published_at":"2026-03-02T10:06:00Z","created_at":"2026-03-02T09:58:00Z","updated_at":"2026-03-02T10:06:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000f","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000g","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000h","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000j","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump","asset_id":null}],"variants":[{"id":"var_01kjpy1d00e00800000000000k","product_id":"prod_01kjpy1d00e00800000000000e","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000m","product_id":"prod_01kjpy1d00e00800000000000e","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
                     "application/x-ndjson": string;
                 };
             };
@@ -11999,7 +14400,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12016,15 +14417,19 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "asset_id": null,
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12032,21 +14437,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12057,6 +14462,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tags": [
                      *         "camping"
@@ -12081,11 +14495,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T09:52:00Z",
+                     *       "updated_at": "2026-03-02T09:58:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12098,7 +14512,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12148,7 +14562,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000k
+                 * @example prod_01kjpy1d00e00800000000000n
                  */
                 product_id: string;
             };
@@ -12186,7 +14600,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12216,15 +14630,19 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "asset_id": null,
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12232,21 +14650,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12257,6 +14675,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tags": [
                      *         "camping",
@@ -12282,11 +14709,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T09:54:00Z",
+                     *       "updated_at": "2026-03-02T10:00:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12299,7 +14726,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12340,7 +14767,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12357,15 +14784,19 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "asset_id": null,
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12373,21 +14804,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12398,6 +14829,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "archived",
                      *       "tags": [
                      *         "camping",
@@ -12423,11 +14863,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:36:00Z",
+                     *       "updated_at": "2026-03-02T12:01:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12440,7 +14880,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12481,7 +14921,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12498,15 +14938,19 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "asset_id": null,
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12514,21 +14958,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12538,7 +14982,16 @@ export interface operations {
                      *         }
                      *       ],
                      *       "product_type": "Mug",
-                     *       "published_at": "2026-03-02T10:00:00Z",
+                     *       "published_at": "2026-03-02T10:06:00Z",
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "published",
                      *       "tags": [
                      *         "camping",
@@ -12564,11 +15017,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T10:00:00Z",
+                     *       "updated_at": "2026-03-02T10:06:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12581,7 +15034,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12596,7 +15049,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12609,7 +15062,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-GREEN",
@@ -12650,7 +15103,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12667,15 +15120,19 @@ export interface operations {
                     /**
                      * @example {
                      *       "category_ids": [
-                     *         "cat_01kjpy1d00e00800000000000b"
+                     *         "cat_01kjpy1d00e00800000000000d"
                      *       ],
-                     *       "created_at": "2026-03-02T09:52:00Z",
+                     *       "created_at": "2026-03-02T09:58:00Z",
                      *       "external_id": null,
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "asset_id": null,
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -12683,21 +15140,21 @@ export interface operations {
                      *       "metadata": {},
                      *       "options": [
                      *         {
-                     *           "id": "opt_01kjpy1d00e00800000000000d",
+                     *           "id": "opt_01kjpy1d00e00800000000000f",
                      *           "names": {
                      *             "de": "Glasur",
                      *             "en": "Glaze"
                      *           },
                      *           "values": [
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000e",
+                     *               "id": "val_01kjpy1d00e00800000000000g",
                      *               "names": {
                      *                 "de": "Blau",
                      *                 "en": "Blue"
                      *               }
                      *             },
                      *             {
-                     *               "id": "val_01kjpy1d00e00800000000000f",
+                     *               "id": "val_01kjpy1d00e00800000000000h",
                      *               "names": {
                      *                 "de": "Grün",
                      *                 "en": "Green"
@@ -12708,6 +15165,15 @@ export interface operations {
                      *       ],
                      *       "product_type": "Mug",
                      *       "published_at": null,
+                     *       "seo": {
+                     *         "en": {
+                     *           "canonical_url": null,
+                     *           "description": "",
+                     *           "image_id": null,
+                     *           "noindex": false,
+                     *           "title": "Enamel mug, 350 ml"
+                     *         }
+                     *       },
                      *       "status": "draft",
                      *       "tags": [
                      *         "camping",
@@ -12733,11 +15199,11 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:35:00Z",
+                     *       "updated_at": "2026-03-02T12:00:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12750,7 +15216,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12814,7 +15280,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12834,7 +15300,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12847,7 +15313,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-BLUE",
@@ -12862,7 +15328,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "image": null,
                      *           "inventory_policy": "deny",
                      *           "manage_inventory": true,
@@ -12875,7 +15341,7 @@ export interface operations {
                      *               "currency": "EUR"
                      *             }
                      *           ],
-                     *           "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *           "product_id": "prod_01kjpy1d00e00800000000000e",
                      *           "requires_shipping": true,
                      *           "reserved": 0,
                      *           "sku": "MUG-GREEN",
@@ -12917,7 +15383,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the product as the API answers it, or its UUID.
-                 * @example prod_01kjpy1d00e00800000000000c
+                 * @example prod_01kjpy1d00e00800000000000e
                  */
                 product_id: string;
             };
@@ -12952,7 +15418,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "barcode": "",
-                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "id": "var_01kjpy1d00e00800000000000m",
                      *       "image": null,
                      *       "inventory_policy": "deny",
                      *       "manage_inventory": true,
@@ -12965,7 +15431,7 @@ export interface operations {
                      *           "currency": "EUR"
                      *         }
                      *       ],
-                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "product_id": "prod_01kjpy1d00e00800000000000e",
                      *       "requires_shipping": true,
                      *       "reserved": 0,
                      *       "sku": "MUG-GREEN",
@@ -13017,7 +15483,7 @@ export interface operations {
                  *       "lifetime_seconds": 900,
                  *       "quantity": 3,
                  *       "reference": "order 1001",
-                 *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                 *       "variant_id": "var_01kjpy1d00e00800000000000m"
                  *     }
                  */
                 "application/json": components["schemas"]["NewReservation"];
@@ -13032,13 +15498,13 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "expires_at": "2026-03-02T10:21:00Z",
-                     *       "id": "res_01kjpy1d00e00800000000000n",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "expires_at": "2026-03-02T10:27:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000q",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "quantity": 3,
                      *       "reference": "order 1001",
                      *       "status": "active",
-                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *       "variant_id": "var_01kjpy1d00e00800000000000m"
                      *     }
                      */
                     "application/json": components["schemas"]["Reservation"];
@@ -13065,7 +15531,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the reservation as the API answers it, or its UUID.
-                 * @example res_01kjpy1d00e00800000000000n
+                 * @example res_01kjpy1d00e00800000000000q
                  */
                 reservation_id: string;
             };
@@ -13081,13 +15547,13 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "expires_at": "2026-03-02T10:21:00Z",
-                     *       "id": "res_01kjpy1d00e00800000000000n",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "expires_at": "2026-03-02T10:27:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000q",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "quantity": 3,
                      *       "reference": "order 1001",
                      *       "status": "committed",
-                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *       "variant_id": "var_01kjpy1d00e00800000000000m"
                      *     }
                      */
                     "application/json": components["schemas"]["Reservation"];
@@ -13114,7 +15580,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the reservation as the API answers it, or its UUID.
-                 * @example res_01kjpy1d00e00800000000000p
+                 * @example res_01kjpy1d00e00800000000000r
                  */
                 reservation_id: string;
             };
@@ -13130,13 +15596,13 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "expires_at": "2026-03-02T10:23:00Z",
-                     *       "id": "res_01kjpy1d00e00800000000000p",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "expires_at": "2026-03-02T10:29:00Z",
+                     *       "id": "res_01kjpy1d00e00800000000000r",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "quantity": 3,
                      *       "reference": "order 1001",
                      *       "status": "released",
-                     *       "variant_id": "var_01kjpy1d00e00800000000000j"
+                     *       "variant_id": "var_01kjpy1d00e00800000000000m"
                      *     }
                      */
                     "application/json": components["schemas"]["Reservation"];
@@ -13585,7 +16051,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "code": "workshop",
-                     *           "id": "loc_01kjpy1d00e00800000000000a",
+                     *           "id": "loc_01kjpy1d00e00800000000000c",
                      *           "name": "Workshop in Tannery Lane"
                      *         }
                      *       ],
@@ -13638,7 +16104,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "code": "workshop",
-                     *       "id": "loc_01kjpy1d00e00800000000000a",
+                     *       "id": "loc_01kjpy1d00e00800000000000c",
                      *       "name": "Workshop in Tannery Lane"
                      *     }
                      */
@@ -13691,7 +16157,7 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "id": "tag_01kjpy1d00e00800000000000t",
                      *           "translations": [
                      *             {
                      *               "description": "",
@@ -13760,7 +16226,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "id": "tag_01kjpy1d00e00800000000000t",
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -13795,7 +16261,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the tag as the API answers it, or its UUID.
-                 * @example tag_01kjpy1d00e00800000000000r
+                 * @example tag_01kjpy1d00e00800000000000t
                  */
                 tag_id: string;
             };
@@ -13811,7 +16277,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "id": "tag_01kjpy1d00e00800000000000t",
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -13855,7 +16321,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the tag as the API answers it, or its UUID.
-                 * @example tag_01kjpy1d00e00800000000000r
+                 * @example tag_01kjpy1d00e00800000000000t
                  */
                 tag_id: string;
             };
@@ -13893,7 +16359,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the tag as the API answers it, or its UUID.
-                 * @example tag_01kjpy1d00e00800000000000r
+                 * @example tag_01kjpy1d00e00800000000000t
                  */
                 tag_id: string;
             };
@@ -13923,7 +16389,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "tag_01kjpy1d00e00800000000000r",
+                     *       "id": "tag_01kjpy1d00e00800000000000t",
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -14028,6 +16494,10 @@ export interface operations {
                  * @example {
                  *       "name": "Kiln & Kettle Enamelware",
                  *       "settings": {
+                 *         "comments": {
+                 *           "are_open": true,
+                 *           "closed_after_days": 36500
+                 *         },
                  *         "notice_email": "shop@example.com"
                  *       }
                  *     }
@@ -14056,6 +16526,10 @@ export interface operations {
                      *       ],
                      *       "name": "Kiln & Kettle Enamelware",
                      *       "settings": {
+                     *         "comments": {
+                     *           "are_open": true,
+                     *           "closed_after_days": 36500
+                     *         },
                      *         "notice_email": "shop@example.com"
                      *       },
                      *       "slug": "kiln-and-kettle"
@@ -14118,6 +16592,10 @@ export interface operations {
                      *       ],
                      *       "name": "Kiln & Kettle Enamelware",
                      *       "settings": {
+                     *         "comments": {
+                     *           "are_open": true,
+                     *           "closed_after_days": 36500
+                     *         },
                      *         "notice_email": "shop@example.com"
                      *       },
                      *       "slug": "kiln-and-kettle"
@@ -14193,7 +16671,7 @@ export interface operations {
                  *             "quantity": 20,
                  *             "reason": "Counted again"
                  *           },
-                 *           "id": "var_01kjpy1d00e00800000000000j",
+                 *           "id": "var_01kjpy1d00e00800000000000m",
                  *           "op": "set"
                  *         }
                  *       ]
@@ -14214,7 +16692,7 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "index": 0,
                      *           "status": 200
                      *         }
@@ -14270,7 +16748,7 @@ export interface operations {
                  *               }
                  *             ]
                  *           },
-                 *           "id": "var_01kjpy1d00e00800000000000j",
+                 *           "id": "var_01kjpy1d00e00800000000000m",
                  *           "if_match": "*",
                  *           "op": "set"
                  *         }
@@ -14292,7 +16770,7 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "index": 0,
                      *           "status": 200
                      *         }
@@ -14333,7 +16811,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14350,7 +16828,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "barcode": "",
-                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "id": "var_01kjpy1d00e00800000000000m",
                      *       "image": null,
                      *       "inventory_policy": "deny",
                      *       "manage_inventory": true,
@@ -14363,7 +16841,7 @@ export interface operations {
                      *           "currency": "EUR"
                      *         }
                      *       ],
-                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "product_id": "prod_01kjpy1d00e00800000000000e",
                      *       "requires_shipping": true,
                      *       "reserved": 0,
                      *       "sku": "MUG-GREEN",
@@ -14410,7 +16888,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14448,7 +16926,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14474,7 +16952,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "barcode": "",
-                     *       "id": "var_01kjpy1d00e00800000000000j",
+                     *       "id": "var_01kjpy1d00e00800000000000m",
                      *       "image": null,
                      *       "inventory_policy": "deny",
                      *       "manage_inventory": true,
@@ -14487,7 +16965,7 @@ export interface operations {
                      *           "currency": "EUR"
                      *         }
                      *       ],
-                     *       "product_id": "prod_01kjpy1d00e00800000000000c",
+                     *       "product_id": "prod_01kjpy1d00e00800000000000e",
                      *       "requires_shipping": true,
                      *       "reserved": 0,
                      *       "sku": "MUG-GREEN",
@@ -14564,7 +17042,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14587,7 +17065,7 @@ export interface operations {
                      *           "available": 22,
                      *           "incoming": 0,
                      *           "location": "default",
-                     *           "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *           "location_id": "loc_01kjpy1d00e00800000000000p",
                      *           "low_stock_threshold": 5,
                      *           "reserved": 0,
                      *           "stocked": 22
@@ -14621,7 +17099,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14651,7 +17129,7 @@ export interface operations {
                      *       "available": 22,
                      *       "incoming": 0,
                      *       "location": "default",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "low_stock_threshold": 5,
                      *       "reserved": 0,
                      *       "stocked": 22
@@ -14681,7 +17159,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -14712,7 +17190,7 @@ export interface operations {
                      *       "available": 24,
                      *       "incoming": 0,
                      *       "location": "default",
-                     *       "location_id": "loc_01kjpy1d00e00800000000000m",
+                     *       "location_id": "loc_01kjpy1d00e00800000000000p",
                      *       "low_stock_threshold": 5,
                      *       "reserved": 0,
                      *       "stocked": 24
@@ -14744,7 +17222,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the variant as the API answers it, or its UUID.
-                 * @example var_01kjpy1d00e00800000000000j
+                 * @example var_01kjpy1d00e00800000000000m
                  */
                 variant_id: string;
             };
@@ -15595,6 +18073,134 @@ export interface operations {
             };
         };
     };
+    account_comments: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "id" | "locale" | "parent_id" | "state" | "text")[];
+                /**
+                 * @description 1 to 100 rows, 20 by default.
+                 * @example 2
+                 */
+                limit?: number;
+                parent?: string;
+                /** @description parent: any of these, separated by commas */
+                parent__in?: string[];
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "created_at";
+                state?: "approved" | "pending" | "rejected" | "spam";
+                /** @description state: any of these, separated by commas */
+                state__in?: ("approved" | "pending" | "rejected" | "spam")[];
+                /** @description state: anything but this */
+                state__ne?: "approved" | "pending" | "rejected" | "spam";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T11:20:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001d",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "state": "pending",
+                     *           "text": "Buy likes"
+                     *         },
+                     *         {
+                     *           "created_at": "2026-03-02T11:19:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001c",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "state": "pending",
+                     *           "text": "First!"
+                     *         }
+                     *       ],
+                     *       "next": "https://shop.example.com/api/v1/store/account/comments?limit=2&cursor=place-3",
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnCommentPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    account_comment_write: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                 *       "text": "And a drop of vinegar for stains."
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewComment"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T11:17:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001a",
+                     *       "locale": "en",
+                     *       "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *       "state": "pending",
+                     *       "text": "And a drop of vinegar for stains."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["OwnComment"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     account_login: {
         parameters: {
             query?: never;
@@ -15624,9 +18230,9 @@ export interface operations {
                      * @example {
                      *       "access_token": "access-token",
                      *       "customer": {
-                     *         "created_at": "2026-03-02T11:00:00Z",
+                     *         "created_at": "2026-03-02T11:12:00Z",
                      *         "email": "dora@example.com",
-                     *         "id": "cust_01kjpy1d00e008000000000015",
+                     *         "id": "cust_01kjpy1d00e008000000000019",
                      *         "name": "Dora Klein"
                      *       },
                      *       "expires_in": 600,
@@ -15692,9 +18298,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -15738,9 +18344,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein-Moreau"
                      *     }
                      */
@@ -15996,20 +18602,20 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:06:00Z",
+                     *           "created_at": "2026-03-02T11:30:00Z",
                      *           "current": false,
-                     *           "expires_at": "2026-04-01T11:06:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000016",
-                     *           "last_used_at": "2026-03-02T11:06:00Z",
+                     *           "expires_at": "2026-04-01T11:30:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001e",
+                     *           "last_used_at": "2026-03-02T11:30:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         },
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:06:00Z",
+                     *           "created_at": "2026-03-02T11:30:00Z",
                      *           "current": true,
-                     *           "expires_at": "2026-04-01T11:06:00Z",
-                     *           "id": "sess_01kjpy1d00e008000000000017",
-                     *           "last_used_at": "2026-03-02T11:06:00Z",
+                     *           "expires_at": "2026-04-01T11:30:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001f",
+                     *           "last_used_at": "2026-03-02T11:30:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         }
                      *       ]
@@ -16063,7 +18669,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the session as the API answers it, or its UUID.
-                 * @example sess_01kjpy1d00e008000000000016
+                 * @example sess_01kjpy1d00e00800000000001e
                  */
                 session_id: string;
             };
@@ -16115,14 +18721,79 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:00:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000015",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein"
                      *     }
                      */
                     "application/json": components["schemas"]["Customer"];
                 };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_asset: {
+        parameters: {
+            query?: {
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "alt": "Our prices",
+                     *       "caption": "As of June",
+                     *       "focal_point": null,
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "locale": "en",
+                     *       "media_type": "application/pdf",
+                     *       "renditions": [],
+                     *       "size": 34,
+                     *       "updated_at": "2026-03-02T11:09:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreAsset"];
+                };
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Refused. */
             default: {
@@ -16178,7 +18849,7 @@ export interface operations {
                      *         {
                      *           "depth": 0,
                      *           "description": "",
-                     *           "id": "coll_01kjpy1d00e00800000000000q",
+                     *           "id": "coll_01kjpy1d00e00800000000000s",
                      *           "locale": "en",
                      *           "locales": [
                      *             "en"
@@ -16193,7 +18864,7 @@ export interface operations {
                      *         {
                      *           "depth": 0,
                      *           "description": "",
-                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "id": "tag_01kjpy1d00e00800000000000t",
                      *           "locale": "en",
                      *           "locales": [
                      *             "de",
@@ -16209,7 +18880,7 @@ export interface operations {
                      *         {
                      *           "depth": 0,
                      *           "description": "",
-                     *           "id": "ccat_01kjpy1d00e00800000000000s",
+                     *           "id": "ccat_01kjpy1d00e00800000000000v",
                      *           "locale": "en",
                      *           "locales": [
                      *             "en"
@@ -16224,7 +18895,7 @@ export interface operations {
                      *         {
                      *           "depth": 0,
                      *           "description": "",
-                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "id": "cat_01kjpy1d00e00800000000000d",
                      *           "locale": "en",
                      *           "locales": [
                      *             "de",
@@ -16325,15 +18996,16 @@ export interface operations {
                      *           },
                      *           "categories": [
                      *             {
-                     *               "id": "ccat_01kjpy1d00e00800000000000s",
+                     *               "id": "ccat_01kjpy1d00e00800000000000v",
                      *               "name": "From the workshop",
                      *               "slug": "from-the-workshop",
                      *               "taxonomy": "category"
                      *             }
                      *           ],
+                     *           "comments_open": null,
                      *           "content_tags": [
                      *             {
-                     *               "id": "tag_01kjpy1d00e00800000000000r",
+                     *               "id": "tag_01kjpy1d00e00800000000000t",
                      *               "name": "Care",
                      *               "slug": "care",
                      *               "taxonomy": "tag"
@@ -16341,7 +19013,8 @@ export interface operations {
                      *           ],
                      *           "depth": 0,
                      *           "excerpt": "Warm water, and no steel wool.",
-                     *           "id": "node_01kjpy1d00e00800000000000t",
+                     *           "fields": {},
+                     *           "id": "node_01kjpy1d00e00800000000000w",
                      *           "kind": "post",
                      *           "locale": "en",
                      *           "locales": [
@@ -16352,10 +19025,18 @@ export interface operations {
                      *           "parent_id": null,
                      *           "position": 0,
                      *           "published_at": "2026-03-02T08:00:00Z",
+                     *           "seo": {
+                     *             "canonical_url": null,
+                     *             "description": "How enamel stays new for a hundred years.",
+                     *             "image_id": null,
+                     *             "image_url": null,
+                     *             "noindex": false,
+                     *             "title": "How to look after enamel"
+                     *           },
                      *           "slug": "how-to-look-after-enamel",
                      *           "title": "How to look after enamel",
-                     *           "updated_at": "2026-03-02T10:55:00Z",
-                     *           "version": 3
+                     *           "updated_at": "2026-03-02T11:06:00Z",
+                     *           "version": 4
                      *         }
                      *       ],
                      *       "next": null,
@@ -16424,15 +19105,16 @@ export interface operations {
                      *       },
                      *       "categories": [
                      *         {
-                     *           "id": "ccat_01kjpy1d00e00800000000000s",
+                     *           "id": "ccat_01kjpy1d00e00800000000000v",
                      *           "name": "From the workshop",
                      *           "slug": "from-the-workshop",
                      *           "taxonomy": "category"
                      *         }
                      *       ],
+                     *       "comments_open": null,
                      *       "content_tags": [
                      *         {
-                     *           "id": "tag_01kjpy1d00e00800000000000r",
+                     *           "id": "tag_01kjpy1d00e00800000000000t",
                      *           "name": "Care",
                      *           "slug": "care",
                      *           "taxonomy": "tag"
@@ -16440,7 +19122,8 @@ export interface operations {
                      *       ],
                      *       "depth": 0,
                      *       "excerpt": "Warm water, and no steel wool.",
-                     *       "id": "node_01kjpy1d00e00800000000000t",
+                     *       "fields": {},
+                     *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "locale": "en",
                      *       "locales": [
@@ -16451,10 +19134,18 @@ export interface operations {
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
+                     *       "seo": {
+                     *         "canonical_url": null,
+                     *         "description": "How enamel stays new for a hundred years.",
+                     *         "image_id": null,
+                     *         "image_url": null,
+                     *         "noindex": false,
+                     *         "title": "How to look after enamel"
+                     *       },
                      *       "slug": "how-to-look-after-enamel",
                      *       "title": "How to look after enamel",
-                     *       "updated_at": "2026-03-02T10:55:00Z",
-                     *       "version": 3
+                     *       "updated_at": "2026-03-02T11:06:00Z",
+                     *       "version": 4
                      *     }
                      */
                     "application/json": components["schemas"]["StoreContent"];
@@ -16466,6 +19157,92 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_comments: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+                /** @description published_at: more than this */
+                published_at__gt?: string;
+                /** @description published_at: this or more */
+                published_at__gte?: string;
+                /** @description published_at: less than this */
+                published_at__lt?: string;
+                /** @description published_at: this or less */
+                published_at__lte?: string;
+                /** @description published_at by default. */
+                sort?: "-published_at" | "published_at";
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description The kind.
+                 * @example post
+                 */
+                kind: string;
+                /**
+                 * @description The slug.
+                 * @example how-to-look-after-enamel
+                 */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "author": "Dora Klein-Moreau",
+                     *           "html": "<p>And a drop of vinegar for stains.</p>",
+                     *           "id": "node_01kjpy1d00e00800000000001a",
+                     *           "locale": "en",
+                     *           "parent_id": "node_01kjpy1d00e00800000000000w",
+                     *           "published_at": "2026-03-02T11:27:00Z"
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreCommentPage"];
+                };
             };
             /** @description What If-None-Match names still holds. */
             304: {
@@ -16514,15 +19291,16 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "menu_01kjpy1d00e00800000000000x",
+                     *       "id": "menu_01kjpy1d00e00800000000000z",
                      *       "items": [
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000z",
+                     *           "id": "item_01kjpy1d00e008000000000011",
                      *           "target": {
-                     *             "id": "node_01kjpy1d00e00800000000000t",
+                     *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "kind": "post",
+                     *             "path": "/en/blog/how-to-look-after-enamel",
                      *             "slug": "how-to-look-after-enamel",
                      *             "title": "How to look after enamel",
                      *             "type": "node"
@@ -16533,10 +19311,11 @@ export interface operations {
                      *         {
                      *           "children": [],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e00800000000000y",
+                     *           "id": "item_01kjpy1d00e008000000000010",
                      *           "target": {
-                     *             "id": "cat_01kjpy1d00e00800000000000b",
+                     *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "kind": null,
+                     *             "path": "/en/categories/mugs",
                      *             "slug": "mugs",
                      *             "title": "Mugs and cups",
                      *             "type": "category"
@@ -16549,14 +19328,14 @@ export interface operations {
                      *             {
                      *               "children": [],
                      *               "icon": "",
-                     *               "id": "item_01kjpy1d00e008000000000011",
+                     *               "id": "item_01kjpy1d00e008000000000013",
                      *               "target": null,
                      *               "title": "Photos",
                      *               "url": "https://photos.example.com"
                      *             }
                      *           ],
                      *           "icon": "",
-                     *           "id": "item_01kjpy1d00e008000000000010",
+                     *           "id": "item_01kjpy1d00e008000000000012",
                      *           "target": null,
                      *           "title": "Follow us",
                      *           "url": null
@@ -16565,7 +19344,7 @@ export interface operations {
                      *       "locale": "en",
                      *       "location": "header",
                      *       "name": "Top of each page",
-                     *       "updated_at": "2026-03-02T10:57:00Z"
+                     *       "updated_at": "2026-03-02T11:08:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["StoreMenu"];
@@ -16645,19 +19424,22 @@ export interface operations {
                      *         {
                      *           "categories": [
                      *             {
-                     *               "id": "cat_01kjpy1d00e00800000000000b",
+                     *               "id": "cat_01kjpy1d00e00800000000000d",
                      *               "name": "Mugs and cups",
                      *               "slug": "mugs",
                      *               "taxonomy": "category"
                      *             }
                      *           ],
                      *           "description": "Holds 350 ml and survives a fall.",
+                     *           "fields": {
+                     *             "volume": 350
+                     *           },
                      *           "handle": "enamel-mug",
-                     *           "id": "prod_01kjpy1d00e00800000000000c",
+                     *           "id": "prod_01kjpy1d00e00800000000000e",
                      *           "images": [
                      *             {
                      *               "alt": "A blue mug on a stump",
-                     *               "id": "img_01kjpy1d00e00800000000000g",
+                     *               "id": "img_01kjpy1d00e00800000000000j",
                      *               "url": "https://images.example.com/mug-blue.jpg"
                      *             }
                      *           ],
@@ -16687,10 +19469,14 @@ export interface operations {
                      *             }
                      *           ],
                      *           "product_type": "Mug",
-                     *           "published_at": "2026-03-02T10:00:00Z",
+                     *           "published_at": "2026-03-02T10:06:00Z",
                      *           "seo": {
-                     *             "description": "",
-                     *             "title": "Enamel mug"
+                     *             "canonical_url": null,
+                     *             "description": "Holds 350 ml and survives a fall.",
+                     *             "image_id": null,
+                     *             "image_url": "https://images.example.com/mug-blue.jpg",
+                     *             "noindex": false,
+                     *             "title": "Enamel mug, 350 ml"
                      *           },
                      *           "subtitle": "",
                      *           "tags": [
@@ -16698,11 +19484,11 @@ export interface operations {
                      *             "gift"
                      *           ],
                      *           "title": "Enamel mug",
-                     *           "updated_at": "2026-03-02T10:52:00Z",
+                     *           "updated_at": "2026-03-02T11:03:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
-                     *               "id": "var_01kjpy1d00e00800000000000h",
+                     *               "id": "var_01kjpy1d00e00800000000000k",
                      *               "image_id": null,
                      *               "in_stock": true,
                      *               "metadata": {},
@@ -16725,7 +19511,7 @@ export interface operations {
                      *             },
                      *             {
                      *               "barcode": "",
-                     *               "id": "var_01kjpy1d00e00800000000000j",
+                     *               "id": "var_01kjpy1d00e00800000000000m",
                      *               "image_id": null,
                      *               "in_stock": true,
                      *               "metadata": {},
@@ -16748,7 +19534,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "vendor": "Kiln & Kettle",
-                     *           "version": 14
+                     *           "version": 16
                      *         }
                      *       ],
                      *       "next": null,
@@ -16807,19 +19593,22 @@ export interface operations {
                      * @example {
                      *       "categories": [
                      *         {
-                     *           "id": "cat_01kjpy1d00e00800000000000b",
+                     *           "id": "cat_01kjpy1d00e00800000000000d",
                      *           "name": "Mugs and cups",
                      *           "slug": "mugs",
                      *           "taxonomy": "category"
                      *         }
                      *       ],
                      *       "description": "Holds 350 ml and survives a fall.",
+                     *       "fields": {
+                     *         "volume": 350
+                     *       },
                      *       "handle": "enamel-mug",
-                     *       "id": "prod_01kjpy1d00e00800000000000c",
+                     *       "id": "prod_01kjpy1d00e00800000000000e",
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
-                     *           "id": "img_01kjpy1d00e00800000000000g",
+                     *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
                      *       ],
@@ -16849,10 +19638,14 @@ export interface operations {
                      *         }
                      *       ],
                      *       "product_type": "Mug",
-                     *       "published_at": "2026-03-02T10:00:00Z",
+                     *       "published_at": "2026-03-02T10:06:00Z",
                      *       "seo": {
-                     *         "description": "",
-                     *         "title": "Enamel mug"
+                     *         "canonical_url": null,
+                     *         "description": "Holds 350 ml and survives a fall.",
+                     *         "image_id": null,
+                     *         "image_url": "https://images.example.com/mug-blue.jpg",
+                     *         "noindex": false,
+                     *         "title": "Enamel mug, 350 ml"
                      *       },
                      *       "subtitle": "",
                      *       "tags": [
@@ -16860,11 +19653,11 @@ export interface operations {
                      *         "gift"
                      *       ],
                      *       "title": "Enamel mug",
-                     *       "updated_at": "2026-03-02T10:52:00Z",
+                     *       "updated_at": "2026-03-02T11:03:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000h",
+                     *           "id": "var_01kjpy1d00e00800000000000k",
                      *           "image_id": null,
                      *           "in_stock": true,
                      *           "metadata": {},
@@ -16887,7 +19680,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "barcode": "",
-                     *           "id": "var_01kjpy1d00e00800000000000j",
+                     *           "id": "var_01kjpy1d00e00800000000000m",
                      *           "image_id": null,
                      *           "in_stock": true,
                      *           "metadata": {},
@@ -16910,7 +19703,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "vendor": "Kiln & Kettle",
-                     *       "version": 14
+                     *       "version": 16
                      *     }
                      */
                     "application/json": components["schemas"]["StoreProduct"];
@@ -16975,19 +19768,22 @@ export interface operations {
                      *           "document": {
                      *             "categories": [
                      *               {
-                     *                 "id": "cat_01kjpy1d00e00800000000000b",
+                     *                 "id": "cat_01kjpy1d00e00800000000000d",
                      *                 "name": "Mugs and cups",
                      *                 "slug": "mugs",
                      *                 "taxonomy": "category"
                      *               }
                      *             ],
                      *             "description": "Holds 350 ml and survives a fall.",
+                     *             "fields": {
+                     *               "volume": 350
+                     *             },
                      *             "handle": "enamel-mug",
-                     *             "id": "prod_01kjpy1d00e00800000000000c",
+                     *             "id": "prod_01kjpy1d00e00800000000000e",
                      *             "images": [
                      *               {
                      *                 "alt": "A blue mug on a stump",
-                     *                 "id": "img_01kjpy1d00e00800000000000g",
+                     *                 "id": "img_01kjpy1d00e00800000000000j",
                      *                 "url": "https://images.example.com/mug-blue.jpg"
                      *               }
                      *             ],
@@ -17017,10 +19813,14 @@ export interface operations {
                      *               }
                      *             ],
                      *             "product_type": "Mug",
-                     *             "published_at": "2026-03-02T10:00:00Z",
+                     *             "published_at": "2026-03-02T10:06:00Z",
                      *             "seo": {
-                     *               "description": "",
-                     *               "title": "Enamel mug"
+                     *               "canonical_url": null,
+                     *               "description": "Holds 350 ml and survives a fall.",
+                     *               "image_id": null,
+                     *               "image_url": "https://images.example.com/mug-blue.jpg",
+                     *               "noindex": false,
+                     *               "title": "Enamel mug, 350 ml"
                      *             },
                      *             "subtitle": "",
                      *             "tags": [
@@ -17028,11 +19828,11 @@ export interface operations {
                      *               "gift"
                      *             ],
                      *             "title": "Enamel mug",
-                     *             "updated_at": "2026-03-02T10:52:00Z",
+                     *             "updated_at": "2026-03-02T11:03:00Z",
                      *             "variants": [
                      *               {
                      *                 "barcode": "",
-                     *                 "id": "var_01kjpy1d00e00800000000000h",
+                     *                 "id": "var_01kjpy1d00e00800000000000k",
                      *                 "image_id": null,
                      *                 "in_stock": true,
                      *                 "metadata": {},
@@ -17055,7 +19855,7 @@ export interface operations {
                      *               },
                      *               {
                      *                 "barcode": "",
-                     *                 "id": "var_01kjpy1d00e00800000000000j",
+                     *                 "id": "var_01kjpy1d00e00800000000000m",
                      *                 "image_id": null,
                      *                 "in_stock": true,
                      *                 "metadata": {},
@@ -17078,7 +19878,7 @@ export interface operations {
                      *               }
                      *             ],
                      *             "vendor": "Kiln & Kettle",
-                     *             "version": 14
+                     *             "version": 16
                      *           },
                      *           "rank": 2.200000047683716,
                      *           "type": "product"

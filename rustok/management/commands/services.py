@@ -1,4 +1,4 @@
-"""`manage.py services start|stop|status|watch`: the embedded servers alone."""
+"""`manage.py services start|stop|status|watch|remove`: the embedded servers alone."""
 
 import json
 from typing import Any
@@ -11,17 +11,19 @@ from rustok import dev_lock, environment, servers
 class Command(BaseCommand):
     tenancy = "public"
     help = (
-        "Start, stop, show or watch the embedded PostgreSQL and Valkey, and NATS where the bus is NATS. DATABASE_URL, "
-        "VALKEY_URL and NATS_URL each replace one. "
-        "`status` exits with 1 when a server is not running, `stop` while something runs that would start them again."
+        "Start, stop, show, watch or remove the embedded PostgreSQL and Valkey, and NATS where the bus is NATS. "
+        "DATABASE_URL, VALKEY_URL and NATS_URL each replace one. "
+        "`status` exits with 1 when a server is not running, `stop` and `remove` while something runs that would "
+        "start them again."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "action",
-            choices=["start", "stop", "status", "watch"],
-            help="watch: stay in the foreground, restart what dies, stop all at SIGTERM or Ctrl-C.",
+            choices=["start", "stop", "status", "watch", "remove"],
+            help="watch: stay in the foreground, restart what dies, stop all at SIGTERM or Ctrl-C. "
+            "remove: stop them and delete their data for good.",
         )
         parser.add_argument("--json", action="store_true", help="status as one JSON object.")
 
@@ -35,6 +37,10 @@ class Command(BaseCommand):
                     _check_nobody_restarts_them()
                     stopped = servers.stop()
                     self.stdout.write(f"Stopped {' and '.join(stopped)}." if stopped else "Nothing was running.")
+                case "remove":
+                    _check_nobody_restarts_them()
+                    servers.remove(environment.current())
+                    self.stdout.write(f"Removed the embedded servers and {environment.current().data_dir}.")
                 case "status":
                     self._show(as_json=json)
                     if not all(server["state"] in ("running", "external") for server in servers.status().values()):

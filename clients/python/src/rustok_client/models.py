@@ -70,6 +70,101 @@ class ArchiveProduct(TypedDict):
     op: Literal["archive"]
 
 
+class Asset(TypedDict):
+    """A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes."""
+
+    created_at: str
+    focal_point: AssetFocalPoint | None
+    folder: str
+    height: int | None
+    id: str
+    kind: Literal["image", "document", "video", "audio"]
+    media_type: str
+    name: str
+    renditions: list[AssetRendition]
+    sha256: str
+    size: int
+    translations: list[AssetTranslation]
+    updated_at: str
+    url: str
+    width: int | None
+
+
+class AssetChanges(TypedDict):
+    """What is given is changed; `translations` replace all there are. The file itself never changes."""
+
+    focal_point: NotRequired[FocalPoint | None]
+    folder: NotRequired[str | None]
+    name: NotRequired[str | None]
+    translations: NotRequired[list[AssetTranslationInput] | None]
+
+
+class AssetFocalPoint(TypedDict):
+    """In percent from the left and from the top."""
+
+    x: int
+    y: int
+
+
+class AssetForm(TypedDict):
+    """A form with the file in it. `locale` is the language of `alt` and `caption`: the tenant's default one if it
+    is absent.
+    """
+
+    alt: NotRequired[str]
+    caption: NotRequired[str]
+    file: tuple[str, bytes, str]
+    folder: NotRequired[str]
+    locale: NotRequired[str | None]
+
+
+class AssetPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedAsset]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
+class AssetRendition(TypedDict):
+    height: int
+    media_type: str
+    name: str
+    size: int
+    url: str
+    width: int
+
+
+class AssetTranslation(TypedDict):
+    alt: str
+    caption: str
+    locale: str
+
+
+class AssetTranslationInput(TypedDict):
+    """`alt` stands in place of the asset for those who don't see it; `caption` below it."""
+
+    alt: NotRequired[str]
+    caption: NotRequired[str]
+    locale: str
+
+
+class AssetUsage(TypedDict):
+    """What shows the asset, at most 100 of each type."""
+
+    uses: list[AssetUse]
+
+
+class AssetUse(TypedDict):
+    """Something that shows the asset."""
+
+    id: str
+    title: str
+    type: str
+
+
 class AuditEntry(TypedDict):
     """Who did what to which object; `hash` chains the entry to the one before."""
 
@@ -134,6 +229,7 @@ class CategoryChanges(TypedDict):
 
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
+    seo: NotRequired[dict[str, SeoInput] | None]
     translations: NotRequired[list[TermTranslationChange] | None]
 
 
@@ -164,10 +260,14 @@ class Collection(TypedDict):
     """A collection without its products."""
 
     id: str
+    seo: dict[str, SeoWords]
     translations: list[CollectionTranslation]
 
 
 class CollectionInput(TypedDict):
+    """`seo` stays as it is where it is not given."""
+
+    seo: NotRequired[dict[str, SeoInput]]
     translations: list[CollectionTranslationInput]
 
 
@@ -210,6 +310,32 @@ class CollectionTranslationInput(TypedDict):
     title: str
 
 
+class Comment(TypedDict):
+    """A comment, as editors see it."""
+
+    author_name: str
+    created_at: str
+    id: str
+    locale: str
+    parent_id: str | None
+    state: Literal["pending", "approved", "rejected", "spam"]
+    text: str
+
+
+class CommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
+class CommentsBulk(TypedDict):
+    operations: list[ModerationOperation]
+
+
 class ContentCategory(TypedDict):
     """`depth` is 0 at the top of the tree."""
 
@@ -217,6 +343,7 @@ class ContentCategory(TypedDict):
     id: str
     parent_id: str | None
     position: int
+    seo: dict[str, SeoWords]
     taxonomy: str
     translations: list[TermTranslation]
 
@@ -353,6 +480,40 @@ class FieldProblem(TypedDict):
     """What is wrong and what to send instead."""
     pointer: str
     """JSON Pointer (RFC 6901) of the value, or /name of a parameter."""
+
+
+class FieldSchema(TypedDict):
+    """The fields of one kind of node or one type of product."""
+
+    created_at: str
+    definition: dict[str, Any]
+    id: str
+    name: str
+    subject: str
+    updated_at: str
+
+
+class FieldSchemaChanges(TypedDict):
+    """The schema that replaces the one there is."""
+
+    definition: dict[str, Any]
+
+
+class FieldSchemaPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedFieldSchema]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
+class FocalPoint(TypedDict):
+    """What of an image is to be seen where it is cut, in percent from the left and from the top."""
+
+    x: int
+    y: int
 
 
 class GrantInput(TypedDict):
@@ -580,14 +741,22 @@ class GrantInput(TypedDict):
 
 
 class Image(TypedDict):
+    """`asset_id` is null for an image that is not in the media library."""
+
     alt: str
+    asset_id: str | None
     id: str
     url: str
 
 
 class ImageInput(TypedDict):
+    """An image of the media library by `asset_id`, or one elsewhere by `url`. Without an `alt` that of the asset
+    is shown, in each language.
+    """
+
     alt: NotRequired[str]
-    url: str
+    asset_id: NotRequired[str | None]
+    url: NotRequired[str | Literal[""] | None]
 
 
 class InventoryAdjustment(TypedDict):
@@ -720,6 +889,28 @@ class ListedApiKey(TypedDict):
     scopes: NotRequired[list[str]]
 
 
+class ListedAsset(TypedDict):
+    """A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes.
+    Only the members that `fields` names, if it is sent.
+    """
+
+    created_at: NotRequired[str]
+    focal_point: NotRequired[AssetFocalPoint | None]
+    folder: NotRequired[str]
+    height: NotRequired[int | None]
+    id: NotRequired[str]
+    kind: NotRequired[Literal["image", "document", "video", "audio"]]
+    media_type: NotRequired[str]
+    name: NotRequired[str]
+    renditions: NotRequired[list[AssetRendition]]
+    sha256: NotRequired[str]
+    size: NotRequired[int]
+    translations: NotRequired[list[AssetTranslation]]
+    updated_at: NotRequired[str]
+    url: NotRequired[str]
+    width: NotRequired[int | None]
+
+
 class ListedAuditEntry(TypedDict):
     """Who did what to which object; `hash` chains the entry to the one before. Only the members that `fields`
     names, if it is sent.
@@ -744,7 +935,20 @@ class ListedCollection(TypedDict):
     id: NotRequired[str]
     products: NotRequired[list[Product]]
     """Only if `expand` names it."""
+    seo: NotRequired[dict[str, SeoWords]]
     translations: NotRequired[list[CollectionTranslation]]
+
+
+class ListedComment(TypedDict):
+    """A comment, as editors see it. Only the members that `fields` names, if it is sent."""
+
+    author_name: NotRequired[str]
+    created_at: NotRequired[str]
+    id: NotRequired[str]
+    locale: NotRequired[str]
+    parent_id: NotRequired[str | None]
+    state: NotRequired[Literal["pending", "approved", "rejected", "spam"]]
+    text: NotRequired[str]
 
 
 class ListedContentCategory(TypedDict):
@@ -756,6 +960,7 @@ class ListedContentCategory(TypedDict):
     """Only if `expand` names it."""
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoWords]]
     taxonomy: NotRequired[str]
     translations: NotRequired[list[TermTranslation]]
 
@@ -785,6 +990,17 @@ class ListedEmergencyAccess(TypedDict):
     state: NotRequired[Literal["waiting", "open", "closed", "expired"]]
     ticket: NotRequired[str]
     user: NotRequired[str]
+
+
+class ListedFieldSchema(TypedDict):
+    """The fields of one kind of node or one type of product. Only the members that `fields` names, if it is sent."""
+
+    created_at: NotRequired[str]
+    definition: NotRequired[dict[str, Any]]
+    id: NotRequired[str]
+    name: NotRequired[str]
+    subject: NotRequired[str]
+    updated_at: NotRequired[str]
 
 
 class ListedInvitation(TypedDict):
@@ -875,16 +1091,18 @@ class ListedModule(TypedDict):
 
 
 class ListedNode(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree. Only the members that `fields` names,
-    if it is sent.
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the
+    tenant's settings say. Only the members that `fields` names, if it is sent.
     """
 
     author_name: NotRequired[str]
     categories: NotRequired[list[ContentCategory]]
     """Only if `expand` names it."""
+    comments_open: NotRequired[bool | None]
     created_at: NotRequired[str]
     depth: NotRequired[int]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
     id: NotRequired[str]
     kind: NotRequired[str]
     metadata: NotRequired[dict[str, Any]]
@@ -893,11 +1111,25 @@ class ListedNode(TypedDict):
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
     published_at: NotRequired[str | None]
+    seo: NotRequired[dict[str, SeoWords]]
     status: NotRequired[Literal["draft", "published", "archived"]]
     tags: NotRequired[list[Tag]]
     """Only if `expand` names it."""
     translations: NotRequired[list[NodeTranslation]]
     updated_at: NotRequired[str]
+
+
+class ListedOwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers. Only the
+    members that `fields` names, if it is sent.
+    """
+
+    created_at: NotRequired[str]
+    id: NotRequired[str]
+    locale: NotRequired[str]
+    parent_id: NotRequired[str | None]
+    state: NotRequired[Literal["pending", "approved", "rejected", "spam"]]
+    text: NotRequired[str]
 
 
 class ListedProduct(TypedDict):
@@ -908,6 +1140,7 @@ class ListedProduct(TypedDict):
     category_ids: NotRequired[list[str]]
     created_at: NotRequired[str]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
     id: NotRequired[str]
     images: NotRequired[list[Image]]
     is_gift_card: NotRequired[bool]
@@ -915,6 +1148,7 @@ class ListedProduct(TypedDict):
     options: NotRequired[list[Option]]
     product_type: NotRequired[str]
     published_at: NotRequired[str | None]
+    seo: NotRequired[dict[str, SeoWords]]
     status: NotRequired[Literal["draft", "published", "archived"]]
     tags: NotRequired[list[str]]
     translations: NotRequired[list[ProductTranslation]]
@@ -933,6 +1167,7 @@ class ListedProductCategory(TypedDict):
     """Only if `expand` names it."""
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoWords]]
     translations: NotRequired[list[ProductCategoryTranslation]]
 
 
@@ -1171,6 +1406,12 @@ class MenuTargetInput(TypedDict):
 
     id: str
     type: Literal["node", "content_category", "tag", "product", "category", "collection"]
+
+
+class ModerationOperation(TypedDict):
+    id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    op: Literal["approve", "reject", "spam"]
 
 
 class Module(TypedDict):
@@ -1441,8 +1682,28 @@ class NewApiKey(TypedDict):
 class NewCategory(TypedDict):
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
+    seo: NotRequired[dict[str, SeoInput]]
     taxonomy: NotRequired[str]
     translations: list[TermTranslationInput]
+
+
+class NewComment(TypedDict):
+    """Words about what is published, or in answer to a comment: text without any markup."""
+
+    locale: NotRequired[str | None]
+    parent_id: str
+    """a typed id: node_ and 26 characters, or a UUID"""
+    text: str
+
+
+class NewFieldSchema(TypedDict):
+    """The fields of a kind of node or a type of product: a JSON Schema 2020-12 of an object, at most 50 fields,
+    three levels deep.
+    """
+
+    definition: dict[str, Any]
+    name: str
+    subject: Literal["node", "product"]
 
 
 class NewInvitation(TypedDict):
@@ -1470,13 +1731,17 @@ class NewNode(TypedDict):
     author_name: NotRequired[str]
     bodies: NotRequired[list[BodyInput]]
     category_ids: NotRequired[list[str]]
+    comments_open: NotRequired[bool | None]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
+    """Values of the fields the tenant has defined."""
     kind: Literal["article", "attachment", "comment", "custom", "page", "post"]
     metadata: NotRequired[dict[str, Any]]
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
     publish: NotRequired[bool]
     published_at: NotRequired[str | None]
+    seo: NotRequired[dict[str, SeoInput]]
     tag_ids: NotRequired[list[str]]
     translations: list[TranslationInput]
 
@@ -1489,11 +1754,14 @@ class NewPassword(TypedDict):
 class NewProduct(TypedDict):
     category_ids: NotRequired[list[str]]
     external_id: NotRequired[str | None]
+    fields: NotRequired[dict[str, Any]]
+    """Values of the fields the tenant has defined."""
     images: NotRequired[list[ImageInput]]
     is_gift_card: NotRequired[bool]
     metadata: NotRequired[dict[str, Any]]
     options: NotRequired[list[OptionInput]]
     product_type: NotRequired[str]
+    seo: NotRequired[dict[str, SeoInput]]
     status: NotRequired[Literal["draft", "published", "archived"]]
     tags: NotRequired[list[str]]
     translations: list[ProductTranslationInput]
@@ -1507,6 +1775,7 @@ class NewProductCategory(TypedDict):
     is_active: NotRequired[bool]
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoInput]]
     translations: list[CategoryTranslationInput]
 
 
@@ -1541,30 +1810,41 @@ class NewTag(TypedDict):
 
 
 class Node(TypedDict):
-    """A node without bodies and terms; `depth` is 0 at the top of the tree."""
+    """A node without bodies and terms; `depth` is 0 at the top of the tree. `comments_open` null is as the
+    tenant's settings say.
+    """
 
     author_name: str
+    comments_open: bool | None
     created_at: str
     depth: int
     external_id: str | None
+    fields: dict[str, Any]
     id: str
     kind: str
     metadata: dict[str, Any]
     parent_id: str | None
     position: int
     published_at: str | None
+    seo: dict[str, SeoWords]
     status: Literal["draft", "published", "archived"]
     translations: list[NodeTranslation]
     updated_at: str
 
 
 class NodeChanges(TypedDict):
-    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are."""
+    """What is given is changed; what is absent stays. Given locales are added or changed, others stay as they are.
+
+    `comments_open` null is as the tenant's settings say.
+    """
 
     author_name: NotRequired[str | None]
     bodies: NotRequired[list[BodyInput] | None]
     category_ids: NotRequired[list[str] | None]
+    comments_open: NotRequired[bool | None]
+    fields: NotRequired[dict[str, Any] | None]
     metadata: NotRequired[dict[str, Any] | None]
+    seo: NotRequired[dict[str, SeoInput] | None]
     tag_ids: NotRequired[list[str] | None]
     translations: NotRequired[list[TranslationChange] | None]
 
@@ -1620,6 +1900,27 @@ class OptionValueInput(TypedDict):
 
 class OwnChanges(TypedDict):
     name: str
+
+
+class OwnComment(TypedDict):
+    """A comment, as whoever wrote it sees it; `parent_id` is what it is about, or the comment it answers."""
+
+    created_at: str
+    id: str
+    locale: str
+    parent_id: str | None
+    state: Literal["pending", "approved", "rejected", "spam"]
+    text: str
+
+
+class OwnCommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedOwnComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
 
 
 class OwnPermissions(TypedDict):
@@ -1900,6 +2201,7 @@ class Product(TypedDict):
     category_ids: list[str]
     created_at: str
     external_id: str | None
+    fields: dict[str, Any]
     id: str
     images: list[Image]
     is_gift_card: bool
@@ -1907,6 +2209,7 @@ class Product(TypedDict):
     options: list[Option]
     product_type: str
     published_at: str | None
+    seo: dict[str, SeoWords]
     status: Literal["draft", "published", "archived"]
     tags: list[str]
     translations: list[ProductTranslation]
@@ -1923,6 +2226,7 @@ class ProductCategory(TypedDict):
     is_active: bool
     parent_id: str | None
     position: int
+    seo: dict[str, SeoWords]
     translations: list[ProductCategoryTranslation]
 
 
@@ -1932,6 +2236,7 @@ class ProductCategoryChanges(TypedDict):
     is_active: NotRequired[bool]
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoInput]]
     translations: NotRequired[list[CategoryTranslationInput]]
 
 
@@ -1956,11 +2261,14 @@ class ProductChanges(TypedDict):
     """What is given is changed: translations, options, images and categories are replaced by those given."""
 
     category_ids: NotRequired[list[str]]
+    fields: NotRequired[dict[str, Any]]
+    """Values of the fields the tenant has defined."""
     images: NotRequired[list[ImageInput]]
     is_gift_card: NotRequired[bool]
     metadata: NotRequired[dict[str, Any]]
     options: NotRequired[list[OptionInput]]
     product_type: NotRequired[str]
+    seo: NotRequired[dict[str, SeoInput]]
     tags: NotRequired[list[str]]
     translations: NotRequired[list[ProductTranslationInput]]
     vendor: NotRequired[str]
@@ -2119,7 +2427,35 @@ class SecondFactor(TypedDict):
 
 
 class Seo(TypedDict):
+    """What search engines are told, with what the page says where nobody said more; `canonical_url` null is the
+    address of the page. `image_id` is an asset; without one there may be an image by its address.
+    """
+
+    canonical_url: str | None
     description: str
+    image_id: str | None
+    image_url: str | None
+    noindex: bool
+    title: str
+
+
+class SeoInput(TypedDict):
+    """In one language. `noindex` keeps the page out of search engines, sitemaps and feeds."""
+
+    canonical_url: NotRequired[str | Literal[""] | None]
+    description: NotRequired[str]
+    image_id: NotRequired[str | None]
+    noindex: NotRequired[bool]
+    title: NotRequired[str]
+
+
+class SeoWords(TypedDict):
+    """What is said in one language; what is empty is taken from the page."""
+
+    canonical_url: str | None
+    description: str
+    image_id: str | None
+    noindex: bool
     title: str
 
 
@@ -2240,6 +2576,26 @@ class StockLocationPage(TypedDict):
     """The page before."""
 
 
+class StoreAsset(TypedDict):
+    """A file of the media library in one language. Addresses are paths, the same on every host; `size` is in
+    bytes.
+    """
+
+    alt: str
+    caption: str
+    focal_point: StoreFocalPoint | None
+    height: int | None
+    id: str
+    kind: Literal["image", "document", "video", "audio"]
+    locale: str
+    media_type: str
+    renditions: list[StoreRendition]
+    size: int
+    updated_at: str
+    url: str
+    width: int | None
+
+
 class StoreBody(TypedDict):
     """Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid`
     have the `products`.
@@ -2250,15 +2606,38 @@ class StoreBody(TypedDict):
     html: NotRequired[str]
 
 
+class StoreComment(TypedDict):
+    """An approved comment; `html` is clean. `parent_id` is what it is about, or the comment it answers."""
+
+    author: str | None
+    html: str
+    id: str
+    locale: str
+    parent_id: str
+    published_at: str
+
+
+class StoreCommentPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[StoreComment]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
 class StoreContent(TypedDict):
-    """A published node in one language; `locales` names all it is in."""
+    """A published node in one language; `locales` names all it is in. `comments_open` null is as the shop says."""
 
     author: str | None
     body: StoreBody | None
     categories: list[TermLabel]
+    comments_open: bool | None
     content_tags: list[TermLabel]
     depth: int
     excerpt: str
+    fields: dict[str, Any]
     id: str
     kind: str
     locale: str
@@ -2267,6 +2646,7 @@ class StoreContent(TypedDict):
     parent_id: str | None
     position: int
     published_at: str
+    seo: Seo
     slug: str
     title: str
     updated_at: str
@@ -2283,9 +2663,21 @@ class StoreContentPage(TypedDict):
     """The page before."""
 
 
+class StoreFocalPoint(TypedDict):
+    """In percent from the left and from the top."""
+
+    x: int
+    y: int
+
+
 class StoreImage(TypedDict):
+    """One of the media library has `renditions`, from small to large; addresses are then paths, the same on every
+    host.
+    """
+
     alt: str
     id: str
+    renditions: NotRequired[list[StoreRendition]]
     url: str
 
 
@@ -2312,10 +2704,13 @@ class StoreMenuItem(TypedDict):
 
 
 class StoreMenuTarget(TypedDict):
-    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`."""
+    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`. `path` is
+    where the frontend shows it, by the tenant's setting `site`.
+    """
 
     id: str
     kind: str | None
+    path: str
     slug: str
     title: str
     type: Literal["node", "content_category", "tag", "product", "category", "collection"]
@@ -2342,6 +2737,7 @@ class StoreProduct(TypedDict):
 
     categories: list[TermLabel]
     description: str
+    fields: dict[str, Any]
     handle: str
     id: str
     images: list[StoreImage]
@@ -2375,6 +2771,15 @@ class StoreProductPage(TypedDict):
     """The page before."""
 
 
+class StoreRendition(TypedDict):
+    """An image in another size: thumbnail, small, medium or large."""
+
+    height: int
+    name: str
+    url: str
+    width: int
+
+
 class StoreTerm(TypedDict):
     """A category, collection or tag in one language; `type` says which."""
 
@@ -2386,6 +2791,7 @@ class StoreTerm(TypedDict):
     name: str
     parent_id: str | None
     position: int
+    seo: Seo
     slug: str
     taxonomy: str
     type: Literal["commerce.category", "commerce.collection", "content.category", "content.tag"]
@@ -2809,6 +3215,7 @@ class WholeCollection(TypedDict):
 
     id: str
     products: list[CollectionPosition]
+    seo: dict[str, SeoWords]
     translations: list[CollectionTranslation]
 
 
@@ -2816,9 +3223,11 @@ class WholeNode(TypedDict):
     author_name: str
     bodies: list[Body]
     category_ids: list[str]
+    comments_open: bool | None
     created_at: str
     depth: int
     external_id: str | None
+    fields: dict[str, Any]
     id: str
     kind: str
     metadata: dict[str, Any]
@@ -2826,6 +3235,7 @@ class WholeNode(TypedDict):
     position: int
     published_at: str | None
     redirects: list[Redirect]
+    seo: dict[str, SeoWords]
     status: Literal["draft", "published", "archived"]
     tag_ids: list[str]
     translations: list[NodeTranslation]

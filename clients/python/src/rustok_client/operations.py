@@ -132,6 +132,165 @@ class Operations(Sender):
             body=body,
         )
 
+    def asset_list(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        fields: Sequence[
+            Literal[
+                "created_at",
+                "focal_point",
+                "folder",
+                "height",
+                "id",
+                "kind",
+                "media_type",
+                "name",
+                "renditions",
+                "sha256",
+                "size",
+                "translations",
+                "updated_at",
+                "url",
+                "width",
+            ]
+        ]
+        | None = None,
+        folder: str | None = None,
+        folder__in: Sequence[str] | None = None,
+        kind: Literal["audio", "document", "image", "video"] | None = None,
+        kind__in: Sequence[Literal["audio", "document", "image", "video"]] | None = None,
+        kind__ne: Literal["audio", "document", "image", "video"] | None = None,
+        limit: int | None = None,
+        media_type: str | None = None,
+        media_type__in: Sequence[str] | None = None,
+        name: str | None = None,
+        name__in: Sequence[str] | None = None,
+        size: int | None = None,
+        size__gt: int | None = None,
+        size__gte: int | None = None,
+        size__lt: int | None = None,
+        size__lte: int | None = None,
+        sort: Literal["-created_at", "-name", "-size", "created_at", "name", "size"] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+    ) -> Answer[models.AssetPage]:
+        """The files of the library, newest first.
+
+        GET /api/v1/admin/assets
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/assets",
+            query={
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "fields": fields,
+                "folder": folder,
+                "folder__in": folder__in,
+                "kind": kind,
+                "kind__in": kind__in,
+                "kind__ne": kind__ne,
+                "limit": limit,
+                "media_type": media_type,
+                "media_type__in": media_type__in,
+                "name": name,
+                "name__in": name__in,
+                "size": size,
+                "size__gt": size__gt,
+                "size__gte": size__gte,
+                "size__lt": size__lt,
+                "size__lte": size__lte,
+                "sort": sort,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+            },
+        )
+
+    def asset_upload(self, body: models.AssetForm, *, idempotency_key: str | None = None) -> Answer[models.Asset]:
+        """Take a file into the library: JPEG, PNG, GIF and WebP, PDF, MP4 and WebM, MP3, M4A, Ogg and WAV.
+
+        Images are drawn anew, without what else is in the file, and made in a few sizes. The same bytes are one
+        asset: where they are in the library already, that one is answered as it is.
+
+        POST /api/v1/admin/assets
+        """
+        return self.send(
+            "POST", "/api/v1/admin/assets", headers={"Idempotency-Key": idempotency_key}, body=body, is_form=True
+        )
+
+    def asset_get(
+        self, asset_id: str, *, force: bool | None = None, if_none_match: str | None = None
+    ) -> Answer[models.Asset]:
+        """The file with its sizes and what is said of it.
+
+        GET /api/v1/admin/assets/{asset_id}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/assets/{asset_id}",
+            path_values={"asset_id": asset_id},
+            query={"force": force},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def asset_update(
+        self,
+        asset_id: str,
+        body: models.AssetChanges,
+        *,
+        force: bool | None = None,
+        idempotency_key: str | None = None,
+        if_match: str,
+    ) -> Answer[models.Asset]:
+        """Change what is said of the file; `translations` replace all there are.
+
+        PATCH /api/v1/admin/assets/{asset_id}
+        """
+        return self.send(
+            "PATCH",
+            "/api/v1/admin/assets/{asset_id}",
+            path_values={"asset_id": asset_id},
+            query={"force": force},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+            body=body,
+        )
+
+    def asset_delete(
+        self, asset_id: str, *, force: bool | None = None, idempotency_key: str | None = None, if_match: str
+    ) -> Answer[None]:
+        """Delete the file with its sizes, unless something shows it.
+
+        DELETE /api/v1/admin/assets/{asset_id}
+        """
+        return self.send(
+            "DELETE",
+            "/api/v1/admin/assets/{asset_id}",
+            path_values={"asset_id": asset_id},
+            query={"force": force},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+        )
+
+    def asset_usage(self, asset_id: str) -> Answer[models.AssetUsage]:
+        """What shows the file: products, and pages whose texts mention it.
+
+        GET /api/v1/admin/assets/{asset_id}/usage
+        """
+        return self.send("GET", "/api/v1/admin/assets/{asset_id}/usage", path_values={"asset_id": asset_id})
+
     def audit_list(
         self,
         *,
@@ -332,7 +491,8 @@ class Operations(Sender):
         count: Literal["estimate", "exact", "none"] | None = None,
         cursor: str | None = None,
         expand: Sequence[Literal["parent", "parent.parent", "parent.parent.parent"]] | None = None,
-        fields: Sequence[Literal["depth", "id", "is_active", "parent_id", "position", "translations"]] | None = None,
+        fields: Sequence[Literal["depth", "id", "is_active", "parent_id", "position", "seo", "translations"]]
+        | None = None,
         handle: str | None = None,
         handle__in: Sequence[str] | None = None,
         is_active: bool | None = None,
@@ -428,7 +588,7 @@ class Operations(Sender):
         created_at__lte: datetime | str | None = None,
         cursor: str | None = None,
         expand: Sequence[Literal["products", "products.categories", "products.categories.parent"]] | None = None,
-        fields: Sequence[Literal["id", "translations"]] | None = None,
+        fields: Sequence[Literal["id", "seo", "translations"]] | None = None,
         handle: str | None = None,
         handle__in: Sequence[str] | None = None,
         limit: int | None = None,
@@ -544,13 +704,107 @@ class Operations(Sender):
             headers={"Idempotency-Key": idempotency_key},
         )
 
+    def comment_list(
+        self,
+        *,
+        author_name: str | None = None,
+        author_name__in: Sequence[str] | None = None,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        fields: Sequence[Literal["author_name", "created_at", "id", "locale", "parent_id", "state", "text"]]
+        | None = None,
+        limit: int | None = None,
+        parent: str | None = None,
+        parent__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        state: Literal["approved", "pending", "rejected", "spam"] | None = None,
+        state__in: Sequence[Literal["approved", "pending", "rejected", "spam"]] | None = None,
+        state__ne: Literal["approved", "pending", "rejected", "spam"] | None = None,
+    ) -> Answer[models.CommentPage]:
+        """Comments, newest first; `state=pending` are those that wait.
+
+        GET /api/v1/admin/comments
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/comments",
+            query={
+                "author_name": author_name,
+                "author_name__in": author_name__in,
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "fields": fields,
+                "limit": limit,
+                "parent": parent,
+                "parent__in": parent__in,
+                "sort": sort,
+                "state": state,
+                "state__in": state__in,
+                "state__ne": state__ne,
+            },
+        )
+
+    def comment_bulk(
+        self, body: models.CommentsBulk, *, idempotency_key: str | None = None
+    ) -> Answer[models.BulkResults | models.Job]:
+        """Approve, reject or take for spam many comments, each with its own outcome.
+
+        POST /api/v1/admin/comments/bulk
+        """
+        return self.send("POST", "/api/v1/admin/comments/bulk", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def comment_approve(self, comment_id: str, *, idempotency_key: str | None = None) -> Answer[models.Comment]:
+        """Show the comment.
+
+        POST /api/v1/admin/comments/{comment_id}/approve
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/comments/{comment_id}/approve",
+            path_values={"comment_id": comment_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def comment_reject(self, comment_id: str, *, idempotency_key: str | None = None) -> Answer[models.Comment]:
+        """Keep the comment out of sight.
+
+        POST /api/v1/admin/comments/{comment_id}/reject
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/comments/{comment_id}/reject",
+            path_values={"comment_id": comment_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
+    def comment_spam(self, comment_id: str, *, idempotency_key: str | None = None) -> Answer[models.Comment]:
+        """Keep the comment out of sight, as spam.
+
+        POST /api/v1/admin/comments/{comment_id}/spam
+        """
+        return self.send(
+            "POST",
+            "/api/v1/admin/comments/{comment_id}/spam",
+            path_values={"comment_id": comment_id},
+            headers={"Idempotency-Key": idempotency_key},
+        )
+
     def content_category_list(
         self,
         *,
         count: Literal["estimate", "exact", "none"] | None = None,
         cursor: str | None = None,
         expand: Sequence[Literal["parent", "parent.parent", "parent.parent.parent"]] | None = None,
-        fields: Sequence[Literal["depth", "id", "parent_id", "position", "taxonomy", "translations"]] | None = None,
+        fields: Sequence[Literal["depth", "id", "parent_id", "position", "seo", "taxonomy", "translations"]]
+        | None = None,
         limit: int | None = None,
         parent: Literal["root"] | str | None = None,
         slug: str | None = None,
@@ -696,6 +950,105 @@ class Operations(Sender):
             body=body,
         )
 
+    def field_schema_list(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        fields: Sequence[Literal["created_at", "definition", "id", "name", "subject", "updated_at"]] | None = None,
+        limit: int | None = None,
+        name: str | None = None,
+        name__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        subject: Literal["node", "product"] | None = None,
+        subject__in: Sequence[Literal["node", "product"]] | None = None,
+        subject__ne: Literal["node", "product"] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+    ) -> Answer[models.FieldSchemaPage]:
+        """What has fields of its own, and which.
+
+        GET /api/v1/admin/field-schemas
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/field-schemas",
+            query={
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "fields": fields,
+                "limit": limit,
+                "name": name,
+                "name__in": name__in,
+                "sort": sort,
+                "subject": subject,
+                "subject__in": subject__in,
+                "subject__ne": subject__ne,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+            },
+        )
+
+    def field_schema_create(
+        self, body: models.NewFieldSchema, *, idempotency_key: str | None = None
+    ) -> Answer[models.FieldSchema]:
+        """Define the fields of a kind of node or a type of product.
+
+        POST /api/v1/admin/field-schemas
+        """
+        return self.send("POST", "/api/v1/admin/field-schemas", headers={"Idempotency-Key": idempotency_key}, body=body)
+
+    def field_schema_get(self, schema_id: str, *, if_none_match: str | None = None) -> Answer[models.FieldSchema]:
+        """The fields of one kind or type.
+
+        GET /api/v1/admin/field-schemas/{schema_id}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/field-schemas/{schema_id}",
+            path_values={"schema_id": schema_id},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def field_schema_update(
+        self, schema_id: str, body: models.FieldSchemaChanges, *, idempotency_key: str | None = None, if_match: str
+    ) -> Answer[models.FieldSchema]:
+        """Replace the schema; refused where values that are there break it.
+
+        PATCH /api/v1/admin/field-schemas/{schema_id}
+        """
+        return self.send(
+            "PATCH",
+            "/api/v1/admin/field-schemas/{schema_id}",
+            path_values={"schema_id": schema_id},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+            body=body,
+        )
+
+    def field_schema_delete(self, schema_id: str, *, idempotency_key: str | None = None, if_match: str) -> Answer[None]:
+        """No fields any more; values that are there stay until they are written again.
+
+        DELETE /api/v1/admin/field-schemas/{schema_id}
+        """
+        return self.send(
+            "DELETE",
+            "/api/v1/admin/field-schemas/{schema_id}",
+            path_values={"schema_id": schema_id},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+        )
+
     def invitations(
         self,
         *,
@@ -803,9 +1156,9 @@ class Operations(Sender):
             ]
         ]
         | None = None,
-        kind: Literal["inventory", "nodes", "prices", "products"] | None = None,
-        kind__in: Sequence[Literal["inventory", "nodes", "prices", "products"]] | None = None,
-        kind__ne: Literal["inventory", "nodes", "prices", "products"] | None = None,
+        kind: Literal["comments", "inventory", "nodes", "prices", "products"] | None = None,
+        kind__in: Sequence[Literal["comments", "inventory", "nodes", "prices", "products"]] | None = None,
+        kind__ne: Literal["comments", "inventory", "nodes", "prices", "products"] | None = None,
         limit: int | None = None,
         sort: Literal["-created_at", "created_at"] | None = None,
         status: Literal["cancelled", "failed", "interrupted", "queued", "running", "succeeded"] | None = None,
@@ -1181,15 +1534,18 @@ class Operations(Sender):
         fields: Sequence[
             Literal[
                 "author_name",
+                "comments_open",
                 "created_at",
                 "depth",
                 "external_id",
+                "fields",
                 "id",
                 "kind",
                 "metadata",
                 "parent_id",
                 "position",
                 "published_at",
+                "seo",
                 "status",
                 "translations",
                 "updated_at",
@@ -1616,6 +1972,7 @@ class Operations(Sender):
                 "category_ids",
                 "created_at",
                 "external_id",
+                "fields",
                 "id",
                 "images",
                 "is_gift_card",
@@ -1623,6 +1980,7 @@ class Operations(Sender):
                 "options",
                 "product_type",
                 "published_at",
+                "seo",
                 "status",
                 "tags",
                 "translations",
@@ -2602,6 +2960,52 @@ class Operations(Sender):
         """
         return self.send("POST", "/api/v1/auth/verify/request")
 
+    def account_comments(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        cursor: str | None = None,
+        fields: Sequence[Literal["created_at", "id", "locale", "parent_id", "state", "text"]] | None = None,
+        limit: int | None = None,
+        parent: str | None = None,
+        parent__in: Sequence[str] | None = None,
+        sort: Literal["-created_at", "created_at"] | None = None,
+        state: Literal["approved", "pending", "rejected", "spam"] | None = None,
+        state__in: Sequence[Literal["approved", "pending", "rejected", "spam"]] | None = None,
+        state__ne: Literal["approved", "pending", "rejected", "spam"] | None = None,
+    ) -> Answer[models.OwnCommentPage]:
+        """One's own comments, newest first, with what was said about them.
+
+        GET /api/v1/store/account/comments
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/account/comments",
+            query={
+                "count": count,
+                "cursor": cursor,
+                "fields": fields,
+                "limit": limit,
+                "parent": parent,
+                "parent__in": parent__in,
+                "sort": sort,
+                "state": state,
+                "state__in": state__in,
+                "state__ne": state__ne,
+            },
+        )
+
+    def account_comment_write(
+        self, body: models.NewComment, *, idempotency_key: str | None = None
+    ) -> Answer[models.OwnComment]:
+        """Comment on a published post, or answer a comment; it is shown once somebody has approved it.
+
+        POST /api/v1/store/account/comments
+        """
+        return self.send(
+            "POST", "/api/v1/store/account/comments", headers={"Idempotency-Key": idempotency_key}, body=body
+        )
+
     def account_login(self, body: models.Credentials) -> Answer[models.CustomerLogin]:
         """Log in with e-mail and password; the answer holds an access token and the refresh token for the next
         one.
@@ -2696,6 +3100,21 @@ class Operations(Sender):
         """
         return self.send("POST", "/api/v1/store/account/verify", body=body)
 
+    def store_asset(
+        self, asset_id: str, *, locale: str | None = None, if_none_match: str | None = None
+    ) -> Answer[models.StoreAsset]:
+        """A file of the media library by the id that blocks and others name it by.
+
+        GET /api/v1/store/assets/{asset_id}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/assets/{asset_id}",
+            path_values={"asset_id": asset_id},
+            query={"locale": locale},
+            headers={"If-None-Match": if_none_match},
+        )
+
     def store_categories(
         self,
         *,
@@ -2788,6 +3207,44 @@ class Operations(Sender):
             "/api/v1/store/content/{kind}/{slug}",
             path_values={"kind": kind, "slug": slug},
             query={"locale": locale},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def store_comments(
+        self,
+        kind: str,
+        slug: str,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        locale: str | None = None,
+        published_at__gt: datetime | str | None = None,
+        published_at__gte: datetime | str | None = None,
+        published_at__lt: datetime | str | None = None,
+        published_at__lte: datetime | str | None = None,
+        sort: Literal["-published_at", "published_at"] | None = None,
+        if_none_match: str | None = None,
+    ) -> Answer[models.StoreCommentPage]:
+        """Approved comments on a node and answers to them, oldest first; `count=exact` says how many there are.
+
+        GET /api/v1/store/content/{kind}/{slug}/comments
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/content/{kind}/{slug}/comments",
+            path_values={"kind": kind, "slug": slug},
+            query={
+                "count": count,
+                "cursor": cursor,
+                "limit": limit,
+                "locale": locale,
+                "published_at__gt": published_at__gt,
+                "published_at__gte": published_at__gte,
+                "published_at__lt": published_at__lt,
+                "published_at__lte": published_at__lte,
+                "sort": sort,
+            },
             headers={"If-None-Match": if_none_match},
         )
 
