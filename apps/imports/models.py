@@ -134,6 +134,7 @@ class Entry(TenantModel):
     class Outcome(models.TextChoices):
         KEPT = "", "not undone"
         UNDONE = "undone"
+        LATER = "later", "tried again when others are undone"
         LEFT = "left", "left as it is"
 
     run = InTenantForeignKey(Run, related_name="entries")

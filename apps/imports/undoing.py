@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from apps.outbox import append
 from apps.tenants import scope
 
 BATCH = 25
+UNDONE_BEFORE = "undone_before"
 
 
 class CannotUndo(errors.Conflict):
@@ -56,38 +58,58 @@ def _step(run: models.Run, now: datetime) -> bool:
         working.claim(run, models.Status.UNDOING)
         entries = list(models.Entry.objects.filter(run=run, outcome="").order_by("-id")[:BATCH])
         own = models.Run.objects.filter(id=run.id)
+        if not entries and _try_again(run):
+            return True
         if not entries:
             own.update(status=models.Status.UNDONE, finished_at=now, worked_at=now)
             return False
         versions = append.versions_of([_stream(entry) for entry in entries])
         for entry in entries:
-            entry.reason = _undo(entry, versions, now)
-            entry.outcome = models.Entry.Outcome.LEFT if entry.reason else models.Entry.Outcome.UNDONE
-            if not entry.reason:
+            entry.outcome, entry.reason = _undo(entry, versions, now)
+            if entry.outcome == models.Entry.Outcome.UNDONE:
                 found[_stream(entry)] = entry
         models.Entry.objects.bulk_update(entries, ["outcome", "reason"])
-        left = sum(entry.outcome == models.Entry.Outcome.LEFT for entry in entries)
-        own.update(undone=run.undone + len(entries) - left, left=run.left + left, worked_at=now, attempts=0)
+        outcomes = Counter(entry.outcome for entry in entries)
+        left = run.left + outcomes[models.Entry.Outcome.LEFT]
+        own.update(undone=run.undone + len(found), left=left, worked_at=now, attempts=0)
         failpoints.reach("imports.undo_before_commit")
     return True
 
 
-def _undo(entry: models.Entry, versions: Mapping[append.Key, int], now: datetime) -> str:
-    """Put one object back; why not, where it is left."""
-    way = formats.undos()[entry.kind]
+def _try_again(run: models.Run) -> bool:
+    """What others lay in or below, as long as some of those went; else it is left as it is."""
+    later = models.Entry.objects.filter(run=run, outcome=models.Entry.Outcome.LATER)
+    count = later.count()
+    if not count:
+        return False
+    found = run.found | {UNDONE_BEFORE: run.undone}
+    if run.undone > run.found.get(UNDONE_BEFORE, -1):
+        later.update(outcome="")
+        models.Run.objects.filter(id=run.id).update(found=found)
+    else:
+        later.update(outcome=models.Entry.Outcome.LEFT)
+        models.Run.objects.filter(id=run.id).update(left=run.left + count)
+    return True
+
+
+def _undo(entry: models.Entry, versions: Mapping[append.Key, int], now: datetime) -> tuple[models.Entry.Outcome, str]:
+    """Put one object back; what became of it, and why it is left where it is."""
+    way, kept = formats.undos()[entry.kind], models.Entry.Outcome
     if versions.get(_stream(entry)) != entry.version:
-        return str(wording.say("It was changed since."))
+        return kept.LEFT, str(wording.say("It was changed since."))
     try:
         with append.unit_of_work(savepoint=True):
             if not entry.found_version:
                 way.discard(entry.object_id, now)
             elif entry.before is None:
-                return str(wording.say("What it was before is not known."))
+                return kept.LEFT, str(wording.say("What it was before is not known."))
             else:
                 way.restore(entry.object_id, entry.before, now)
+    except errors.Conflict as failure:
+        return kept.LATER, failure.detail
     except errors.DomainError as failure:
-        return failure.detail
-    return ""
+        return kept.LEFT, failure.detail
+    return kept.UNDONE, ""
 
 
 def _hand_over(

@@ -20,6 +20,7 @@ SEPARATORS = (",", ";", "\t", "|")
 _PIECE = 64 * 1024
 _SHOWN_OF_A_BROKEN_LINE = 10_000
 _NAMED_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?')
+_IS_SEP = re.compile(r"sep=[,;\t|]?")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
@@ -126,7 +127,7 @@ def _first_line(lines: Iterator[str]) -> tuple[str, str]:
 
 
 def _is_before_header(cells: Sequence[str]) -> bool:
-    return not any(cell.strip() for cell in cells) or (cells[0] == "sep=" and not any(cells[1:]))
+    return not any(cell.strip() for cell in cells) or (_IS_SEP.fullmatch(cells[0]) is not None and not any(cells[1:]))
 
 
 def _reason(error: csv.Error, line_number: int) -> str:

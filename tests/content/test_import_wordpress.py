@@ -88,7 +88,7 @@ def test_a_small_site_becomes_nodes_and_terms(run: Run, site: Path, at_work: Any
     assert "pages: 3 created" in output
     assert "posts: 7 created" in output
     assert "comments: 6 created" in output
-    assert "menu items: 0 created, 0 updated, 0 unchanged, 2 skipped" in output
+    assert "menu items: 1 created, 0 updated, 0 unchanged, 1 skipped" in output
     hello = node(20)
     [text], [body] = hello.translations.all(), hello.bodies.all()
     assert (hello.kind, hello.status, hello.author_name) == ("post", "published", "Ann Author")
@@ -175,8 +175,10 @@ def test_files_and_custom_types(run: Run, site: Path, at_work: Any) -> None:
 def test_menus_and_what_is_left_out_are_rows_of_the_report(run: Run, site: Path, at_work: Any) -> None:
     output = run(site)
 
-    assert (0, "wp:term", "Main menu", "menus are not taken yet") in run.rows
-    assert run.problems(13) == ["menus are not taken yet; the post id 50 occurs more than once"]
+    repeated = [problem for _, column, _, problem in run.rows if column == "wp:post_type" and "occurs" in problem]
+    assert repeated == ["the post id 50 occurs more than once; the first one is taken"]
+    menu = models.Menu.objects.get()
+    assert (menu.name, [item["titles"] for item in menu.items]) == ("Main menu", [{"en": "50"}])
     assert (3, "content:encoded", "<script>", "not allowed in a body; left out") in run.rows
     assert any(column == "wp:postmeta huge" for _, column, _, _ in run.rows)
     assert "2 custom fields with addresses or passwords were left out" in output
@@ -469,7 +471,7 @@ BOMB = '<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">
         (lambda text: "", "is empty"),
         (lambda text: "id;title\n1;x", "not well-formed XML at line 1, column 2: not well-formed (invalid token)"),
         (lambda text: text[:-60], "not well-formed XML at line"),
-        (lambda text: text.replace("<p>", "\x01"), "invalid token"),
+        (lambda text: text.replace("<title>", "<1>", 1), "invalid token"),
         (lambda text: "<html><body/></html>", "not a WordPress export: it has <html> where <rss>"),
         (lambda text: '<rss version="2.0"><channel><title>x</title></channel></rss>', "it has no wp:wxr_version"),
         (lambda text: text.replace(">1.2<", ">2.0<"), 'its wp:wxr_version is "2.0"; known are 1.0, 1.1, 1.2'),
@@ -792,3 +794,41 @@ def test_killed_and_resumed_a_site_is_as_if_undisturbed(
         other(site)
         assert resumed == state()
         assert sorted((run.folder / "report.csv").read_text().splitlines()) == sorted(rows.splitlines())
+
+
+def menu_item(post_id: int, title: str, *, parent: int = 0, order: int = 0, **meta: str) -> str:
+    pairs = [(f"_menu_item_{name}", value) for name, value in meta.items()]
+    pairs.append(("_menu_item_menu_item_parent", str(parent)))
+    terms = [("nav_menu", "main", "Main menu")]
+    return wxr.item(post_id, title, type="nav_menu_item", menu_order=order, terms=terms, meta=pairs)
+
+
+def test_menus_lead_to_what_was_taken(run: Run, tmp_path: Path, at_work: Any) -> None:
+    path = wxr.write(
+        tmp_path / "a.xml",
+        menu_item(52, "Below", parent=51, order=3, type="custom", url="https://else.test/x"),
+        menu_item(51, "", order=2, type="post_type", object="page", object_id="1"),
+        menu_item(53, "Gone", order=4, type="post_type", object="page", object_id="99"),
+        menu_item(50, "Heading", order=1, type="custom", url="#nowhere at all"),
+        wxr.item(1, "About", type="page"),
+    )
+
+    output = run(path)
+
+    [heading, about] = models.Menu.objects.get().items
+    assert (heading["titles"], heading["target"]) == ({"en": "Heading"}, None)
+    assert about["target"] == {"type": "node", "id": str(node(1).id)}
+    assert [(item["titles"], item["url"]) for item in about["children"]] == [({"en": "Below"}, "https://else.test/x")]
+    assert run.problems(3) == ["what it leads to was not taken; left out"]
+    assert "menus: 1 created" in output
+    events = making.event_count()
+    assert "menus: 0 created, 0 updated, 1 unchanged" in run(path)
+    assert making.event_count() == events
+    call_command("imports", tenant=run.tenant.slug, undo=str(first_run(run.tenant)), quiet=True)
+    assert not models.Menu.objects.exists()
+
+
+def first_run(tenant: tenants.Tenant) -> Any:
+    from apps.imports.models import Run as Imported
+
+    return Imported.objects.order_by("id")[0]

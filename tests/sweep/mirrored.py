@@ -15,6 +15,7 @@ from apps.audit import models as audit
 from apps.commerce.bulk import PRODUCTS
 from apps.consumers import models as consumers
 from apps.consumers import tasks
+from apps.imports import models as imports
 from apps.jobs import models as models_of_jobs
 from apps.jobs import services as jobs
 from apps.kernel import context, ids, isolation
@@ -58,6 +59,7 @@ def make_side(letters: str) -> Side:
                 patched.setattr(tokens, "LIFETIME", people.LASTING)
                 secrets, bearers = people.fill_secrets(staff, words, names)
             names |= _names_in_the_audit_log() | {"text": words(), "job": _fill_jobs(staff, words)}
+            _fill_imports(staff, words)
         tasks.drain()
         with factories.at_work(tenant):
             _fill_consumers(words, aggregate_id=ids.decode("node", names["node"]))
@@ -247,6 +249,28 @@ def _fill_jobs(staff: accounts.User, words: canaries.Words) -> str:
     first.status, first.problem = 422, {"detail": words()}
     first.save()
     return ids.encode("job", job.id)
+
+
+def _fill_imports(staff: accounts.User, words: canaries.Words) -> None:
+    """One that has stopped, with its file, an object that is left and a row that was not taken."""
+    now = timezone.now()
+    run = imports.Run.objects.create(
+        **{"format": "shopify", "file_name": words(), "file_digest": "", "file_size": 1, "path": words()},
+        options={"locale": words()},
+        found={"encoding": words()},
+        tally={words(): {"created": 1}},
+        status=imports.Status.STOPPED,
+        reason=words(),
+        actor=words(),
+        client_address=words(),
+        asked_by=staff,
+        **dict.fromkeys(("created_at", "worked_at", "expires_at"), now),
+    )
+    imports.Piece.objects.create(run=run, index=0, content=words().encode())
+    entry = {"kind": "commerce.product", "object_id": ids.new_id(), "found_version": 1, "version": 2}
+    left = imports.Entry.Outcome.LEFT
+    imports.Entry.objects.create(run=run, before={"title": words()}, reason=words(), outcome=left, **entry)
+    imports.Problem.objects.create(run=run, row=1, column=words(), value=words(), problem=words())
 
 
 def _fill_consumers(words: canaries.Words, *, aggregate_id: uuid.UUID) -> None:

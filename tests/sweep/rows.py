@@ -38,6 +38,8 @@ OF_THE_PROGRAM = {
     "type": "names of events",
 }
 OF_THE_PROGRAM_IN = {
+    ("imports.Run", "format"): "one of the registered formats",
+    ("imports.Run", "file_digest"): "a hash",
     ("jobs.Operation", "written_id"): "an id, and looked for as such",
     ("tenants.TenantModule", "slug"): "one of the registered modules",
 }

@@ -12,7 +12,7 @@ from typing import Any
 from apps.content import models, services
 from apps.content.services import bodies
 from apps.content.services.locks import lock_content
-from apps.content.wordpress import mapping, reading, restoring, terms
+from apps.content.wordpress import mapping, menus, reading, restoring, terms
 from apps.imports import formats
 from apps.kernel import errors, ids, validation
 from apps.outbox.append import unit_of_work
@@ -43,6 +43,7 @@ class Importer(formats.Importer):
         self._new_terms: list[tuple[str, str]] = []
         self._seen: set[str] = set()
         self._late: dict[str, tuple[str, mapping.Note]] = {}
+        self._menu_items: list[reading.Item] = []
 
     def begin(self, taking: formats.Taking) -> None:
         self._taking = taking
@@ -84,6 +85,7 @@ class Importer(formats.Importer):
     def end(self, taking: formats.Taking) -> None:
         self._taking = taking
         self._place_late_children()
+        self._take_menus()
 
     def remarks(self) -> list[str]:
         said = []
@@ -141,10 +143,16 @@ class Importer(formats.Importer):
 
     def _objects(self, item: reading.Item) -> Iterator[mapping.WantedNode | NotTaken]:
         if item.type == mapping.MENU_TYPE:
-            repeated = f"; the post id {item.post_id} occurs more than once" if item.key in self.site.repeated else ""
-            problem = f"menus are not taken yet{repeated}"
-            shown = item.title or item.post_id
-            yield NotTaken("menu items", mapping.Note(item.number, "wp:post_type", shown, problem))
+            problem = ""
+            if self._is_repeated(item.key):
+                problem = f"the post id {item.post_id} occurs more than once; the first one is taken"
+            elif all(term.taxonomy != mapping.MENU_TAXONOMY for term in item.terms):
+                problem = "it is in no menu; left out"
+            if problem:
+                shown = item.title or item.post_id
+                yield NotTaken("menu items", mapping.Note(item.number, "wp:post_type", shown, problem))
+            else:
+                self._menu_items.append(item)
             return
         if self._is_repeated(item.key):
             yield from self._repeated(item)
@@ -410,6 +418,44 @@ class Importer(formats.Importer):
                     _, problem = _moved(known[child], known[parent])
                     if problem is not None:
                         self._note(mapping.Note(note.row, note.column, note.value, problem))
+
+    # --- Menus, when all they lead to is there ----------------------------------------------------------------
+
+    def _take_menus(self) -> None:
+        builder = menus.Builder(
+            locale=self.locale, external_id=self.mapper.external_id, nodes=self._menu_nodes(), terms=self._menu_terms()
+        )
+        for wanted in menus.gather(self.site.terms, self._menu_items):
+            built = builder.build(wanted)
+            for note in built.notes:
+                self._note(note)
+            self._taking.tally.add("menu items", "skipped", len(wanted.items) - built.count)
+            try:
+                with unit_of_work(savepoint=True):
+                    external_id = self.mapper.external_id(f"menu:{wanted.slug}")
+                    outcome = menus.take(wanted, built, external_id=external_id, remember=self._remember_menu)
+            except errors.DomainError as error:
+                self._note(mapping.Note(0, "wp:term", wanted.name, error.detail))
+                outcome = "skipped"
+            self._taking.tally.add("menus", outcome)
+            self._taking.tally.add("menu items", outcome, built.count)
+
+    def _remember_menu(self, menu: models.Menu) -> None:
+        restoring.remember_menu(self._taking, menu)
+
+    def _menu_nodes(self) -> dict[str, uuid.UUID]:
+        named = {dict(item.meta).get("_menu_item_object_id", "") for item in self._menu_items} - {""}
+        wanted = [self.mapper.external_id(key) for key in named]
+        rows = models.Node.objects.filter(external_id__in=wanted).values_list("external_id", "id")
+        return {str(external_id): id for external_id, id in rows}
+
+    def _menu_terms(self) -> dict[str, tuple[str, uuid.UUID]]:
+        found = {}
+        for term in self.site.terms:
+            wanted, _ = mapping.wanted_term(term)
+            if term.term_id and (id := self._terms.get(wanted.key)) is not None:
+                found[term.term_id] = ("tag" if wanted.is_tag else "content_category", id)
+        return found
 
     def _note(self, note: mapping.Note) -> None:
         self._taking.note(row=note.row, column=note.column, value=note.value, problem=note.problem)

@@ -37,6 +37,7 @@ class Term:
     name: str
     parent: str
     description: str
+    term_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,17 +258,19 @@ def _author(element: Element) -> tuple[str, str]:
 
 def _term(tag: str, element: Element) -> Term:
     fields = _fields(element)
+    term_id = fields.get("wp:term_id", "")
     match tag:
         case "wp:category":
             slug, name = fields.get("wp:category_nicename", ""), fields.get("wp:cat_name", "")
             parent, description = fields.get("wp:category_parent", ""), fields.get("wp:category_description", "")
-            return Term(tag, "category", slug or name, name or slug, parent, description)
+            return Term(tag, "category", slug or name, name or slug, parent, description, term_id)
         case "wp:tag":
             slug, name = fields.get("wp:tag_slug", ""), fields.get("wp:tag_name", "")
-            return Term(tag, "post_tag", slug or name, name or slug, "", fields.get("wp:tag_description", ""))
+            words = fields.get("wp:tag_description", "")
+            return Term(tag, "post_tag", slug or name, name or slug, "", words, term_id)
     slug, name = fields.get("wp:term_slug", ""), fields.get("wp:term_name", "")
     parent, description = fields.get("wp:term_parent", ""), fields.get("wp:term_description", "")
-    return Term(tag, fields.get("wp:term_taxonomy", ""), slug or name, name or slug, parent, description)
+    return Term(tag, fields.get("wp:term_taxonomy", ""), slug or name, name or slug, parent, description, term_id)
 
 
 def _keys(element: Element) -> Iterator[str]:

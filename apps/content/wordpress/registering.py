@@ -40,4 +40,5 @@ def register() -> None:
         events.CATEGORY,
         formats.Undo("content category", restoring.discard_category, restoring.restore_category),
     )
+    formats.register_undo(events.MENU, formats.Undo("menu", restoring.discard_menu, restoring.restore_menu))
     formats.register_undo(events.TAG, formats.Undo("tag", restoring.discard_tag, restoring.restore_tag))

@@ -29,6 +29,22 @@ def remember_term(taking: formats.Taking, row: models.Category | models.Tag) -> 
     taking.remember(kind, row.id, lambda: _dumped_term(row))
 
 
+def remember_menu(taking: formats.Taking, menu: models.Menu) -> None:
+    """The same of a menu."""
+    state = {"name": menu.name, "location": menu.location, "items": menu.items}
+    taking.remember(events.MENU, menu.id, lambda: state)
+
+
+def discard_menu(menu_id: uuid.UUID, now: datetime) -> None:
+    """Raises MenuNotFound."""
+    services.delete_menu(menu_id=menu_id)
+
+
+def restore_menu(menu_id: uuid.UUID, state: dict[str, Any], now: datetime) -> None:
+    """Raises MenuNotFound, LocationTaken, ValidationFailed where something it led to is gone."""
+    services.update_menu(menu_id=menu_id, changes=validation.parse(services.MenuChanges, _with_ids(state)))
+
+
 def discard_node(node_id: uuid.UUID, now: datetime) -> None:
     """Delete it where nothing lies below it. Raises NodeNotFound, InUse."""
     if models.Node.objects.filter(parent_id=node_id).exists():
@@ -80,6 +96,17 @@ def restore_tag(tag_id: uuid.UUID, state: dict[str, Any], now: datetime) -> None
     """Raises TagNotFound, SlugTaken."""
     changes = {"translations": state["translations"]}
     services.update_tag(tag_id=tag_id, changes=validation.parse(services.TagChanges, changes))
+
+
+def _with_ids(state: dict[str, Any]) -> dict[str, Any]:
+    """As services take it: ids are no text there."""
+
+    def item(stored: dict[str, Any]) -> dict[str, Any]:
+        target = stored["target"] and {**stored["target"], "id": uuid.UUID(stored["target"]["id"])}
+        below = [item(child) for child in stored["children"]]
+        return {**stored, "id": uuid.UUID(stored["id"]), "target": target, "children": below}
+
+    return {**state, "items": [item(stored) for stored in state["items"]]}
 
 
 def _dumped(node: models.Node) -> dict[str, Any]:

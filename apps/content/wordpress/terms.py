@@ -33,9 +33,7 @@ def declared(head: Iterable[reading.Term]) -> Declared:
     for entry in head:
         label = LABELS[entry.element]
         if entry.taxonomy == mapping.MENU_TAXONOMY:
-            found.notes.append(mapping.Note(0, entry.element, entry.name, "menus are not taken yet"))
-            found.outcomes.append(("menus", "skipped"))
-            continue
+            continue  # they are taken with their items: `menus`
         term, notes = mapping.wanted_term(entry)
         if term.key not in wanted:
             wanted[term.key] = label, term

@@ -12,11 +12,12 @@ from apps.kernel.progress import Progress
 from apps.tenants import scope
 
 HELP = """\
-Import a WordPress export (WXR 1.0 to 1.2, .gz too): pages, posts, custom types, attachments, comments, terms.
+Import a WordPress export (WXR 1.0 to 1.2, .gz too): pages, posts, custom types, attachments, comments, terms,
+menus.
 
 The file is read twice: once to see that all of it can be read, then in batches, each one transaction. What was
 imported before is found again by its id: what the file says differently is changed, all else is left alone, so that
-the same file again changes nothing. Menus are not taken yet; each of their items is a row of the report.
+the same file again changes nothing.
 
 Exit codes: 0 everything was taken, perhaps with notes in the report; 1 refused, nothing was imported;
 3 imported, but some objects were skipped, each a row of the report; 130 interrupted: what was written stays, go on
