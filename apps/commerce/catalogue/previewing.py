@@ -28,8 +28,8 @@ def lines(importer: CatalogueImporter, products: Sequence[Any]) -> Iterator[str]
             yield f"  {path} = {shown[:_LONGEST]}{'…' if len(shown) > _LONGEST else ''}"
         for note in mapped.notes:
             yield f"  note, row {note.row}, {note.key}: {note.problem}"
-    if note := importer.header.ignored_note():
-        yield note
+    if ignored := importer.header.ignored_note():
+        yield ignored
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

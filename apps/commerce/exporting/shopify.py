@@ -139,7 +139,8 @@ def _variant(
         "variant_image": next((image.url for image in snapshot.images if image.id == row.image_id), ""),
     }
     found |= _options(snapshot, variant, target.locale, is_first=is_first)
-    return _named(found) | _OF_SHOPIFY | row.metadata.get("shopify", {}).get("markets", {})
+    markets: dict[str, str] = row.metadata.get("shopify", {}).get("markets", {})
+    return _named(found) | _OF_SHOPIFY | markets
 
 
 def _options(
@@ -175,7 +176,7 @@ def paths_of(locale: str) -> dict[uuid.UUID, str]:
     for category in categories.values():
         line: list[models.Category] = [category]
         while (parent_id := line[-1].parent_id) in categories:
-            line.append(categories[parent_id])  # type: ignore[index] # it is one of them
+            line.append(categories[parent_id])
         found[category.id] = " > ".join(_category_name(entry, locale) for entry in reversed(line))
     return found
 

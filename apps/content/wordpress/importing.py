@@ -46,6 +46,13 @@ class Importer(formats.Importer):
 
     def begin(self, taking: formats.Taking) -> None:
         self._taking = taking
+        mended = self.site.mended
+        if mended.left_out:
+            problem = f"{mended.left_out:,} control characters that XML forbids; left out"
+            self._note(mapping.Note(0, "file", self.path.name, problem))
+        if mended.taken_as_western:
+            problem = f"{mended.taken_as_western:,} bytes that are not UTF-8; taken as Windows-1252"
+            self._note(mapping.Note(0, "file", self.path.name, problem))
         self._take_terms()
 
     def batches(self, *, after: int, size: int) -> Iterator[tuple[int, Sequence[Any]]]:
@@ -119,8 +126,8 @@ class Importer(formats.Importer):
         with unit_of_work(savepoint=True):
             lock_content()
             existing = terms.find([wanted for _, wanted in chunk], locale=self.locale)
-            for row in existing.values():
-                restoring.remember_term(self._taking, row)
+            for found in existing.values():
+                restoring.remember_term(self._taking, found)
             outcomes = []
             for label, wanted in chunk:
                 self._new_terms.append(wanted.key)
@@ -207,8 +214,8 @@ class Importer(formats.Importer):
             lock_content()
             notes += self._take_new_item_terms(batch, outcomes)
             existing = self._existing(wanted.external_id for wanted in batch)
-            for node in existing.values():
-                restoring.remember_node(self._taking, node)
+            for found in existing.values():
+                restoring.remember_node(self._taking, found)
             fresh = [wanted for wanted in batch if wanted.external_id not in existing]
             known = {external_id: node.id for external_id, node in existing.items()}
             known |= self._known_parents(batch, known)
