@@ -34,8 +34,8 @@ _sources: dict[str, Source] = {}
 
 
 def register(source: Source) -> None:
-    """Raises ValueError for a name that is taken."""
-    if source.name in _sources:
+    """Once more is as good as once. Raises ValueError for a name that another one has."""
+    if _sources.get(source.name, source) != source:
         raise ValueError(f"{source.name} is registered already")
     _sources[source.name] = source
 

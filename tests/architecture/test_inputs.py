@@ -51,6 +51,7 @@ def test_there_are_inputs_of_every_app_that_takes_some() -> None:
         "jobs",
         "kernel",
         "lifecycle",
+        "media",
         "readmodels",
         "tenants",
     }

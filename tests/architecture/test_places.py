@@ -26,6 +26,9 @@ VALKEY = {
 }
 FILES = {
     "rustok/lifecycle/files.py": "all files of a tenant lie below its folder",
+    "apps/media/files.py": "below the folder of their tenant",
+    "apps/media/serving.py": "reads, and writes nothing",
+    "apps/media/sweeping.py": "deletes what is below the folders of tenants",
     "apps/imports/admin.py": "the field of a form: what is sent is kept in rows",
 }
 OF_VALKEY = ("redis", "django.core.cache", "django_ratelimit", "rustok.cache")

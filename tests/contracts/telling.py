@@ -129,7 +129,7 @@ class Teller:
     def send(self, request: Request, *, method: str = "", data: str | None = None, media: str = "") -> Any:
         """The response to a request, or to another method or body at its address."""
         body: Any = "" if request.body is None else json.dumps(request.body)
-        if request.operation.takes_files and data is None:
+        if request.operation.takes_files and data is None and not media:
             body, media = _form(request.body), MULTIPART_CONTENT
         known = {"Authorization": f"Bearer {request.token}"} if request.token else {}
         return self._client.generic(
