@@ -338,6 +338,10 @@ docs: env ## the site of docs/ in build/docs; a broken link or a page no index n
 docs-serve: docs ## the site, served on loopback until Ctrl-C (PORT=5160)
 	$(PYTHON) -m http.server --bind 127.0.0.1 --directory $(DOCS_SITE) $(or $(PORT),5160)
 
+.PHONY: screenshots
+screenshots: env ## the pictures of docs/, from a product of their own (ONLY="admin-start")
+	$(PYTHON) -m tests.screenshots $(ONLY)
+
 .PHONY: docs-all
 docs-all: docs-reference docs-api docs ## the generated pages, the API's document, and the site
 

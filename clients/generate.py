@@ -82,6 +82,8 @@ def type_of(schema: Schema) -> str:
         return str(schema["$ref"].rpartition("/")[2])
     if choices := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
         return " | ".join(sorted(dict.fromkeys(map(type_of, choices)), key=lambda kind: kind == "None"))
+    if schema.get("format") == "binary":
+        return "tuple[str, bytes, str]"
     if "const" in schema or "enum" in schema:
         return f"Literal[{', '.join(map(repr, schema.get('enum', [schema.get('const')])))}]"
     match schema.get("type"):
@@ -115,7 +117,8 @@ def operation(method: str, path: str, about: Schema) -> Iterator[str]:
     answer, is_text = answer_of(about["responses"])
     taken = [f"{argument(each)}: str" for each in places["path"]]
     if body := about.get("requestBody"):
-        taken.append(f"body: {in_models(type_of(body['content']['application/json']['schema']))}")
+        [(media_type, content)] = body["content"].items()
+        taken.append(f"body: {in_models(type_of(content['schema']))}")
     named = [f"{argument(each)}: {parameter_type(each)}" for each in (*places["query"], *places["header"])]
     taken = ["self", *taken, *(["*"] if named else []), *named]
     yield f"    def {about['operationId']}({', '.join(taken)}) -> {answer}:"
@@ -126,6 +129,7 @@ def operation(method: str, path: str, about: Schema) -> Iterator[str]:
             pairs = ", ".join(f"{each['name']!r}: {argument(each)}" for each in places[place])
             given.append(f"{key}={{{pairs}}}")
     given += ["body=body"] if body else []
+    given += ["is_form=True"] if body and media_type == "multipart/form-data" else []
     given += ["is_text=True"] if is_text else []
     yield f"        return self.send({', '.join(given)})"
 
@@ -200,7 +204,7 @@ def typescript_file() -> str:
     )
     if made.returncode:
         sys.exit(f"openapi-typescript failed:\n{made.stdout}{made.stderr}")
-    return str(made.stdout)
+    return re.sub(r"(Format: binary\s+\*/\s+\w+\??: )string;", r"\1Blob;", str(made.stdout))
 
 
 def slim(document: Schema) -> Schema:

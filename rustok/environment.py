@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from apps.kernel import failpoints, forwarding
 from apps.kernel.limits.policies import Limits
-from rustok import mailing
+from rustok import mailing, storing
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PREFIX = "RUSTOK_"
@@ -179,6 +179,13 @@ class Environment(BaseSettings):
         description="Most a request may bring in its body; each web thread may hold as much in memory.",
         json_schema_extra=_unit("MiB"),
     )
+    largest_upload_mib: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="Most a file that is sent may have; each web thread may hold as much in memory, images more.",
+        json_schema_extra=_unit("MiB"),
+    )
     worker_processes: int = Field(
         default=2, ge=1, le=256, description="Celery worker processes.", json_schema_extra=_unit("processes")
     )
@@ -273,6 +280,25 @@ class Environment(BaseSettings):
         description="`nats://` or `tls://` URL of a NATS 2.11 with JetStream in place of the embedded one. It may end "
         "with `?ca=…&cert=…&key=…&credentials=…` (files) and `&replicas=…`.",
         json_schema_extra={"default_text": "the embedded server; must be set in production where the bus is NATS"},
+    )
+
+    # Media
+    media_storage: SecretStr | None = Field(
+        default=None,
+        description="`s3://key:secret@host/bucket?region=…` of a storage that speaks S3, in place of the folder "
+        "`media` in the data directory; `&tls=no` for one beside this installation.",
+        json_schema_extra={"default_text": "the folder `media` in the data directory"},
+    )
+    media_serving: Literal["stream", "accel", "redirect"] = Field(
+        default="stream",
+        description="How files are sent: `stream` by the web server itself, `accel` by the nginx in front "
+        "(`X-Accel-Redirect`), `redirect` by the bucket, at signed addresses.",
+    )
+    media_quota_mib: int = Field(
+        default=0,
+        ge=0,
+        description="Most that the files of a tenant may take, unless its plan says otherwise; 0 is without bound.",
+        json_schema_extra=_unit("MiB"),
     )
 
     # Mail
@@ -462,6 +488,13 @@ class Environment(BaseSettings):
             mailing.options(value.get_secret_value())
         return value
 
+    @field_validator("media_storage")
+    @classmethod
+    def _is_bucket(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            storing.bucket(value.get_secret_value())
+        return value
+
     @field_validator("mail_from")
     @classmethod
     def _is_address(cls, value: str) -> str:
@@ -569,6 +602,8 @@ def _unsafe_in_production(environment: Environment) -> list[str]:
         problems.append("RUSTOK_DEBUG is on: debug pages show secrets to visitors; unset it.")
     if environment.events_transport == "memory":
         problems.append("RUSTOK_EVENTS_TRANSPORT=memory reaches one process only: use valkey or nats.")
+    if environment.media_serving == "redirect" and environment.media_storage is None:
+        problems.append("RUSTOK_MEDIA_SERVING=redirect leads to a bucket: set RUSTOK_MEDIA_STORAGE, or use accel.")
     if environment.events_transport == "nats" and environment.nats_url is None:
         problems.append("NATS_URL is not set: the embedded NATS is for development and tests.")
     return problems

@@ -6,7 +6,7 @@ import django_stubs_ext
 from django.utils.csp import CSP
 
 from rustok import environment as environments
-from rustok import logs, mailing, servers
+from rustok import logs, mailing, servers, storing
 from rustok.environment import CHECKOUT, Profile
 
 # Lets code write `ModelAdmin[Product]` at run time as it does for the type checker.
@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     # After the apps whose templates stand in the place of its own.
     "apps.accounts.access.site_config.AccessAdminConfig",
     "apps.jobs",
+    "apps.media",
     "apps.imports",
     "apps.content",
     "apps.commerce",
@@ -277,6 +278,9 @@ OUTBOUND_INSIDE = ENVIRONMENT.outbound_inside
 # A product of 200 variants, with prices, stock and all, is one form of the admin.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
+# Where forms with files come, which may be larger than other bodies.
+LARGEST_UPLOAD = ENVIRONMENT.largest_upload_mib * 2**20
+UPLOAD_PATHS = frozenset({"/api/v1/admin/assets"})
 EXPORT_SECONDS = ENVIRONMENT.export_seconds
 API_DOCUMENT = CHECKOUT / "rustok/openapi/openapi.json"
 API_EXAMPLES = CHECKOUT / "rustok/openapi/examples.json"
@@ -304,14 +308,21 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [],
 }
 
-# --- Static files, mail, logs -------------------------------------------------------------------------------
+# --- Static files, media, mail, logs ------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
 STATIC_ROOT = CHECKOUT / "staticfiles"
 # Outside production files are served from where they are, so that nothing has to be collected first.
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not IS_PRODUCTION
+MEDIA_URL = "/media/"
+MEDIA_ROOT = ENVIRONMENT.data_dir / "media"
+MEDIA_SERVING = ENVIRONMENT.media_serving
+MEDIA_QUOTA_MIB = ENVIRONMENT.media_quota_mib
+_media_storage = ENVIRONMENT.media_storage.get_secret_value() if ENVIRONMENT.media_storage else None
+if _media_storage and MEDIA_SERVING == "redirect":
+    SECURE_CSP["img-src"].append(storing.origin(_media_storage))  # thumbnails of the admin are led there
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": storing.storage(_media_storage),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if IS_PRODUCTION
@@ -387,6 +398,7 @@ CELERY_BEAT_SCHEDULE = {
         ("accounts.forget", 3600.0, 3600.0),
         ("jobs.advance", 5.0, 5.0),
         ("jobs.forget", 600.0, 600.0),
+        ("media.sweep", 21_600.0, 21_600.0),
         ("imports.advance", 5.0, 5.0),
         ("imports.forget", 3600.0, 3600.0),
         ("tenants.forget_idempotency_keys", 600.0, 600.0),

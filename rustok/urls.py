@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from apps.content import comment_api
 from apps.kernel import csp_reports
+from apps.media import serving
 from rustok import api_docs, guides, health, llms
 
 
@@ -25,6 +26,7 @@ urlpatterns = [
     path("health/ready", health.ready, name="health-ready"),
     path("", include("django_prometheus.urls")),
     path("admin/", admin.site.urls),
+    path(f"{settings.MEDIA_URL.strip('/')}/<path:path>", serving.serve, name="media"),
     path("api/v1/store/account/", include("apps.accounts.api.account")),
     path("api/v1/store/account/", include(comment_api.customers)),
     path("api/v1/store/", include("apps.readmodels.api")),
@@ -37,12 +39,15 @@ urlpatterns = [
     path("api/v1/admin/", include("apps.tenants.field_api")),
     path("api/v1/admin/", include("apps.audit.api")),
     path("api/v1/admin/", include("apps.jobs.api")),
+    path("api/v1/admin/", include("apps.media.api")),
     path("api/v1/admin/", include("apps.accounts.access.api")),
     path("api/v1/admin/", include("apps.accounts.api.management")),
     path("api/v1/admin/", include("apps.accounts.api.customers")),
     path("api/v1/auth/", include("apps.accounts.api.auth")),
     path("api/v1/auth/", include("apps.accounts.api.mailed")),
     path("api/v1/auth/", include("apps.accounts.api.totp")),
+    path("", include("apps.readmodels.sitemaps")),
+    path("", include("apps.readmodels.feeds")),
     path("", include("apps.kernel.problems")),
     path("", include("apps.events.api")),
     path("", include("apps.consumers.catalogue")),

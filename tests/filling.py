@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-from django.contrib.messages import get_messages
 from django.test import Client
 
 from apps.tenants import models as tenants
@@ -32,7 +31,7 @@ class _Reader(HTMLParser):
         name = has.get("name") or ""
         self._templates += tag == "template"
         if tag == "form":
-            self._is_ours = has.get("class", "") is not None and "desk" in (has.get("class") or "")
+            self._is_ours = "desk" in (has.get("class") or "").split()
         if tag == "p" and has.get("class") == "problem":
             self._problem = (has.get("id") or "").removeprefix("at-").rpartition("-problem-")[0]
         if self._templates or not self._is_ours:
@@ -50,7 +49,8 @@ class _Reader(HTMLParser):
         elif tag == "option" and self._select:
             chosen, is_many = self._select
             if "selected" in has:
-                self.sent[chosen] = [*self.sent.get(chosen, []), has.get("value") or ""] if is_many else [has.get("value") or ""]
+                before = self.sent.get(chosen, []) if is_many else []
+                self.sent[chosen] = [*before, has.get("value") or ""]
             elif not is_many:
                 self.sent.setdefault(chosen, [has.get("value") or ""])
 
@@ -112,7 +112,7 @@ class Page:
     def fill(self, values: dict[str, str | list[str]]) -> None:
         """Write into fields; a checkbox is ticked with "on" and cleared with ""."""
         for name, value in values.items():
-            self.sent[name] = [*value] if isinstance(value, list) else [value] if value != "" or name in self.sent else []
+            self.sent[name] = value if isinstance(value, list) else [value]
 
     def clear(self, *names: str) -> None:
         """What is not sent at all: checkboxes without a tick, rows that are taken out."""
@@ -124,7 +124,7 @@ class Page:
 
     def press(self, button: str, value: str = "") -> Page:
         """Send the form by one of its buttons."""
-        return self.post(self.path, **{name: values for name, values in self.sent.items()}, **{button: value})
+        return self.post(self.path, **self.sent, **{button: value})
 
     def _read(self, answer: Any, path: str) -> Page:
         self.path = answer.redirect_chain[-1][0] if getattr(answer, "redirect_chain", None) else path
@@ -132,6 +132,6 @@ class Page:
         reader = _Reader()
         reader.feed(self.text)
         self.sent, self.fixed, self.problems = reader.sent, reader.fixed, reader.problems
-        told = (str(message) for message in answer.context["messages"]) if answer.context and "messages" in answer.context else ()
-        self.told = " ".join(told)
+        told = answer.context["messages"] if answer.context and "messages" in answer.context else ()
+        self.told = " ".join(str(message) for message in told)
         return self

@@ -23,6 +23,8 @@ from apps.tenants import scope
 
 # Probes and scrapers ask whatever happens.
 _EXEMPT = ("/health", "/metrics")
+# A page may have more pictures than a client has requests, and none of them costs a query.
+_BELOW = ("/health/", settings.MEDIA_URL)
 _KEPT = "rustok.limits"
 
 
@@ -133,7 +135,7 @@ def _charges(subject: Subject, address: str, endpoint: policies.EndpointClass, c
 
 
 def _is_exempt(request: HttpRequest) -> bool:
-    return request.path in _EXEMPT or request.path.startswith("/health/")
+    return request.path in _EXEMPT or request.path.startswith(_BELOW)
 
 
 def _unserved(request: HttpRequest) -> list[policies.Charge]:

@@ -6,10 +6,13 @@ class CommerceConfig(AppConfig):
     label = "commerce"
 
     def ready(self) -> None:
-        from apps.commerce import bulk, consumers, custom_fields, events  # noqa: F401 - register what they have
+        from apps.commerce import bulk, consumers, custom_fields, events, showing  # noqa: F401 - register what they have
         from apps.commerce.importing import registering
+        from apps.media import usage
         from apps.tenants import modules
 
+        usage.register(showing.PRODUCTS)
+        usage.register(showing.FOUND_PRODUCTS)
         registering.register()
 
         modules.register(

@@ -164,6 +164,12 @@ class UnknownOptionValue(errors.ValidationFailed):
     code = "unknown_option_value"
 
 
+class UnknownAsset(errors.ValidationFailed):
+    """A product is to show an asset that is not in the media library, or is no image. Upload it first."""
+
+    code = "unknown_asset"
+
+
 class UnknownImage(errors.ValidationFailed):
     """A variant names an image its product does not have. Add it to the product first."""
 

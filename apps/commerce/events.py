@@ -46,6 +46,15 @@ class Option(registry.Payload):
     values: list[OptionValue]
 
 
+class ImageRendition(registry.Payload):
+    """A picture in another size."""
+
+    name: str
+    url: str
+    width: int
+    height: int
+
+
 class Image(registry.Payload):
     """A picture of a product, where it lies and what it shows."""
 
@@ -53,6 +62,9 @@ class Image(registry.Payload):
     url: str
     alt: str
     position: fields.Order
+    asset_id: Annotated[uuid.UUID | None, Field(description="In the media library; null for one elsewhere.")]
+    alts: Annotated[dict[str, str], Field(description="What the library says, by locale, where `alt` is empty.")]
+    renditions: Annotated[list[ImageRendition], Field(description="Those of the library, from small to large.")]
 
 
 class Price(registry.Payload):
@@ -108,14 +120,20 @@ class ProductFields(registry.Payload):
     images: list[Image]
 
 
-@registry.event("commerce.product.created")
+def _images_elsewhere(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew no media library: its images are elsewhere."""
+    images = [image | {"asset_id": None, "alts": {}, "renditions": []} for image in data["images"]]
+    return data | {"images": images}
+
+
+@registry.event("commerce.product.created", version=2, upcasters={1: _images_elsewhere})
 class ProductCreated(ProductFields):
     """A product exists as a draft with all its variants; publishing is an event of its own."""
 
     variants: list[Variant]
 
 
-@registry.event("commerce.product.updated")
+@registry.event("commerce.product.updated", version=2, upcasters={1: _images_elsewhere})
 class ProductUpdated(ProductFields):
     """Something of the product but its variants changed; carries all of that."""
 
@@ -273,6 +291,11 @@ class CategoryDeleted(registry.Payload):
     """The category is gone."""
 
 
+@registry.event("commerce.category_seo.updated", aggregate=CATEGORY)
+class CategorySeoUpdated(SeoUpdated):
+    """What search engines are told about the category; carries all of it, by locale."""
+
+
 class CollectionTranslation(registry.Payload):
     """The words of a collection in one language."""
 
@@ -316,6 +339,11 @@ class CollectionProductRemoved(registry.Payload):
     """A product is no longer in the collection."""
 
     product_id: uuid.UUID
+
+
+@registry.event("commerce.collection_seo.updated", aggregate=COLLECTION)
+class CollectionSeoUpdated(SeoUpdated):
+    """What search engines are told about the collection; carries all of it, by locale."""
 
 
 @registry.event("commerce.location.created")

@@ -13,6 +13,8 @@ from django.db.models import Model
 from apps.commerce import errors, events, models
 from apps.kernel import ids as identifiers
 from apps.kernel import wording
+from apps.media import models as media
+from apps.media import shown as library_shown
 
 _PLAIN = (bool, int, str, list, dict)
 
@@ -105,14 +107,16 @@ def get_by_variant(variant_id: uuid.UUID, *, lock: bool = False) -> tuple[Snapsh
 
 
 def load(products: Iterable[models.Product]) -> list[Snapshot]:
-    """Each product whole: twelve queries, however many there are."""
+    """Each product whole: twelve queries, however many there are, and two more where images are of the library."""
     snapshots = {product.id: Snapshot(product) for product in products}
     if not snapshots:
         return []
     product_ids = list(snapshots)
     for translation in models.ProductTranslation.objects.filter(product_id__in=product_ids).order_by("locale"):
         snapshots[translation.product_id].translations[translation.locale] = translation
-    for image in models.ProductImage.objects.filter(product_id__in=product_ids).order_by("position", "id"):
+    images = models.ProductImage.objects.filter(product_id__in=product_ids).select_related("asset")
+    in_library = images.prefetch_related("asset__translations", "asset__renditions")
+    for image in in_library.order_by("position", "id"):
         snapshots[image.product_id].images.append(image)
     placed = models.ProductCategory.objects.filter(product_id__in=product_ids).order_by("category_id")
     for product_id, category_id in placed.values_list("product_id", "category_id"):
@@ -184,8 +188,23 @@ def product_fields(snapshot: Snapshot) -> dict[str, Any]:
         ],
         "options": [_option(option) for option in snapshot.options],
         "images": [
-            events.Image(id=image.id, url=image.url, alt=image.alt, position=image.position)
+            events.Image(id=image.id, url=image.url, alt=image.alt, position=image.position, **_of_library(image.asset))
             for image in snapshot.images
+        ],
+    }
+
+
+def _of_library(asset: media.Asset | None) -> dict[str, Any]:
+    """What the media library knows of an image."""
+    if asset is None:
+        return {"asset_id": None, "alts": {}, "renditions": []}
+    shown = library_shown.asset(asset)
+    return {
+        "asset_id": asset.id,
+        "alts": {each["locale"]: each["alt"] for each in shown["translations"] if each["alt"]},
+        "renditions": [
+            events.ImageRendition(name=each["name"], url=each["url"], width=each["width"], height=each["height"])
+            for each in shown["renditions"]
         ],
     }
 

@@ -111,7 +111,6 @@ NODES = bulk.register(
 
 class _Moderation(_OfNode):
     state: ClassVar[services.CommentState]
-    permission: ClassVar[str] = "comments:update"
 
     def perform(self, *, now: datetime) -> str:
         services.moderate_comment(comment_id=self.id, state=self.state, now=now)
@@ -142,7 +141,7 @@ class MarkSpam(_Moderation):
 COMMENTS = bulk.register(
     bulk.Kind(
         name="comments",
-        permission="comments:update",
+        permission="nodes:update",
         module="content",
         operations={"approve": ApproveComment, "reject": RejectComment, "spam": MarkSpam},
     )

@@ -10,8 +10,10 @@ from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.accounts.api.account import CustomerLoggedIn
 from apps.accounts.authentication import CustomerAuthentication
 from apps.accounts.models import Customer
+from apps.accounts.permissions import InTenant
 from apps.content import bulk, lists, queries, services, shown
 from apps.jobs.api import BulkView
 from apps.jobs.bulk import AT_MOST
@@ -28,7 +30,8 @@ class OwnCommentsView(Endpoint):
 
     listing = lists.OWN_COMMENTS
     authentication_classes = (CustomerAuthentication,)
-    permissions = {"GET": "comments:list", "POST": "comments:create"}
+    permission_classes = (CustomerLoggedIn, InTenant)
+    public = "the services ask what the customer may do"
     limit_cost: ClassVar[dict[str, int]] = {"POST": 10}
 
     @operation("account_comments", tag="account", answers=shown.OwnComment)
@@ -54,7 +57,7 @@ class OwnCommentsView(Endpoint):
 
 class CommentsView(Endpoint):
     listing = lists.COMMENTS
-    permissions = {"GET": "comments:list"}
+    permissions = {"GET": "nodes:list"}  # of comments: the query asks
 
     @operation("comment_list", tag=COMMENTS, answers=shown.Comment)
     def get(self, request: Request) -> Response:
@@ -64,7 +67,7 @@ class CommentsView(Endpoint):
 
 
 class ModerationView(Endpoint):
-    permissions = {"POST": "comments:update"}
+    permissions = {"POST": "nodes:update"}  # of comments: the service asks
     state: ClassVar[services.CommentState]
 
     def moderate(self, comment_id: str) -> Response:

@@ -198,6 +198,11 @@ class CategoryDeleted(registry.Payload):
     """The category is gone."""
 
 
+@registry.event("content.category_seo.updated", aggregate=CATEGORY)
+class CategorySeoUpdated(SeoUpdated):
+    """What search engines are told about the category; carries all of it, by locale."""
+
+
 class TagState(registry.Payload):
     """The whole tag."""
 

@@ -77,6 +77,7 @@ class ContentCategory(TypedDict):
     position: int
     depth: int
     translations: list[TermTranslation]
+    seo: dict[str, SeoWords]
 
 
 class Tag(TypedDict):
@@ -191,6 +192,7 @@ def category(row: models.Category) -> ContentCategory:
         "position": row.position,
         "depth": row.depth,
         "translations": [_term(entry) for entry in row.translations.all()],
+        "seo": seo.shown(row.seo),
     }
 
 

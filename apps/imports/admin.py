@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator
+from itertools import batched
 from typing import Any
 
 from django import forms
@@ -19,6 +18,7 @@ from django.http import (
     JsonResponse,
     StreamingHttpResponse,
 )
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -27,11 +27,13 @@ from apps.accounts.access.backend import rights_here
 from apps.accounts.access.rights import ANY
 from apps.accounts.desk import dashboard
 from apps.imports import formats, models, queries, serving
-from apps.kernel import errors, text
+from apps.kernel import errors, streaming
 from apps.tenants import scope
 from apps.tenants.admin import TenantReadOnlyAdmin
 
-SHOWN_PROBLEMS = 20
+SHOWN_PROBLEMS, PAGE = 20, 500
+COLUMNS = ("row", "column", "value", "problem")
+PROBLEMS = streaming.csv_of(COLUMNS)
 _CHOICES = ("locale", "currency", "location", "encoding")
 
 
@@ -84,7 +86,8 @@ def offered_to(request: HttpRequest) -> list[formats.Format]:
     return [
         format
         for format in formats.formats().values()
-        if all(module in at_work.modules for module in format.modules)
+        if format.is_offered
+        and all(module in at_work.modules for module in format.modules)
         and (user.is_superuser or ANY in held.on(format.permission))
     ]
 
@@ -121,14 +124,14 @@ class RunAdmin(TenantReadOnlyAdmin):
         return super().get_queryset(request).filter(format__in=[format.name for format in offered_to(request)])
 
     def get_urls(self) -> list[URLPattern]:
-        def at(address: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
+        def at(address: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
             return path(address, self.admin_site.admin_view(view), name=f"imports_run_{name}")
 
         return [
             at("upload/", self.upload, "upload"),
             at("<uuid:run_id>/progress/", self.shown_progress, "progress"),
             at("<uuid:run_id>/problems.csv", self.problems, "problems"),
-            at("<uuid:run_id>/<str:verb>/", self.act, "act"),
+            at("<uuid:run_id>/do/<str:verb>/", self.act, "act"),
             *super().get_urls(),
         ]
 
@@ -190,12 +193,10 @@ class RunAdmin(TenantReadOnlyAdmin):
         run = self._run(request, run_id)
         return JsonResponse(run.shown() | {"steps": [verb for verb, _ in _steps(run)], "lines": _tally(run)})
 
-    def problems(self, request: HttpRequest, run_id: Any) -> HttpResponse:
+    def problems(self, request: HttpRequest, run_id: Any) -> StreamingHttpResponse:
         """All that was not taken as it stood, one a row."""
         run = self._run(request, run_id)
-        answer = StreamingHttpResponse(_csv(run), content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = f'attachment; filename="{run}-problems.csv"'
-        return answer
+        return streaming.respond(_lines(run), PROBLEMS, name=f"{run}-problems")
 
     def act(self, request: HttpRequest, run_id: Any, verb: str) -> HttpResponse:
         """Cancel, resume, undo, or import what was only looked through."""
@@ -275,22 +276,9 @@ def _tally(run: models.Run) -> list[dict[str, Any]]:
     ]
 
 
-def _csv(run: models.Run) -> Iterator[bytes]:
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(["row", "column", "value", "problem"])
-    for number, problem in enumerate(queries.problems_of(run.id)):
-        writer.writerow([problem.row, *map(text.to_cell, (problem.column, problem.value, problem.problem))])
-        if number % 500 == 499:
-            yield _taken(written)
-    yield _taken(written)
-
-
-def _taken(written: io.StringIO) -> bytes:
-    content = written.getvalue().encode()
-    written.seek(0)
-    written.truncate()
-    return content
+def _lines(run: models.Run) -> Iterator[bytes]:
+    for page in batched(queries.problems_of(run.id), PAGE):
+        yield PROBLEMS.lines([{name: getattr(problem, name) for name in COLUMNS} for problem in page])
 
 
 def _field_of(pointer: str) -> str:

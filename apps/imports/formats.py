@@ -45,9 +45,12 @@ class Importer(ABC):
 
     unit = "rows"
     total: int
-    found: Mapping[str, Any]
     # A dry run that can't be told batch by batch: what a batch refers to came with an earlier one.
     is_dry_run_whole = False
+
+    @property
+    def found(self) -> Mapping[str, Any]:
+        return {}
 
     @abstractmethod
     def batches(self, *, after: int, size: int) -> Iterator[tuple[int, Sequence[Any]]]:
@@ -72,7 +75,8 @@ class Importer(ABC):
 class Format:
     """A format by its `name`; `permission` and `modules` are what a run needs. `options` is what can be chosen.
 
-    `opened` makes the importer of the file at a path, from the options and what an earlier look has found.
+    Without `is_offered` it is for its command only. `opened` makes the importer of the file at a path, from the options
+    and what an earlier look has found.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Format:
     endings: tuple[str, ...]
     options: type[validation.Input]
     opened: Callable[[Path, Any, Mapping[str, Any]], Importer]
+    is_offered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

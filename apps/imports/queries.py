@@ -31,7 +31,8 @@ def get_run(*, named: str) -> models.Run:
     if named == LAST:
         found = rows.filter(is_dry_run=False).exclude(status=models.Status.UNDONE).first()
     else:
-        found = rows.filter(id=_decoded(named)).first()
+        run_id = _decoded(named)
+        found = rows.filter(id=run_id).first() if run_id else None
     if found is None:
         raise RunNotFound(wording.say("There is no import {run}; list them with: manage.py imports.", run=named))
     return found

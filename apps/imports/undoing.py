@@ -52,7 +52,7 @@ def carry_out(
 def _step(run: models.Run, now: datetime) -> bool:
     """Some entries in one transaction; False where none is left and the run is undone."""
     found: dict[append.Key, models.Entry] = {}
-    with append.watched(lambda heads: _hand_over(found, heads)), append.unit_of_work():
+    with append.watched(lambda heads: _hand_over(run, found, heads)), append.unit_of_work():
         working.claim(run, models.Status.UNDOING)
         entries = list(models.Entry.objects.filter(run=run, outcome="").order_by("-id")[:BATCH])
         own = models.Run.objects.filter(id=run.id)
@@ -90,10 +90,16 @@ def _undo(entry: models.Entry, versions: Mapping[append.Key, int], now: datetime
     return ""
 
 
-def _hand_over(found: Mapping[append.Key, models.Entry], heads: Mapping[append.Key, tuple[int, int]]) -> None:
-    """An object is again as the run before this one has left it, which can be undone in its turn."""
-    for stream, (_, version) in heads.items():
+def _hand_over(
+    run: models.Run, found: Mapping[append.Key, models.Entry], heads: Mapping[append.Key, tuple[int, int]]
+) -> None:
+    """An object is again as the run before this one has left it, which can be undone in its turn; and what only made
+    room for it has not been changed by anybody else."""
+    for stream, (before, version) in heads.items():
         entry = found.get(stream)
+        if entry is None and before:
+            waiting = models.Entry.objects.filter(kind=stream[1], object_id=stream[2], outcome="")
+            waiting.filter(version=before).update(version=version)
         if entry is not None and entry.found_version:
             earlier = models.Entry.objects.filter(kind=entry.kind, object_id=entry.object_id)
             earlier.filter(version=entry.found_version, outcome="").update(version=version)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.db import connection, reset_queries, transaction
@@ -51,7 +52,8 @@ def carry_out(
     if run.is_dry_run and importer.is_dry_run_whole:
         return work.look_through(importer, batch_size, on_progress)
     is_first = not run.found.get(BEGUN)
-    work.step(importer.begin, run.done, counts=is_first, found=run.found | importer.found | {BEGUN: True})
+    begun = {"found": run.found | dict(importer.found) | {BEGUN: True}}
+    work.step(importer.begin, run.done, counts=is_first, fields=begun)
     for number, batch in importer.batches(after=run.done, size=batch_size):
         work.step(lambda taking, batch=batch, number=number: importer.take(batch, number, taking), number)  # type: ignore[misc]
         on_progress(number)
@@ -59,7 +61,7 @@ def carry_out(
         if deadline is not None and time.monotonic() >= deadline:
             return False
     ended = {"status": models.Status.DONE, "finished_at": timezone.now(), "reason": ""}
-    work.step(importer.end, run.total, **ended)
+    work.step(importer.end, run.total, fields=ended)
     _count_touched(run)
     on_progress(run.total)
     return True
@@ -90,7 +92,14 @@ class _Work:
     def __init__(self, run: models.Run) -> None:
         self._run = run
 
-    def step(self, work: Callable[[formats.Taking], None], number: int, *, counts: bool = True, **fields: Any) -> None:
+    def step(
+        self,
+        work: Callable[[formats.Taking], None],
+        number: int,
+        *,
+        counts: bool = True,
+        fields: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Do it, and let the run stand at `number` after it, all or nothing."""
         run = self._run
         taking = formats.Taking(run.started_at or timezone.now(), run.is_dry_run)

@@ -10,7 +10,17 @@ from django.http import HttpRequest, HttpResponse
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Readable, not writable: writes go through services so that they have their events."""
+    """Readable, not writable: writes go through services so that they have their events.
+
+    `called` is what people call one and several of its rows, where that is not what the code calls them.
+    """
+
+    called: tuple[str, str] | None = None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What one row is called, and what several are."""
+        return self.called or (str(self.opts.verbose_name), str(self.opts.verbose_name_plural))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -20,6 +30,11 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Named after what it lists."""
+        title = self.names[1]
+        return super().changelist_view(request, {"title": title[:1].upper() + title[1:], **(extra_context or {})})
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -18,7 +18,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-UTF_8 = ("utf-8", "utf-8-sig")
+_NO_TEXT = {
+    b"PK\x03\x04": "an Excel workbook or a ZIP archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+}
 WESTERN = "windows-1252"
 # Western languages seldom have two such letters in a row; Cyrillic, Greek and the like have little else.
 _FEW = 20
@@ -38,6 +45,8 @@ def detect(source: Source, *, named: str = "") -> Encoding:
     """
     pieces = _pieces(source)
     start = next(pieces, b"")
+    if other := next((what for mark, what in _NO_TEXT.items() if start.startswith(mark)), ""):
+        raise ImportRefused(f'"{source.path}" is {other}, and no text: save it as CSV and import that.')
     if named:
         return _check(source, start, pieces, _known(source, named))
     if mark := next((name for mark, name in _MARKS if start.startswith(mark)), ""):

@@ -113,7 +113,8 @@ class OperationSchema(AutoSchema):
         content: Schema = {"schema": self._register(self.declared.takes, mode="validation")}
         if "request" in (example := _example(self.declared.id)):
             content["example"] = example["request"]
-        return {"content": {"application/json": content}, "required": True}
+        media_type = "multipart/form-data" if self.declared.takes_files else "application/json"
+        return {"content": {media_type: content}, "required": True}
 
     def _get_response_bodies(self, direction: str = "response") -> Schema:
         declared, manners = self.declared, self.shown_view.manners(self.method)

@@ -31,6 +31,7 @@ _ANYWHERE: Refusals = (
     problems.Unavailable,
 )
 _WITH_A_BODY: Refusals = (parsing.MalformedBody, problems.UnsupportedMediaType, problems.TooLarge)
+_WITH_FILES: Refusals = (problems.UnsupportedMediaType, problems.TooLarge)
 _WITH_AN_ID: Refusals = (ids.InvalidId,)
 
 # --- what answers are made of -----------------------------------------------------------------------------------
@@ -55,9 +56,9 @@ def one_of(*values: str) -> WithJsonSchema:
 class Operation:
     """`answers` is a TypedDict: the answer, or one row of it where the view lists; None for an empty answer.
 
-    `takes` is the input model of the body. `refuses` are the errors of its own, beside those of its view. `also` has
-    further statuses without a body, `media_type` what the answer is where it is not JSON. `later` is what is answered
-    with 202 where the work is done afterwards; Location has its address.
+    `takes` is the input model of the body, which comes as a form where it `takes_files`. `refuses` are the errors of
+    its own, beside those of its view. `also` has further statuses without a body, `media_type` what the answer is where
+    it is not JSON. `later` is what is answered with 202 where the work is done afterwards; Location has its address.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Operation:
     also: Mapping[int, str]
     media_type: str
     later: Any
+    takes_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,12 @@ def operation(
     also: Mapping[int, str] | None = None,
     media_type: str = "application/json",
     later: Any = None,
+    takes_files: bool = False,
 ) -> Callable[[Any], Any]:
     """Declares a method of a view as the operation of that id; its docstring is the description."""
     if status is None:
         status = 204 if answers is None else 200
-    declared = Operation(identifier, tag, takes, answers, status, refuses, also or {}, media_type, later)
+    declared = Operation(identifier, tag, takes, answers, status, refuses, also or {}, media_type, later, takes_files)
 
     def declare(method: Any) -> Any:
         method.operation = declared
@@ -128,7 +131,7 @@ def refusals(view: Any, method: str, *, path: str) -> dict[int, list[str]]:
     if declared is not None:
         found.update(declared.refuses)
         if declared.takes is not None:
-            found.update(_WITH_A_BODY)
+            found.update(_WITH_A_BODY if not declared.takes_files else _WITH_FILES)
     if path.endswith("}"):  # what stands there may be the word of another address, such as `bulk`
         found.add(problems.MethodNotAllowed)
     if "_id}" in path:

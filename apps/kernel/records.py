@@ -7,7 +7,7 @@ import csv
 import re
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from gzip import BadGzipFile
 
@@ -19,6 +19,7 @@ MAXIMUM_RECORD_LENGTH = 8 * 1024 * 1024
 SEPARATORS = (",", ";", "\t", "|")
 _PIECE = 64 * 1024
 _SHOWN_OF_A_BROKEN_LINE = 10_000
+_NAMED_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?')
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
@@ -48,12 +49,12 @@ def find_layout(source: Source, *, encoding: str = "") -> Layout:
     found = encodings.detect(source, named=encoding)
     with Source(source.path) as again:
         try:
-            first = next(_text_lines(again, found.name), "")
+            first, named = _first_line(_text_lines(again, found.name))
         except _TooLong:
             raise ImportRefused(
                 f'"{source.path}": its first row is longer than {MAXIMUM_RECORD_LENGTH:,} bytes. Is this a table?'
             ) from None
-    return Layout(found.name, _separator(first), found.is_guess)
+    return Layout(found.name, named or _separator(first), found.is_guess)
 
 
 def read_records(source: Source, layout: Layout) -> Iterator[Record]:
@@ -68,7 +69,10 @@ def read_records(source: Source, layout: Layout) -> Iterator[Record]:
     while True:
         lines.mark()
         try:
-            yield Record(number, next(reader))
+            cells = next(reader)
+            if number == 0 and _is_before_header(cells):
+                continue
+            yield Record(number, cells)
         except StopIteration:
             return
         except _TooLong:
@@ -82,9 +86,60 @@ def read_records(source: Source, layout: Layout) -> Iterator[Record]:
                 continue
             first, line_number = lines.give_back()
             shown = csv.reader([first[:_SHOWN_OF_A_BROKEN_LINE]], delimiter=layout.separator)
-            yield Record(number, next(shown, []), broken=f"line {line_number}: {error}")
+            yield Record(number, _shown(shown), broken=_reason(error, line_number))
             reader = csv.reader(lines, strict=True, delimiter=layout.separator)
         number += 1
+
+
+def read_lines(source: Source, layout: Layout) -> Iterator[str]:
+    """The lines of a file that is no table. Raises ImportRefused."""
+    try:
+        yield from _text_lines(source, layout.encoding)
+    except _TooLong:
+        raise ImportRefused(f'"{source.path}" has a line longer than {MAXIMUM_RECORD_LENGTH:,} bytes.') from None
+
+
+def fitted(record: Record, width: int, complain: Callable[[Record, str], None]) -> list[str] | None:
+    """The cells at the width of the header; None where the row is blank, broken or too wide, which is complained of."""
+    if record.broken:
+        complain(record, f"{record.broken}. Row skipped")
+        return None
+    if not any(cell.strip() for cell in record.cells):
+        return None
+    if any(cell.strip() for cell in record.cells[width:]):
+        complain(record, f"the row has {len(record.cells)} columns where the header has {width}; row skipped")
+        return None
+    if len(record.cells) < width:
+        complain(record, f"the row has {len(record.cells)} of {width} columns; the others are taken as empty")
+    return record.cells[:width] + [""] * (width - len(record.cells))
+
+
+def _first_line(lines: Iterator[str]) -> tuple[str, str]:
+    """The first line with something in it, and the separator that a line before it names, as spreadsheets write it."""
+    named = ""
+    for line in lines:
+        if match := _NAMED_SEPARATOR.fullmatch(line.strip("\r\n ")):
+            named = match[1]
+        elif line.strip():
+            return line, named
+    return "", named
+
+
+def _is_before_header(cells: Sequence[str]) -> bool:
+    return not any(cell.strip() for cell in cells) or (cells[0] == "sep=" and not any(cells[1:]))
+
+
+def _reason(error: csv.Error, line_number: int) -> str:
+    if "field larger" in str(error):
+        return f"a cell is longer than {MAXIMUM_FIELD_LENGTH:,} characters (line {line_number})"
+    return f"broken quoting (line {line_number}: {error}); double the quotes within a quoted cell"
+
+
+def _shown(reader: Iterator[list[str]]) -> list[str]:
+    try:
+        return next(reader, [])
+    except csv.Error:
+        return []
 
 
 class _TooLong(Exception):

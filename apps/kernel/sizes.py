@@ -86,17 +86,25 @@ def _check_headers(request: HttpRequest) -> None:
 def _check_body(request: HttpRequest) -> None:
     told = request.META.get("CONTENT_LENGTH")
     if told:
-        if told.isdecimal() and int(told[:20]) > settings.LARGEST_BODY:
-            raise _too_large()
+        # Files are read from the connection onto a disk, by an operation that first looks who asks.
+        largest = settings.LARGEST_UPLOAD if _brings_a_file(request) else settings.LARGEST_BODY
+        if told.isdecimal() and int(told[:20]) > largest:
+            raise _too_large(largest)
     elif request.META.get("wsgi.input_terminated"):  # else reading on would wait for bytes that never come
         body = request.META["wsgi.input"].read(settings.LARGEST_BODY + 1)
         if len(body) > settings.LARGEST_BODY:
-            raise _too_large()
+            raise _too_large(settings.LARGEST_BODY)
         request.META["CONTENT_LENGTH"] = str(len(body))
         request._stream = BytesIO(body)
 
 
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(
-        wording.say("The body may have {limit:,} bytes; send less at a time.", limit=settings.LARGEST_BODY)
+def _brings_a_file(request: HttpRequest) -> bool:
+    return (
+        request.method == "POST"
+        and request.path_info in settings.UPLOAD_PATHS
+        and request.META.get("CONTENT_TYPE", "").lower().startswith("multipart/form-data")
     )
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(wording.say("The body may have {limit:,} bytes; send less at a time.", limit=limit))

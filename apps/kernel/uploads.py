@@ -26,6 +26,8 @@ MOST_FRAMES = 200
 MOST_ENTRIES = 10_000
 MOST_UNPACKED = 512 * 2**20
 HIGHEST_RATIO = 200
+# As far as anybody looks for what a text is.
+_HEAD = 4096
 # A small file may pack well; it can do no harm.
 _RATIO_COUNTS_FROM = 2**20
 
@@ -40,13 +42,17 @@ class UploadRefused(errors.DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of file: its media type, the endings a name may have, and what its bytes begin with at an offset."""
+    """A kind of file: its media type, the endings a name may have, and what its bytes begin with at an offset.
+
+    `sent_as` are other media types it goes by. A kind may be there more than once, beginning in another way.
+    """
 
     name: str
     media_type: str
     endings: tuple[str, ...]
     marks: tuple[tuple[int, bytes], ...]
     largest: int
+    sent_as: tuple[str, ...] = ()
 
 
 _MIB = 2**20
@@ -56,6 +62,22 @@ GIF = Kind("GIF", "image/gif", (".gif",), ((0, b"GIF8"),), 20 * _MIB)
 WEBP = Kind("WEBP", "image/webp", (".webp",), ((0, b"RIFF"), (8, b"WEBP")), 20 * _MIB)
 ZIP = Kind("ZIP", "application/zip", (".zip",), ((0, b"PK\x03\x04"),), 100 * _MIB)
 IMAGES = (JPEG, PNG, GIF, WEBP)
+PDF = Kind("PDF", "application/pdf", (".pdf",), ((0, b"%PDF-"),), 50 * _MIB)
+WEBM = Kind("WebM", "video/webm", (".webm",), ((0, b"\x1a\x45\xdf\xa3"),), 200 * _MIB)
+OGG = Kind("Ogg", "audio/ogg", (".ogg", ".oga", ".opus"), ((0, b"OggS"),), 100 * _MIB, ("video/ogg", "audio/opus"))
+WAV = Kind("WAV", "audio/wav", (".wav",), ((0, b"RIFF"), (8, b"WAVE")), 100 * _MIB, ("audio/x-wav", "audio/vnd.wave"))
+# With tags before the sound, and without: the sync word of MPEG 1 and 2, layer III.
+MP3 = tuple(
+    Kind("MP3", "audio/mpeg", (".mp3",), ((0, mark),), 100 * _MIB, ("audio/mp3",))
+    for mark in (b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
+)
+# The same container holds pictures too (HEIC, AVIF), which have other brands.
+MP4 = tuple(
+    Kind("MP4", "video/mp4", (".mp4", ".m4v"), ((4, b"ftyp" + brand),), 200 * _MIB, ("video/x-m4v",))
+    for brand in (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"MSNV", b"dash")
+)
+M4A = Kind("M4A", "audio/mp4", (".m4a",), ((4, b"ftypM4A "),), 100 * _MIB, ("audio/x-m4a", "audio/m4a"))
+KEPT_AS_THEY_ARE = (PDF, WEBM, OGG, WAV, *MP3, *MP4, M4A)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,19 @@ def accept_image(file: IO[bytes], *, name: str, declared: str) -> Accepted:
     return Accepted(kind, f"{uuid4().hex}{kind.endings[0]}", shown_name(name), picture, width, height)
 
 
+def accept_file(file: IO[bytes], *, name: str, declared: str) -> Accepted:
+    """An image as `accept_image` has it; a document, video or sound as it was sent. Raises UploadRefused.
+
+    What is kept as it is may hold anything behind its first bytes: whoever serves it says what it is, and forbids to
+    guess.
+    """
+    kind, content = _identify(file, name=name, declared=declared, kinds=(*IMAGES, *KEPT_AS_THEY_ARE))
+    width = height = 0
+    if kind in IMAGES:
+        content, width, height = _redrawn(content, kind)
+    return Accepted(kind, f"{uuid4().hex}{kind.endings[0]}", shown_name(name), content, width, height)
+
+
 def accept_archive(file: IO[bytes], *, name: str, declared: str) -> Accepted:
     """The zip archive, whose entries may be unpacked. Raises UploadRefused."""
     kind, content = _identify(file, name=name, declared=declared, kinds=(ZIP,))
@@ -97,8 +132,10 @@ def shown_name(name: str) -> str:
 def _identify(file: IO[bytes], *, name: str, declared: str, kinds: tuple[Kind, ...]) -> tuple[Kind, bytes]:
     largest = max(kind.largest for kind in kinds)
     content = file.read(largest + 1)
-    named = ", ".join(kind.name for kind in kinds)
-    kind = next((kind for kind in kinds if all(content[at:].startswith(mark) for at, mark in kind.marks)), None)
+    named = ", ".join(dict.fromkeys(kind.name for kind in kinds))
+    kind = next((kind for kind in kinds if all(content.startswith(mark, at) for at, mark in kind.marks)), None)
+    if kind is None and b"<svg" in content[:_HEAD].lower():
+        raise _refused("svg", wording.say("an SVG is a page that can run scripts; send it as PNG or WebP"))
     if kind is None:
         raise _refused("type", wording.say("its bytes are not those of {kinds}", kinds=named))
     if len(content) > kind.largest:
@@ -109,7 +146,7 @@ def _identify(file: IO[bytes], *, name: str, declared: str, kinds: tuple[Kind, .
             "its bytes are {kind}, and its name must end with {endings}", kind=kind.name, endings=endings
         )
         raise _refused("name", said)
-    if declared.partition(";")[0].strip().lower() != kind.media_type:
+    if declared.partition(";")[0].strip().lower() not in (kind.media_type, *kind.sent_as):
         said = wording.say(
             "its bytes are {kind}, and its media type must be {type}", kind=kind.name, type=kind.media_type
         )

@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from apps.kernel import errors, filters, ids, operations, pagination, wording
 from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
-from apps.readmodels import grids, menus, models, queries, search, shown
+from apps.readmodels import assets, grids, menus, models, queries, search, shown
 from apps.tenants import modules, scope
 from apps.tenants.modules import ModuleOff
 
@@ -266,6 +266,18 @@ class MenuView(StoreView):
         return _json(request, orjson.dumps(menus.get_menu(location_or_id=location, locale=locale)), locale)
 
 
+class AssetView(StoreView):
+    modules = ("content", "commerce")
+    parameters = (_LOCALE,)
+
+    @operation("store_asset", tag="store", answers=shown.StoreAsset, refuses=(assets.AssetNotFound,))
+    def get(self, request: Request, asset_id: str) -> HttpResponse:
+        """A file of the media library by the id that blocks and others name it by."""
+        locale = read_locale(request)
+        asset = assets.get_asset(asset_id=ids.decode("asset", asset_id), locale=locale)
+        return _json(request, orjson.dumps(asset), locale)
+
+
 class SearchView(StoreView):
     modules = ("search",)
     limit_cost = 2
@@ -442,5 +454,6 @@ urlpatterns = [
     path("content/<slug:kind>/<str:slug>/comments", CommentsView.as_view()),
     path("categories", CategoriesView.as_view()),
     path("menus/<str:location>", MenuView.as_view()),
+    path("assets/<str:asset_id>", AssetView.as_view()),
     path("search", SearchView.as_view()),
 ]

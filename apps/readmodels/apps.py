@@ -1,3 +1,6 @@
+import pkgutil
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -6,9 +9,12 @@ class ReadModelsConfig(AppConfig):
     label = "readmodels"
 
     def ready(self) -> None:
-        from apps.readmodels.projections import content, menus, products, terms  # noqa: F401 - registers the projections
+        from apps.readmodels import projections
         from apps.tenants import modules
 
+        # Each registers its projection; shared.py has none.
+        for module in pkgutil.iter_modules(projections.__path__, f"{projections.__name__}."):
+            import_module(module.name)
         modules.register(
             modules.Module(
                 slug="search",

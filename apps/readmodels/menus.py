@@ -10,7 +10,7 @@ import orjson
 
 from apps.content.services import menus
 from apps.kernel import errors, ids, wording
-from apps.readmodels import models, queries, shown
+from apps.readmodels import addresses, models, queries, shown
 from apps.readmodels.projections import shared
 from apps.tenants import scope
 
@@ -33,7 +33,7 @@ class MenuNotFound(errors.NotFound):
 
 
 def get_menu(*, location_or_id: str, locale: str) -> shown.StoreMenu:
-    """By where it is shown, or by id; at most four queries, however large it is. Raises MenuNotFound."""
+    """By where it is shown, or by id; at most five queries, however large it is. Raises MenuNotFound."""
     all_menus = models.LiveMenu.objects.all()
     if location_or_id.startswith("menu_"):
         found = all_menus.filter(id=ids.decode("menu", location_or_id)).first()
@@ -92,24 +92,35 @@ def _find_targets(items: Iterable[Item], locale: str) -> Targets:
         if item["target"]:
             kind = item["target"]["type"]
             wanted["term" if kind in _SOURCES else kind].add(item["target"]["id"])
+    if not any(wanted.values()):
+        return {}
+    places = addresses.paths()
+    return {
+        (type, str(id)): {
+            "type": type,
+            "id": ids.encode(menus.PREFIXES[type], id),
+            "kind": kind,
+            "title": title,
+            "slug": slug,
+            "path": places.path(type, slug, locale, kind=kind),
+        }
+        for type, id, title, slug, kind in _public(wanted, locale)
+    }
+
+
+def _public(wanted: Mapping[str, set[str]], locale: str) -> Iterator[tuple[str, uuid.UUID, str, str, str | None]]:
+    """Type, id, title, slug and, of nodes, kind of those that are published."""
     has_shop = scope.current().has_one_of(["commerce"])
-    found: dict[tuple[str, str], shown.StoreMenuTarget] = {}
     if wanted["node"]:
         nodes = queries.in_locale(queries.shown_content().filter(id__in=wanted["node"]), locale)
-        for node in nodes.only("tenant_id", "id", "locale", "kind", "title", "slug"):
-            found["node", str(node.id)] = _target("node", node.id, node.title, node.slug, kind=node.kind)
+        for node_id, title, slug, kind in nodes.values_list("id", "title", "slug", "kind"):
+            yield "node", node_id, title, slug, kind
     if wanted["product"] and has_shop:
         products = queries.in_locale(models.LiveProduct.objects.filter(id__in=wanted["product"]), locale)
-        for product in products.only("tenant_id", "id", "locale", "title", "handle"):
-            found["product", str(product.id)] = _target("product", product.id, product.title, product.handle)
+        for product_id, title, handle in products.values_list("id", "title", "handle"):
+            yield "product", product_id, title, handle, None
     if wanted["term"]:
         sources = {source: kind for kind, source in _SOURCES.items() if has_shop or source.startswith("content.")}
         terms = models.LiveTerm.objects.filter(id__in=wanted["term"], source__in=list(sources))
-        for term in queries.in_locale(terms, locale).only("tenant_id", "id", "locale", "source", "name", "slug"):
-            kind = sources[term.source]
-            found[kind, str(term.id)] = _target(kind, term.id, term.name, term.slug)
-    return found
-
-
-def _target(type: str, id: uuid.UUID, title: str, slug: str, *, kind: str | None = None) -> shown.StoreMenuTarget:
-    return {"type": type, "id": ids.encode(menus.PREFIXES[type], id), "kind": kind, "title": title, "slug": slug}
+        for term_id, source, name, slug in queries.in_locale(terms, locale).values_list("id", "source", "name", "slug"):
+            yield sources[source], term_id, name, slug, None

@@ -102,6 +102,13 @@ class _TermColumns(_LocalisedColumns):
         abstract = True
 
 
+class _AssetColumns(tables.Row):
+    document = models.TextField(help_text="The asset as its events carry it, as JSON.")
+
+    class Meta:
+        abstract = True
+
+
 class _MenuColumns(tables.Row):
     location = models.CharField(max_length=16, null=True)
     document = models.TextField(help_text="The menu as its events carry it, as JSON.")
@@ -123,6 +130,10 @@ class TermState(tables.StateRow):
 
 
 class MenuState(tables.StateRow):
+    pass
+
+
+class AssetState(tables.StateRow):
     pass
 
 
@@ -173,6 +184,10 @@ class MenuDocument(_MenuColumns):
         indexes = [models.Index(fields=["tenant_id", "location"], name="menu_by_location")]
 
 
+class AssetDocument(_AssetColumns):
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+
+
 class LiveProduct(_ProductColumns):
     pk = models.CompositePrimaryKey("tenant_id", "id", "locale")
     objects: ClassVar[TenantManager[Self]] = TenantManager()
@@ -216,3 +231,12 @@ class LiveMenu(_MenuColumns):
     class Meta:
         managed = False
         db_table = "readmodels_menudocument_live"
+
+
+class LiveAsset(_AssetColumns):
+    pk = models.CompositePrimaryKey("tenant_id", "id")
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        managed = False
+        db_table = "readmodels_assetdocument_live"

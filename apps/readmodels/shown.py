@@ -57,10 +57,23 @@ class StoreVariant(TypedDict):
     metadata: Free
 
 
+class StoreRendition(TypedDict):
+    """An image in another size: thumbnail, small, medium or large."""
+
+    name: str
+    url: str
+    width: int
+    height: int
+
+
 class StoreImage(TypedDict):
+    """One of the media library has `renditions`, from small to large; addresses are then paths, the same on every
+    host."""
+
     id: Id
     url: str
     alt: str
+    renditions: NotRequired[list[StoreRendition]]
 
 
 class PriceRange(TypedDict):
@@ -168,19 +181,47 @@ class StoreTerm(TypedDict):
     name: str
     slug: str
     description: str
+    seo: Seo
     parent_id: Id | None
     position: int
     depth: int
 
 
+class StoreFocalPoint(TypedDict):
+    """In percent from the left and from the top."""
+
+    x: int
+    y: int
+
+
+class StoreAsset(TypedDict):
+    """A file of the media library in one language. Addresses are paths, the same on every host; `size` is in bytes."""
+
+    id: Id
+    kind: Annotated[str, one_of("image", "document", "video", "audio")]
+    media_type: str
+    url: str
+    size: int
+    width: int | None
+    height: int | None
+    focal_point: StoreFocalPoint | None
+    renditions: list[StoreRendition]
+    locale: str
+    alt: str
+    caption: str
+    updated_at: Moment
+
+
 class StoreMenuTarget(TypedDict):
-    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`."""
+    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`. `path` is where the
+    frontend shows it, by the tenant's setting `site`."""
 
     type: Annotated[str, one_of("node", "content_category", "tag", "product", "category", "collection")]
     id: Id
     kind: str | None
     title: str
     slug: str
+    path: str
 
 
 class StoreMenuItem(TypedDict):

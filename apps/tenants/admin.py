@@ -104,6 +104,15 @@ class ModuleInline(ReadOnlyInline):
     model = models.TenantModule
 
 
+@admin.register(models.FieldSchema)
+class FieldSchemaAdmin(TenantReadOnlyAdmin):
+    resource = "settings"
+    list_display = ("name", "tenant", "subject", "updated_at")
+    list_filter = ("subject",)
+    search_fields = ("name",)
+    ordering = ("-id",)
+
+
 @admin.register(models.Tenant)
 class TenantAdmin(ReadOnlyAdmin):
     """On a tenant's host that tenant; on a host of no tenant all of them."""

@@ -6,38 +6,21 @@ docs/explanation/custom-fields.md
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import Annotated, Any
 
-import jsonschema
-import orjson
 from django.db import connection
 from pydantic import Field
 
 from apps.audit import recording as audit
 from apps.kernel import errors, ids, validation, wording
 from apps.outbox.append import append, unit_of_work
-from apps.tenants import events, models, scope
+from apps.tenants import events, field_values, models, scope
+from apps.tenants.field_schemas import check_definition
 
-AT_MOST = 50
-LEVELS = 3
-LARGEST_BYTES = 64 * 1024
 _SHOWN = 5
-_ANNOTATIONS = {"title", "description", "default", "examples"}
-_EVERYWHERE = {"type", "enum", "const", *_ANNOTATIONS}
-# Per type, the keywords beside those of every type. No `pattern`: a regular expression of a tenant could run for ever.
-KEYWORDS: Mapping[str, set[str]] = {
-    "string": {"minLength", "maxLength", "format"},
-    "integer": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
-    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
-    "boolean": set(),
-    "array": {"items", "minItems", "maxItems", "uniqueItems"},
-    "object": {"properties", "required", "additionalProperties"},
-}
-FORMATS = ("date", "date-time", "email", "uri", "uuid")
 
 FieldValues = Annotated[validation.Metadata, Field(description="Values of the fields the tenant has defined.")]
 type Rows = Callable[[str], Iterable[tuple[str, Mapping[str, Any]]]]
@@ -54,12 +37,6 @@ class FieldSchemaExists(errors.Conflict):
 
     code = "field_schema_exists"
     title = "The fields are defined already"
-
-
-class InvalidSchema(errors.ValidationFailed):
-    """This is no JSON Schema of the kind that fields are described with. `errors` says what is wrong where."""
-
-    code = "invalid_schema"
 
 
 class FieldsInTheWay(errors.Conflict):
@@ -187,83 +164,16 @@ def check_values(*, subject: str, name: str, values: Mapping[str, Any], pointer:
     if found is None:
         said = wording.say('no fields are defined for "{name}"; define them first.', name=name)
         raise InvalidFields(said, problems=[errors.FieldProblem(pointer, "no_fields_defined", said)])
-    problems = list(_broken(found.definition, values, pointer))
+    problems = list(field_values.problems(found.definition, values, pointer))
     if problems:
         raise InvalidFields(validation.refused(problems).detail, problems=problems)
 
 
-def check_definition(definition: Mapping[str, Any]) -> None:
-    """Raises InvalidSchema, which points at all that is wrong."""
-    problems = list(_wrong(definition, "/definition", 0))
-    if definition.get("type") != "object":
-        said = wording.say('fields are described by a schema of the type "object".')
-        problems.insert(0, errors.FieldProblem("/definition/type", "not_an_object", said))
-    if len(orjson.dumps(definition)) > LARGEST_BYTES:
-        said = wording.say("a schema takes {limit} bytes at most.", limit=LARGEST_BYTES)
-        problems.append(errors.FieldProblem("/definition", "schema_too_large", said))
-    if not problems:
-        problems = [
-            errors.FieldProblem(
-                "/definition" + _pointer(wrong.absolute_path),
-                "invalid_keyword",
-                wording.say("this is no JSON Schema: {reason}", reason=wrong.message[:200]),
-            )
-            for wrong in jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA).iter_errors(
-                definition
-            )
-        ]
-    if problems:
-        raise InvalidSchema(validation.refused(problems).detail, problems=problems)
-
-
-def _wrong(schema: Any, pointer: str, level: int) -> Iterator[errors.FieldProblem]:
-    """What of a schema is beyond the part of JSON Schema that is taken here."""
-    kind = schema.get("type") if isinstance(schema, Mapping) else None
-    if not isinstance(kind, str) or kind not in KEYWORDS:
-        said = wording.say("say the type: {known}.", known=", ".join(KEYWORDS))
-        yield errors.FieldProblem(f"{pointer}/type", "unknown_type", said)
-        return
-    known = _EVERYWHERE | KEYWORDS[kind] | ({"$schema"} if level == 0 else set())
-    for word in schema:
-        if word not in known:
-            hint = errors.did_you_mean(str(word), known)
-            said = wording.say("this is not taken in a schema of the type {kind}.{hint}", kind=kind, hint=hint)
-            yield errors.FieldProblem(f"{pointer}/{word}", "unknown_keyword", said)
-    if "format" in schema and schema["format"] not in FORMATS:
-        said = wording.say("use one of {expected}", expected=", ".join(FORMATS))
-        yield errors.FieldProblem(f"{pointer}/format", "unknown_format", said)
-    properties = schema.get("properties", {})
-    inner = {f"properties/{name}": each for name, each in properties.items()} if isinstance(properties, Mapping) else {}
-    if len(inner) > AT_MOST:
-        said = wording.say("there are {limit} fields at most.", limit=AT_MOST)
-        yield errors.FieldProblem(f"{pointer}/properties", "too_many_fields", said)
-        return
-    if "items" in schema:
-        inner["items"] = schema["items"]
-    if inner and level >= LEVELS:
-        said = wording.say("fields are nested {levels} levels deep at most.", levels=LEVELS)
-        yield errors.FieldProblem(pointer, "nested_too_deep", said)
-        return
-    for place, each in inner.items():
-        yield from _wrong(each, f"{pointer}/{place}", level + 1)
-
-
-@lru_cache(maxsize=256)
-def _validator(definition: bytes) -> jsonschema.Draft202012Validator:
-    """Fields that are not named are refused, unless the schema says otherwise: a misspelt one would be lost."""
-    schema = {"additionalProperties": False, **orjson.loads(definition)}
-    return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
-
-
-def _broken(definition: Mapping[str, Any], values: Mapping[str, Any], pointer: str) -> Iterator[errors.FieldProblem]:
-    for wrong in islice(_validator(orjson.dumps(definition)).iter_errors(values), 100):
-        said = wording.say("{reason}", reason=wrong.message[:200])
-        yield errors.FieldProblem(pointer + _pointer(wrong.absolute_path), f"field_{_snake(wrong.validator)}", said)
-
-
 def _check_rows(owner: Subject, name: str, definition: Mapping[str, Any]) -> None:
     """Every row with values, one after another; it ends with the first few that break the schema."""
-    breaking = (row_id for row_id, values in owner.rows(name) if values and any(_broken(definition, values, "")))
+    breaking = (
+        row_id for row_id, values in owner.rows(name) if values and any(field_values.problems(definition, values, ""))
+    )
     found = list(islice(breaking, _SHOWN))
     if found:
         raise FieldsInTheWay(
@@ -301,11 +211,3 @@ def _record(schema_id: uuid.UUID, payload: Any, *, before: Mapping[str, Any]) ->
     }
     append(payload, **stream)
     audit.record_event(payload, before=before, **stream)
-
-
-def _pointer(path: Iterable[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def _snake(word: Any) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in str(word))

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from apps.kernel import api, filters, ids, validation
 from apps.kernel.listing import Listing
 from apps.kernel.operations import Free, Id, Moment, operation
-from apps.tenants import custom_fields, endpoint, events, models
+from apps.tenants import custom_fields, endpoint, events, field_schemas, models
 from apps.tenants.endpoint import Endpoint
 
 TAG = "custom fields"
@@ -66,7 +66,7 @@ class FieldSchemasView(Endpoint):
         takes=custom_fields.NewFieldSchema,
         answers=FieldSchema,
         status=201,
-        refuses=(custom_fields.FieldSchemaExists, custom_fields.InvalidSchema, custom_fields.FieldsInTheWay),
+        refuses=(custom_fields.FieldSchemaExists, field_schemas.InvalidSchema, custom_fields.FieldsInTheWay),
     )
     def post(self, request: Request) -> Response:
         """Define the fields of a kind of node or a type of product."""
@@ -88,7 +88,7 @@ class FieldSchemaView(Endpoint):
         tag=TAG,
         takes=custom_fields.FieldSchemaChanges,
         answers=FieldSchema,
-        refuses=(custom_fields.FieldSchemaNotFound, custom_fields.InvalidSchema, custom_fields.FieldsInTheWay),
+        refuses=(custom_fields.FieldSchemaNotFound, field_schemas.InvalidSchema, custom_fields.FieldsInTheWay),
     )
     def patch(self, request: Request, schema_id: str) -> Response:
         """Replace the schema; refused where values that are there break it."""

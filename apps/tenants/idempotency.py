@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from django.core.files.uploadedfile import UploadedFile
 from django.db import connection
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter
@@ -134,7 +135,18 @@ def forget_old(*, now: datetime) -> int:
 def _fingerprint(request: Request) -> str:
     """Of the query and the parsed body: the same JSON with other spaces or order is the same intent."""
     intent = [sorted(request.query_params.lists()), request.data]
-    return hashlib.sha256(orjson.dumps(intent, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
+    return hashlib.sha256(orjson.dumps(intent, option=orjson.OPT_SORT_KEYS, default=_told)).hexdigest()
+
+
+def _told(value: Any) -> Any:
+    """A file by what is in it, and by what its sender says of it."""
+    if not isinstance(value, UploadedFile):
+        return str(value)
+    digest = hashlib.sha256()
+    for block in value.chunks():
+        digest.update(block)
+    value.seek(0)
+    return [value.name, value.content_type, digest.hexdigest()]
 
 
 def _keep(response: Response, secrets: Sequence[str], **columns: Any) -> None:

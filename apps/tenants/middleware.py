@@ -16,8 +16,8 @@ from apps.tenants import modules, resolution, scope
 log = structlog.get_logger(__name__)
 
 HEADER = "X-Tenant"
-# Probes and scrapers come by address, and nothing below depends on the host.
-_ANY_HOST = ("/health", "/metrics", "/static/", "/favicon.ico")
+# Probes and scrapers come by address, and nothing below depends on the host; the address of a file names its tenant.
+_ANY_HOST = ("/health", "/metrics", "/static/", "/favicon.ico", settings.MEDIA_URL)
 # These serve the installation, not a tenant, on its own hosts and on those of tenants.
 _PLATFORM = (
     "/api/docs",

@@ -72,15 +72,19 @@ def test_staff_sees_the_screens_of_what_they_hold(tenant: tenants.Tenant, things
 
 
 def test_deletion_actions_and_autocomplete_ask_too(tenant: tenants.Tenant, things: dict[str, Any]) -> None:
-    editor = Browser(tenant, "editor")
+    grants = [roles.GrantInput(permission="nodes:read")]
+    with factories.at_work(tenant):
+        roles.create_role(new=roles.NewRole(slug="reader", name="Reader", grants=grants), by=None)
+    reader = Browser(tenant, "reader")
     node = things["page"].id
     lookup = {"app_label": "commerce", "model_name": "variant", "field_name": "product"}
 
-    assert editor.status(f"content/node/{node}/delete/") == 403
-    assert "delete_selected" not in editor.text("content/node/")
-    posted = {"action": "delete_selected", "_selected_action": [str(node)], "post": "yes"}
-    editor.client.post("/admin/content/node/", posted, follow=True)
-    assert editor.client.get("/admin/autocomplete/", lookup).status_code == 403
+    assert reader.status(f"content/node/{node}/delete/") == 403
+    assert "delete_chosen" not in reader.text("content/node/")
+    for action in ("delete_selected", "delete_chosen"):
+        posted = {"action": action, "_selected_action": [str(node)], "post": "yes", "_sure": "on"}
+        reader.client.post("/admin/content/node/", posted, follow=True)
+    assert reader.client.get("/admin/autocomplete/", lookup).status_code == 403
     with factories.at_work(tenant):
         assert type(things["page"]).objects.filter(id=node).exists()
 

@@ -24,8 +24,14 @@ TABLE: Table = tomllib.loads(matrix.TABLE.read_text())
 ROUTES = declaring.routes()
 # Pages that are no API: what they show is nobody's in particular, or they ask by themselves.
 OPEN_PAGES = {
+    "/robots.txt": "what a tenant publishes",
+    "/sitemap.xml": "what a tenant publishes",
+    "/sitemaps/<str:name>/<str:locale>/<str:start>.xml": "what a tenant publishes",
+    "/feeds/<str:locale>.<slug:format>": "what a tenant publishes",
+    "/feeds/<str:locale>/<slug:term>/<str:slug>.<slug:format>": "what a tenant publishes",
     "/": "leads to the API's description",
     "/favicon.ico": "has no data",
+    "/media/<path:path>": "files at addresses nobody guesses",
     "/health/": "for balancers, tells no data",
     "/health/live": "for balancers, tells no data",
     "/health/ready": "for balancers, tells no data",

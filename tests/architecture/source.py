@@ -11,12 +11,20 @@ from pathlib import Path
 # What only operators see, at a terminal, in English; a trailing slash is a folder.
 AT_A_TERMINAL = (
     "apps/audit/checkpoints.py",
+    "apps/commerce/catalogue/",
+    "apps/commerce/exporting/",
+    "apps/commerce/importing/",
     "apps/commerce/shopify/",
+    "apps/commerce/woocommerce/",
     "apps/consumers/generations.py",
     "apps/consumers/rebuild.py",
     "apps/consumers/replay.py",
     "apps/content/wordpress/",
+    "apps/imports/commanding.py",
+    "apps/imports/services.py",
+    "apps/kernel/encodings.py",
     "apps/kernel/imports.py",
+    "apps/kernel/records.py",
     "apps/outbox/",
     "rustok/",
 )

@@ -43,7 +43,17 @@ def faults(model: type[validation.Input], leaf: limits.Leaf) -> list[str]:
 def test_there_are_inputs_of_every_app_that_takes_some() -> None:
     owners = {limits.app_of(model) for model in limits.models()}
 
-    assert owners == {"accounts", "audit", "commerce", "content", "jobs", "kernel", "lifecycle", "tenants"}
+    assert owners == {
+        "accounts",
+        "audit",
+        "commerce",
+        "content",
+        "jobs",
+        "kernel",
+        "lifecycle",
+        "readmodels",
+        "tenants",
+    }
     assert len(LEAVES) > 250
 
 

@@ -122,3 +122,15 @@ def test_the_storefront_is_read_without_a_token(scene: Scene) -> None:
     assert shown.data["variants"][0]["prices"][0]["amount"] == "19.90"
     with pytest.raises(NotModified):
         client.store_product(rows[0]["handle"], if_none_match=shown.etag)
+
+
+def test_a_file_is_sent_once_and_sent_back_as_it_is(client: Client) -> None:
+    form: Any = {"file": ("Prices €.pdf", b"%PDF-1.4 lamps", "application/pdf"), "folder": "lists", "alt": None}
+    first = client.asset_upload(form, idempotency_key="a-file")
+    again = client.asset_upload(form, idempotency_key="a-file")
+
+    assert (first.status, first.data["kind"], first.data["name"]) == (201, "document", "Prices €.pdf")
+    assert (again.is_replayed, again.data) == (True, first.data)
+    with pytest.raises(ProblemError) as refused:
+        client.asset_upload({"file": ("a.svg", b"<svg/>", "image/svg+xml")})
+    assert refused.value.code == "upload_refused"

@@ -52,7 +52,7 @@ def test_lists_and_pages_open_on_every_host(
     assert ("?tenant__id__exact=" in page("product/")) is not is_on_the_tenants_host
     assert "Red Shoes" in page("product/?q=RED-1&status=draft")
     assert "/red.png" in page(f"product/{product.id}/change/")
-    assert "<h2>Red Shoes</h2>" in page(f"product/{product.id}/change/")
+    assert ">Red Shoes</h" in page(f"product/{product.id}/change/")
     assert tenant.slug in page(f"product/{product.id}/change/")
     assert "RED-1" in page("variant/?q=RED-1")
     assert "19.90" in page(f"variant/{product.variants[0].row.id}/change/")

@@ -737,6 +737,60 @@ def test_the_newer_column_names_and_line_ends_are_understood(importer: Importer)
     assert making.events() == events
 
 
+@pytest.mark.parametrize("before", ["sep=;\n", "\n\n", '"sep=;"\n\n', ";;\n"])
+def test_what_spreadsheets_write_before_the_header_is_passed_over(importer: Importer, before: str) -> None:
+    path = importer.folder / "sheet.csv"
+    path.write_text(f"{before}Handle;Title;Variant Price\na;A;1,50\n", encoding="utf-8")
+
+    importer.run(path)
+
+    assert stored("a").variants[0].prices["EUR"].amount == 150
+
+
+def test_a_cell_that_is_too_long_is_called_so(importer: Importer) -> None:
+    importer.take(row("a", Title="x" * 1_000_001), row("b"))
+
+    assert "a cell is longer than 1,000,000 characters" in importer.report[0]["problem"]
+    assert list(models.Product.objects.values_list("external_id", flat=True)) == ["shopify:b"]
+
+
+def test_a_workbook_is_told_for_what_it_is(importer: Importer) -> None:
+    path = importer.folder / "shop.csv"
+    path.write_bytes(b"PK\x03\x04 and more")
+
+    with pytest.raises(CommandError, match="is an Excel workbook or a ZIP archive, and no text: save it as CSV"):
+        importer.run(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [
+        *[("€ 1.234,50", 123450), ("1,234.50 EUR", 123450), ("1 234,50", 123450), ("1'234.50", 123450), ("19,9", 1990)],
+        *[("1,234", 123400), ("1.234.567", 123456700), ("0", 0), (".5", 50), ("EUR 7", 700)],
+    ],
+)
+def test_prices_are_read_as_people_write_them(importer: Importer, written: str, amount: int) -> None:
+    importer.take(row(Variant_Price=written))
+
+    assert stored().variants[0].prices["EUR"].amount == amount
+    assert importer.report == []
+
+
+def test_a_sign_of_another_currency_is_noted(importer: Importer) -> None:
+    importer.take(row(Variant_Price="$19.90"))
+
+    assert stored().variants[0].prices["EUR"].amount == 1990
+    assert "the amount is in" in importer.report[0]["problem"]
+
+
+def test_pictures_may_come_before_the_product(importer: Importer) -> None:
+    importer.take(more(Image_Src="https://img.test/1.jpg"), row(Vendor="V"), more(Image_Src="https://img.test/2.jpg"))
+
+    product = stored()
+    assert (product.translations["en"].title, product.product.vendor, len(product.images)) == ("Red-Shoes", "V", 2)
+    assert len(product.variants) == 1
+
+
 def test_products_of_another_tenant_do_not_matter(importer: Importer) -> None:
     with factories.at_work(factories.make_tenant()):
         making.make_product(making.product_fields(variants=[{"sku": "R-1"}], external_id="shopify:red-shoes"))

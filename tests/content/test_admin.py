@@ -43,7 +43,7 @@ def test_lists_and_pages_open_on_every_host(
 
     assert "Readable" in page("node/")
     assert "Readable" in page("node/?q=readable&kind=page")
-    assert "<h2>Readable</h2>" in page(f"node/{node.id}/change/")
+    assert ">Readable</h" in page(f"node/{node.id}/change/")
     assert tenant.slug in page(f"node/{node.id}/change/")
     assert "The text" in page(f"node/{node.id}/change/")
     assert "Culture" in page("category/")

@@ -40,6 +40,7 @@ _SECRETS = (
     (re.compile(r"\brtk_\w{4,16}\b"), "rtk_{}"),
     (re.compile(r"\brtk_\w{30,}\b"), "rtk_whole-key-{}"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "{:064x}"),
+    (re.compile(r"(?<=/assets/)[0-9a-f]{32}\b"), "{:032x}"),
     (re.compile(r"(?<=cursor=)[\w-]+"), "place-{}"),
 )
 

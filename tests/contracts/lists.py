@@ -23,6 +23,7 @@ from apps.content import models as content
 from apps.content import services as content_services
 from apps.jobs import models as jobs
 from apps.kernel import ids
+from apps.media import models as media
 from apps.readmodels import models as readmodels
 from apps.tenants import custom_fields, scope
 from apps.tenants import models as tenants
@@ -30,6 +31,7 @@ from apps.tenants import services as tenant_services
 from tests import factories
 from tests.commerce import making as shop
 from tests.content import making as site
+from tests.media import making as library
 from tests.readmodels import conftest as store
 
 _numbers = itertools.count(1)
@@ -151,6 +153,16 @@ def _menus(count: int) -> None:
         places = content.Location.values
         free = next((each for each in places if not content.Menu.objects.filter(location=each).exists()), None)
         site.make_menu(f"Menu {number}", location=free, external_id=f"menu-{number}")
+
+
+def _assets(count: int) -> None:
+    for number in itertools.islice(_numbers, count):
+        content = b"%PDF-1.7 " + b"x" * (number % 7) + str(number).encode()
+        folder = ("a", "b")[number % 2]
+        if number % 2:
+            library.upload(content, f"List {number}.pdf", "application/pdf", folder=folder)
+        else:
+            library.upload(library.picture((8, 8)), f"Picture {number}.png", folder=folder)
 
 
 def _products(count: int) -> None:
@@ -384,6 +396,7 @@ CASES = {
     "store_comments": Case(_store_comments, parts=lambda: {"kind": "post", "slug": "talk"}),
     "field_schema_list": Case(_field_schemas, table=tenants.FieldSchema),
     "menu_list": Case(_menus, table=content.Menu),
+    "asset_list": Case(_assets, table=media.Asset),
     "product_list": Case(
         _products,
         table=commerce.Product,

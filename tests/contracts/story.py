@@ -43,9 +43,10 @@ def play(teller: Teller) -> None:
     _sell(owner, goods)
     pages = _write(owner)
     pages["menu"] = _lead(owner, goods, pages)
+    pages["asset"] = _keep_files(owner)
     _do_much_at_once(owner, goods, pages)
     _let_read_models_follow()
-    _look_around(visitor)
+    _look_around(visitor, pages)
     _shop_with_account(visitor, owner)
     _look_into_books(owner, tenant)
     _clear_away(owner, goods, pages)
@@ -268,6 +269,18 @@ def _post(category: str, tag: str) -> dict[str, Any]:
     }
 
 
+def _keep_files(owner: Person) -> str:
+    """A document comes into the library and is described; gives its id."""
+    form = {"file": "%PDF-1.4 the prices of this summer", "folder": "lists", "alt": "Our prices"}
+    asset = str(owner("asset_upload", form)["id"])
+    owner("asset_get", asset_id=asset)
+    texts = [{"locale": "en", "alt": "Our prices", "caption": "As of June"}, {"locale": "de", "alt": "Unsere Preise"}]
+    owner("asset_update", {"name": "Prices.pdf", "translations": texts}, asset_id=asset)
+    owner("asset_list", query={"folder": "lists"})
+    owner("asset_usage", asset_id=asset)
+    return asset
+
+
 def _lead(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> str:
     """The menu of the site; gives its id."""
     items = [
@@ -315,7 +328,7 @@ def _let_read_models_follow() -> None:
         consumers.drain()
 
 
-def _look_around(visitor: Person) -> None:
+def _look_around(visitor: Person, pages: dict[str, str]) -> None:
     """The storefront, which anybody reads."""
     visitor("store_products")
     visitor("store_product", handle="enamel-mug")
@@ -323,6 +336,7 @@ def _look_around(visitor: Person) -> None:
     visitor("store_content_list", kind="post")
     visitor("store_content", kind="post", slug="how-to-look-after-enamel")
     visitor("store_menu", location="header")
+    visitor("store_asset", asset_id=pages["asset"])
     visitor("store_search", query={"q": "mug"})
 
 
@@ -388,6 +402,7 @@ def _look_into_books(owner: Person, tenant: tenants.Tenant) -> None:
 
 def _clear_away(owner: Person, goods: dict[str, str], pages: dict[str, str]) -> None:
     """Everything that takes something away again."""
+    owner("asset_delete", asset_id=pages["asset"])
     owner("menu_delete", menu_id=pages["menu"])
     owner("node_share", {"email": "ada@example.com", "action": "read"}, node_id=pages["post"])
     shared = owner("node_share_list", node_id=pages["post"])["data"][0]["user_id"]

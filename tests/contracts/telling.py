@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.test import Client
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.utils import timezone
 
 from tests.contracts import watching
@@ -44,6 +46,10 @@ class Declared:
     @property
     def takes_body(self) -> bool:
         return "requestBody" in self.document
+
+    @property
+    def takes_files(self) -> bool:
+        return "multipart/form-data" in self.document.get("requestBody", {}).get("content", {})
 
     @property
     def success(self) -> int:
@@ -122,7 +128,9 @@ class Teller:
 
     def send(self, request: Request, *, method: str = "", data: str | None = None, media: str = "") -> Any:
         """The response to a request, or to another method or body at its address."""
-        body = "" if request.body is None else json.dumps(request.body)
+        body: Any = "" if request.body is None else json.dumps(request.body)
+        if request.operation.takes_files and data is None:
+            body, media = _form(request.body), MULTIPART_CONTENT
         known = {"Authorization": f"Bearer {request.token}"} if request.token else {}
         return self._client.generic(
             method or request.operation.method,
@@ -156,6 +164,13 @@ class Person:
         if declared.takes_header("If-Match"):
             headers["If-Match"] = "*"
         return self.teller.tell(Request(declared, parts, query or {}, body, self.token, headers))
+
+
+def _form(body: Mapping[str, Any]) -> bytes:
+    """A form whose file is a document: its text is the file."""
+    sent = io.BytesIO(body["file"].encode())
+    sent.name, sent.content_type = "price-list.pdf", "application/pdf"  # type: ignore[attr-defined]
+    return encode_multipart(BOUNDARY, {**body, "file": sent})
 
 
 def text_of(response: Any) -> str:

@@ -55,7 +55,7 @@ def parts_of(operation: Declared) -> dict[str, Any]:
     """The schemas of what an example shows, by its part."""
     found = {}
     if operation.takes_body:
-        found["request"] = operation.document["requestBody"]["content"]["application/json"]["schema"]
+        found["request"] = next(iter(operation.document["requestBody"]["content"].values()))["schema"]
     for content in operation.document["responses"][str(operation.success)].get("content", {}).values():
         found["response"] = content["schema"]
     return found

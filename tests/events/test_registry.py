@@ -93,4 +93,4 @@ def test_every_registered_event_has_a_module_that_owns_it() -> None:
     names = [entry.name for entry in registry.all_types() if not entry.name.startswith("test.")]
 
     assert len(names) == len(set(names)) >= 49
-    assert {name.split(".")[0] for name in names} == {"outbox", "accounts", "tenants", "content", "commerce"}
+    assert {name.split(".")[0] for name in names} == {"outbox", "accounts", "tenants", "media", "content", "commerce"}

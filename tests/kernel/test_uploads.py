@@ -87,8 +87,8 @@ def test_an_animation_keeps_moving() -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
-    "SVG": (lambda: take_image(b"<svg xmlns='x'>" + SCRIPT + b"</svg>", "a.svg", "image/svg+xml"), "type"),
-    "SVG as PNG": (lambda: take_image(b"<svg>" + SCRIPT, "a.png"), "type"),
+    "SVG": (lambda: take_image(b"<svg xmlns='x'>" + SCRIPT + b"</svg>", "a.svg", "image/svg+xml"), "svg"),
+    "SVG as PNG": (lambda: take_image(b"<svg>" + SCRIPT, "a.png"), "svg"),
     "HTML as PNG": (lambda: take_image(b"<!doctype html>" + SCRIPT, "a.png"), "type"),
     "nothing": (lambda: take_image(b""), "type"),
     "a program": (lambda: take_image(b"\x7fELF\x02", "a.png"), "type"),

@@ -30,6 +30,7 @@ from rustok.lifecycle import catalogue, checksum, files
 from tests import factories
 from tests.commerce import making as shop
 from tests.content import making as site
+from tests.media import making as library
 
 CANARY = "canary-7f3a"
 
@@ -66,8 +67,14 @@ def make_full_tenant(canary: str = CANARY, **fields: Any) -> models.Tenant:
 def _fill_shop(canary: str) -> None:
     parent = shop.make_category(f"Shoes {canary}")
     child = shop.make_category(f"Boots {canary}", parent=parent)
+    picture = library.make_asset(name=f"{canary}.png", folder=canary, alt=canary)
     fields = shop.sized_fields(
-        f"38 {canary}", f"39 {canary}", category_ids=[child.id], metadata={"note": canary}, tags=[canary]
+        f"38 {canary}",
+        f"39 {canary}",
+        category_ids=[child.id],
+        metadata={"note": canary},
+        tags=[canary],
+        images=[{"asset_id": str(picture.id)}],
     )
     product = shop.make_product(fields)
     shop.services.publish_product(product_id=product.product.id, now=shop.NOW)

@@ -112,7 +112,7 @@ def test_a_dry_run_tells_and_deletes_nothing(tenant: models.Tenant) -> None:
     deleted = done(tenant)["receipt"]["deleted"]
     named = {line.split()[1]: int(line.split()[0].replace(",", "")) for line in told.splitlines()[:-1]}
     assert named == {name: count for name, count in deleted["rows"].items() if name != "django_admin_log"}
-    assert f"{deleted['events']:,} events in the tables, 1 files and 2 cache keys would go." in told
+    assert f"{deleted['events']:,} events in the tables, 3 files and 2 cache keys would go." in told
 
 
 def test_the_receipt_is_signed_and_published_without_the_tenant(tenant: models.Tenant) -> None:

@@ -56,6 +56,9 @@ def test_all_kinds_of_targets_are_shown_by_their_names(get: Get) -> None:
     ]  # fmt: skip
     first, *_, last = answer.json()["items"]
     assert (first["target"]["kind"], first["target"]["id"][:5]) == ("page", "node_")
+    assert [item["target"]["path"] for item in answer.json()["items"][:3]] == [
+        "/en/about-us", "/en/products/red-shoes", "/en/categories/shoes",
+    ]  # fmt: skip
     assert last["children"][0]["url"] == "mailto:us@example.com"
     assert get(f"menus/{answer.json()['id']}").json() == answer.json()
     assert status.verify() == []

@@ -9,7 +9,7 @@ import pytest
 from apps.commerce import services as commerce
 from apps.kernel import errors, ids, validation
 from apps.tenants import custom_fields
-from tests.content.making import update
+from tests.content.making import make_category, update, update_category
 from tests.readmodels.conftest import Get, make_node, make_product
 
 ASSET = ids.new_id()
@@ -109,3 +109,38 @@ def test_fields_of_the_tenant_are_in_the_document(get: Get) -> None:
 
     assert get("content/post/hello").json()["fields"] == {"minutes": 3}
     assert get("products/mug").json()["fields"] == {"minutes": 4}
+
+
+def test_categories_and_collections_are_told_of_too(get: Get) -> None:
+    seo = {"en": {"title": "All mugs", "noindex": True}}
+    named = {"translations": [{"locale": "en", "name": "Mugs", "description": "<p>Of <b>enamel</b></p>"}]}
+    mugs = commerce.create_category(new=validation.parse(commerce.NewCategory, named | {"seo": seo}))
+    summer = {"translations": [{"locale": "en", "title": "Summer"}]}
+    commerce.create_collection(new=validation.parse(commerce.CollectionInput, summer | {"seo": seo}))
+    news = make_category("News", seo=seo)
+
+    found = {row["name"]: row["seo"] for row in get("categories").json()["data"]}
+
+    assert {name: (words["title"], words["noindex"]) for name, words in found.items()} == {
+        "Mugs": ("All mugs", True), "Summer": ("All mugs", True), "News": ("All mugs", True),
+    }  # fmt: skip
+    assert found["Mugs"]["description"] == "Of enamel"
+
+    commerce.update_category(category_id=mugs.id, changes=commerce.CategoryChanges(seo={}))
+    update_category(news, seo={})
+
+    again = {row["name"]: row["seo"]["title"] for row in get("categories").json()["data"]}
+    assert again == {"Mugs": "Mugs", "Summer": "All mugs", "News": "News"}
+
+
+def test_what_is_not_given_of_a_category_stays(get: Get) -> None:
+    seo = {"en": {"title": "All news"}}
+    news = make_category("News", seo=seo)
+    mugs = commerce.create_category(
+        new=validation.parse(commerce.NewCategory, {"translations": [{"locale": "en", "name": "Mugs"}], "seo": seo})
+    )
+
+    update_category(news, translations=[{"locale": "en", "name": "Old news"}])
+    commerce.update_category(category_id=mugs.id, changes=commerce.CategoryChanges(is_active=True, position=1))
+
+    assert {row["seo"]["title"] for row in get("categories").json()["data"]} == {"All news"}

@@ -1,68 +1,22 @@
 """`manage.py dev` as a developer meets it: started, asked, hurt, stopped."""
 
-import contextlib
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
 from rustok import ports, servers, supervision
-from rustok.environment import CHECKOUT, Environment, Profile
+from rustok.environment import Environment, Profile
 from rustok.servers import processes
-
-MANAGE = [sys.executable, str(CHECKOUT / "manage.py")]
-
-
-class Dev:
-    """One running `manage.py dev`, its output in a file."""
-
-    def __init__(self, data_dir: Path, output: Path, **variables: str) -> None:
-        self._output = output
-        self.data_dir = data_dir
-        self.variables = os.environ | {"RUSTOK_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"} | variables
-        with output.open("w") as stream:
-            self.process = subprocess.Popen([*MANAGE, "dev"], env=self.variables, stdout=stream, stderr=stream)
-
-    @property
-    def output(self) -> str:
-        return self._output.read_text()
-
-    def wait_until_ready(self) -> int:
-        """The port it answers on."""
-        found: list[str] = []
-
-        def is_ready() -> bool:
-            found[:] = re.findall(r"RusToK is ready: http://localhost:(\d+)", self.output)
-            return bool(found) or self.process.poll() is not None
-
-        assert processes.wait_until(is_ready, timeout_seconds=120, interval_seconds=0.1), self.output
-        assert found, self.output
-        return int(found[0])
-
-    def child(self, *words: str) -> psutil.Process:
-        """The supervised process with these words in its command line."""
-        for process in psutil.Process(self.process.pid).children(recursive=True):
-            # It may end while we look, and so is not the one.
-            with contextlib.suppress(*processes.GONE):
-                command = process.cmdline()
-                if all(word in command for word in words):
-                    return process
-        raise AssertionError(f"{words} does not run:\n{self.output}")
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(timeout=60)
+from tests.serving import MANAGE, Dev
 
 
 @pytest.fixture(scope="module")

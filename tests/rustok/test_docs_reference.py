@@ -1,4 +1,5 @@
 import io
+import re
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -49,6 +50,9 @@ def test_every_field_of_an_input_is_told_with_its_bounds_and_codes():
     assert "| `translations` | list | 1 to 100 entries | yes | `too_long`, `too_short` |\n" in node
     assert "| `translations[]` | [TranslationInput](#contenttranslationinput) |  |  |  |\n" in node
     assert "### content.TranslationInput\n" in page
+    # A model that an app has from below is linked where it is.
+    linked = set(re.findall(r"\]\(#(\w+)\)", page))
+    assert linked <= {heading.lower().replace(".", "") for heading in re.findall(r"^### (\S+)$", page, re.M)}
     assert "| `sku` | text | 0 to 255 characters |  | `sku_invalid_characters`, `sku_too_long` |\n" in page
 
 

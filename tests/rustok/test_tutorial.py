@@ -12,8 +12,8 @@ import pytest
 from rustok import servers
 from rustok.environment import CHECKOUT, Environment, Profile
 from rustok.servers import processes
-from tests.rustok.test_dev import Dev
 from tests.rustok.test_walkthrough import Shell
+from tests.serving import Dev
 
 PAGE = CHECKOUT / "docs" / "tutorial" / "ten-minutes.md"
 # What is typed, and what is answered to it where the page says so.

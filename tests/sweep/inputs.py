@@ -27,6 +27,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     "category_ids": {"admin/nodes": "content_category", "admin/products": "product_category"},
     "code": "location",
     "collection": "collection_slug",
+    "asset_id": "asset",
     "collection_id": "collection",
     "comment_id": "comment",
     "correlation_id": "correlation_id",
@@ -44,6 +45,7 @@ KINDS: dict[str, str | dict[str, str]] = {
         "admin/nodes": "node_external_id",
         "admin/products": "product_external_id",
     },
+    "file": "file",
     "handle": {"admin/categories": "product_category_slug", "admin/collections": "collection_slug", "": "handle"},
     "id": {
         "admin/comments/bulk": "comment",
@@ -54,6 +56,7 @@ KINDS: dict[str, str | dict[str, str]] = {
     },
     "ids": "child_node",
     "image": "image",
+    "image_id": "asset",
     "invitation_id": "invitation",
     "item_id": "menu_item",
     "job_id": "job",
@@ -263,7 +266,7 @@ def is_closed(schema: Schema) -> bool:
 
 def _bodies_of(operation: Mapping[str, Any], components: Mapping[str, Schema]) -> list[Schema | None]:
     content = operation.get("requestBody", {}).get("content", {})
-    schema = content.get("application/json", {}).get("schema")
+    schema = next(iter(content.values()), {}).get("schema")  # a form is sent as one: `probing.encoded`
     if schema is None:
         return [None]
     return [_resolved(schema, components, kind) for kind in range(_kinds_in(schema, components))]

@@ -23,6 +23,7 @@ from apps.tenants import custom_fields, models, services
 from tests import factories
 from tests.commerce import making as shop
 from tests.content import making as site
+from tests.media import making as library
 from tests.sweep import canaries, people
 from tests.sweep.people import Names
 
@@ -93,10 +94,15 @@ def _translated(words: canaries.Words, *fields: str) -> dict[str, Any]:
     return {"translations": [{"locale": "en"} | {field: words() for field in fields}]}
 
 
+def _told(words: canaries.Words) -> dict[str, Any]:
+    """What search engines are told."""
+    return {"seo": {"en": {"title": words(), "description": words()}}}
+
+
 def _fill_shop(words: canaries.Words) -> Names:
     named = ("name", "handle", "description")
     parent = shop.make_category("", **_translated(words, *named))
-    category = shop.make_category("", parent=parent, **_translated(words, *named))
+    category = shop.make_category("", parent=parent, **_translated(words, *named), **_told(words))
     other = shop.make_category("", **_translated(words, *named))
     location = shop.services.create_location(new=shop.services.NewLocation(code=words(), name=words()))
     fields = _product_fields(words, location.code, category.id)
@@ -106,7 +112,7 @@ def _fill_shop(words: canaries.Words) -> Names:
     variant = product.variants[0].row
     shop.adjust(variant.id, -5, reason=words(), location=location.code)
     reservation = shop.reserve(variant.id, 1, reference=words(), location=location.code, lifetime_seconds=86_400 * 20)
-    words_of_it = _translated(words, "title", "handle", "description")
+    words_of_it = {**_translated(words, "title", "handle", "description"), **_told(words)}
     new = shop.services.CollectionInput.model_validate(words_of_it)
     collection = shop.services.create_collection(new=new)
     shop.services.add_to_collection(collection_id=collection.id, product_id=product.product.id, position=None)
@@ -171,7 +177,7 @@ def _product_fields(words: canaries.Words, location: str, category_id: uuid.UUID
 def _fill_site(words: canaries.Words) -> Names:
     schema = _define_fields("node", "page", words)
     tag = site.make_tag("", **_translated(words, "name", "slug", "description"))
-    news = site.make_category("", **_translated(words, "name", "slug", "description"))
+    news = site.make_category("", **_translated(words, "name", "slug", "description"), **_told(words))
     other = site.make_category("", taxonomy=words(), **_translated(words, "name", "slug", "description"))
     fields: dict[str, Any] = {
         **_translated(words, "title", "slug", "excerpt"),
@@ -200,6 +206,8 @@ def _fill_site(words: canaries.Words) -> Names:
         "talk_slug": site.slug_of(talk),
         "post": ids.encode("node", post.id),
         "comment": ids.encode("node", comment.id),
+        "asset": ids.encode("asset", library.make_asset(name=f"{words()}.png", folder=words(), alt=words()).id),
+        "file": f"%PDF-1.4 {words()}",
         "menu": ids.encode("menu", menu.id),
         "menu_item": ids.encode("item", uuid.UUID(menu.items[0]["id"])),
         "other_menu_item": ids.encode("item", uuid.UUID(menu.items[1]["id"])),

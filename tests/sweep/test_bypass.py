@@ -23,7 +23,9 @@ TABLES = sorted(
 # Of statements that a grant or a policy refuses, and of those that come past both and fail at a column without value.
 INSUFFICIENT_PRIVILEGE, NOT_NULL_VIOLATION = "42501", "23502"
 # The views of the read models, which nobody writes through.
-VIEWS = {f"readmodels.{name}" for name in ("LiveContent", "LiveMenu", "LiveProduct", "LiveRedirect", "LiveTerm")}
+VIEWS = {
+    f"readmodels.{name}" for name in ("LiveAsset", "LiveContent", "LiveMenu", "LiveProduct", "LiveRedirect", "LiveTerm")
+}
 COUNT = "SELECT count(*) FROM {table} WHERE tenant_id = {tenant}"
 INSERT = "INSERT INTO {table} (tenant_id) VALUES ({tenant})"
 CHANGES = {

@@ -67,8 +67,8 @@ def test_values_that_fit_are_kept_and_recorded() -> None:
     [
         ({"minutes": "20"}, ("/fields/minutes", "field_type")),
         ({"minutes": 0}, ("/fields/minutes", "field_minimum")),
-        ({"level": "easy"}, ("/fields", "field_required")),
-        ({"minutes": 1, "colour": "red"}, ("/fields", "field_additional_properties")),
+        ({"level": "easy"}, ("/fields/minutes", "field_required")),
+        ({"minutes": 1, "colour": "red"}, ("/fields/colour", "field_additional_properties")),
         ({"minutes": 1, "level": "odd"}, ("/fields/level", "field_enum")),
         ({"minutes": 1, "steps": ["a" * 21]}, ("/fields/steps/0", "field_max_length")),
     ],
@@ -116,6 +116,24 @@ def test_products_have_fields_by_their_type() -> None:
         (prop(type="string", format="regex"), ("/definition/properties/a/format", "unknown_format")),
         (prop(type="string", maxLength="many"), ("/definition/properties/a/maxLength", "invalid_keyword")),
         (prop(**{"$ref": "https://evil.example/x"}), ("/definition/properties/a/type", "unknown_type")),
+        (
+            prop(type="object", additionalProperties={"$ref": "https://evil.example/x"}),
+            ("/definition/properties/a/additionalProperties", "bool_type"),
+        ),
+        (
+            {"type": "object", "additionalProperties": {"type": "string", "pattern": "^(a+)+$"}},
+            ("/definition/additionalProperties", "bool_type"),
+        ),
+        (prop(type="string", enum=[str(n) for n in range(201)]), ("/definition/properties/a/enum", "too_long")),
+        (prop(type="string", enum=[["a"]]), ("/definition/properties/a/enum", "not_a_single_value")),
+        (prop(type="string", const={}), ("/definition/properties/a/const", "not_a_single_value")),
+        ({"type": "object", "required": [1, "a"] * 30}, ("/definition/required", "too_long")),
+        (
+            prop(type="string", titles={"english": "A"}),
+            ("/definition/properties/a/titles/english", "not_text_by_locale"),
+        ),
+        (prop(type="string", titles={"en": ""}), ("/definition/properties/a/titles/en", "not_text_by_locale")),
+        (prop(type="string", descriptions="A"), ("/definition/properties/a/descriptions", "dict_type")),
         (nested(5), ("/definition/properties/a/properties/a/properties/a", "nested_too_deep")),
         (
             {"type": "object", "properties": {f"f{number}": {"type": "boolean"} for number in range(51)}},

@@ -16,12 +16,13 @@ ACTIONS = ("create", "read", "update", "delete", "list", "export", "import", MAN
 PERMISSIONS = frozenset(f"{resource}:{action}" for resource in RESOURCES for action in ACTIONS)
 
 # These resources are nodes of one kind: a grant on them is a grant on nodes, limited to that kind.
-KIND_OF = {"pages": "page", "posts": "post", "comments": "comment", "media": "attachment"}
+KIND_OF = {"pages": "page", "posts": "post", "comments": "comment"}
 
 # Which constraints a grant on a resource may carry; what is not listed takes none.
 CONSTRAINTS: dict[str, tuple[str, ...]] = {
     "nodes": ("own", "kind", "locale", "published"),
     **dict.fromkeys(KIND_OF, ("own", "locale", "published")),
+    "media": ("own",),
     "products": ("category", "published"),
     "orders": ("own",),
 }

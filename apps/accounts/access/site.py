@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -48,7 +49,7 @@ class AccessAdminSite(admin.AdminSite):
         at_work = scope.find()
         return {**super().each_context(request), "desk_tenant": at_work.slug if at_work else None}
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The dashboard, of the tenant of the host or of the installation."""
         backend.rights_here(request.user)
         panels = dashboard.panels(request)
@@ -62,7 +63,9 @@ class AccessAdminSite(admin.AdminSite):
         found: dict[str, list[Any]] = {name: [] for name in GROUPS}
         for app in apps:
             for entry in app["models"]:
-                found[group_of(self._registry[entry["model"]])].append(entry)
+                screen: Any = self._registry[entry["model"]]
+                several: str = screen.names[1] if hasattr(screen, "names") else entry["name"]
+                found[group_of(screen)].append(entry | {"name": several[:1].upper() + several[1:]})
         return [
             {
                 "name": name,

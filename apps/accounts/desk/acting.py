@@ -117,6 +117,7 @@ def confirmation(
         **screen.admin_site.each_context(request),
         "title": f"{act.label}?" if act.is_dangerous else act.label,
         "opts": screen.opts,
+        "names": screen.names,
         "rows": rows,
         "act": act,
         "draft": draft,

@@ -19,7 +19,7 @@ class Asked:
 
     document: Document
     before: Mapping[str, Value] = field(default_factory=dict)
-    _order: dict[str, list[str]] = field(default_factory=dict)
+    _order: dict[str, tuple[list[str], str]] = field(default_factory=dict)
 
     def changes(self, *prefixes: str) -> bool:
         """Whether the editor changed anything at or below one of these paths."""
@@ -62,19 +62,23 @@ class Asked:
                     found.setdefault(key, {})[rest] = value
         return found
 
-    def listed[Entry](self, path: str, entries: Mapping[str, Entry]) -> list[Entry]:
-        """The entries as a list, remembering which key stands at which index when a problem points there."""
-        self._order[path] = list(entries)
+    def listed[Entry](self, path: str, entries: Mapping[str, Entry], *, below: str | None = None) -> list[Entry]:
+        """The entries as a list, remembering which key stands at which index when a problem points there.
+
+        `below` is where the page has them, if that is another path: rows of a table are flat where what they become
+        is nested.
+        """
+        self._order[path] = list(entries), path if below is None else below
         return list(entries.values())
 
     def path_of(self, pointer: str) -> str:
         """The path a JSON pointer stands for."""
         path = ""
         for token in filter(None, pointer.split("/")):
-            order = self._order.get(path)
-            known = order is not None and token.isdigit() and int(token) < len(order)
-            name = order[int(token)] if order is not None and known else token
-            path = f"{path}/{name}" if path else name
+            order, below = self._order.get(path, ([], path))
+            if token.isdigit() and int(token) < len(order):
+                path, token = below, order[int(token)]  # noqa: PLW2901 - the key that stands at this index
+            path = f"{path}/{token}" if path else token
         return path
 
 

@@ -37,9 +37,9 @@ def page(screen: Any, request: HttpRequest, row: Any) -> HttpResponse:
     ]
     shown = {
         **screen.admin_site.each_context(request),
-        "title": "History",
-        "subtitle": str(row),
+        "title": f"History of {row}",
         "opts": screen.opts,
+        "names": screen.names,
         "row": row,
         "lines": lines,
         "page": found,

@@ -50,7 +50,7 @@ class Merged:
 
 def merge(*, made_from: Marks, mine: Document, theirs: Document, sheet: Sheet) -> Merged:
     """`made_from` marks what the page was made from, `mine` is the page as filled in, `theirs` what is stored."""
-    fields = sheet.fields({**theirs, **mine})
+    fields = sheet.fields(theirs) | sheet.fields(mine)
     known = {*fields, *(table.name for table in sheet.tables())}
     my_marks, their_marks = mark(mine), mark(theirs)
     found = Merged(dict(mine))

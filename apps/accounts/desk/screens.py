@@ -70,7 +70,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
     def erase(self, row_id: uuid.UUID) -> None:
         raise NotImplementedError
 
-    def names_of(self, document: Mapping[str, Any], sheet: Sheet) -> Mapping[str, str]:
+    def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
         """What to call the values that choosers hold."""
         return {}
 
@@ -116,7 +116,8 @@ class EditingAdmin(TenantReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         with at_work(request):
             tools = self.list_tools(request) if scope.find() is not None else []
-            answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "list_tools": tools})
+            shown = {**(extra_context or {}), "list_tools": tools, "names": self.names}
+            answer: HttpResponse = super().changelist_view(request, shown)
             if hasattr(answer, "render"):
                 answer.render()
             return answer
@@ -139,7 +140,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
                 return super().changeform_view(request, object_id, form_url, extra_context)
             row = self.get_object(request, unquote(object_id))
             if row is None:
-                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+                return self._missing(request, object_id)
             return self._page(request, row)
 
     def _page(self, request: HttpRequest, row: Any) -> HttpResponse:
@@ -229,7 +230,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         for problem in error.problems:
             draft.point(refusal.asked.path_of(problem.pointer), problem.detail)
         if not error.problems:
-            draft.general.append(error.detail)
+            draft.point(_place_named_by(error, draft), error.detail)
         return self._shown(request, row, draft, made_from, request.POST.get("_version", ""))
 
     def _merged(
@@ -258,12 +259,12 @@ class EditingAdmin(TenantReadOnlyAdmin):
         version: str,
         conflict: Mapping[str, Any] | None = None,
     ) -> HttpResponse:
-        draft.names = self.names_of(draft.document, draft.sheet)
+        draft.names = self.names_of(request, draft.document)
         shown = {
             **self.admin_site.each_context(request),
-            "title": f"Change {self.opts.verbose_name}" if row is not None else f"New {self.opts.verbose_name}",
-            "subtitle": str(row) if row is not None else None,
+            "title": str(row) if row is not None else f"New {self.names[0]}",
             "opts": self.opts,
+            "names": self.names,
             "row": row,
             "draft": draft,
             "made_from": merging.written(made_from),
@@ -290,6 +291,12 @@ class EditingAdmin(TenantReadOnlyAdmin):
             if row is not None and act.is_for(row) and act.is_on_page and self._may(request, act.permission)
         ]
 
+    def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """As for a row that is not there, so for one that somebody may not see."""
+        what = unquote(object_id)
+        messages.warning(request, f"There is no {self.names[0]} “{what}”. Perhaps it was deleted?")
+        return HttpResponseRedirect(reverse("admin:index", current_app=self.admin_site.name))
+
     def _version(self, row: Any) -> str:
         if row is None:
             return ""
@@ -308,7 +315,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         with at_work(request):
             row = self.get_object(request, unquote(object_id))
             if row is None:
-                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+                return self._missing(request, object_id)
             if request.method != "POST":
                 return acting.confirmation(self, request, [row], acting.DELETE)
             name, (outcome,) = str(row), acting.each(self, request, [row], acting.deleting(self))
@@ -339,7 +346,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         with at_work(request):
             row = self.get_object(request, unquote(object_id))
             if row is None:
-                return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+                return self._missing(request, object_id)
             return history.page(self, request, row)
 
     # --- What Django would write by itself --------------------------------------------------------------------
@@ -347,12 +354,8 @@ class EditingAdmin(TenantReadOnlyAdmin):
     def save_model(self, *arguments: Any, **named: Any) -> NoReturn:
         raise WritesPastServices(self)
 
-    save_form = save_formset = save_related = save_new = delete_model = delete_queryset = save_model
-
-    def log_addition(self, *arguments: Any, **named: Any) -> None:
-        """The audit log has it."""
-
-    log_change = log_deletions = log_addition
+    save_form = save_formset = save_related = delete_model = delete_queryset = save_model
+    log_addition = log_change = log_deletions = save_model  # the audit log has it
 
 
 class WritesPastServices(RuntimeError):
@@ -368,6 +371,12 @@ class _Refused(Exception):
     def __init__(self, error: errors.DomainError, asked: Asked) -> None:
         super().__init__(error.detail)
         self.error, self.asked = error, asked
+
+
+def _place_named_by(error: errors.DomainError, draft: Draft) -> str:
+    """The field that holds the value an error names, such as the slug that is taken; none is no place."""
+    held = ((path, path.rpartition("/")[2]) for path in draft.sheet.fields(draft.document))
+    return next((path for path, name in held if name in error.data and draft.document[path] == error.data[name]), "")
 
 
 def _as_text(value: Any) -> str:

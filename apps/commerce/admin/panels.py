@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from apps.accounts.access import limiting
 from apps.accounts.desk import dashboard
-from apps.commerce import models, permitted, queries
+from apps.commerce import models, permitted
 from apps.tenants import modules, scope
 
 _SHOWN = 6
@@ -59,7 +59,7 @@ def low_stock(request: HttpRequest) -> dashboard.Panel | None:
         dashboard.Line(
             text=" · ".join(filter(None, [str(level.variant.product), level.variant.sku])),
             address=reverse("admin:commerce_product_change", args=[level.variant.product_id]),
-            remark=f"{level.available:,} at {level.location.code}",  # type: ignore[attr-defined] # annotated
+            remark=f"{level.available:,} at {level.location.code}",
         )
         for level in found[:_SHOWN]
     ]
@@ -75,4 +75,4 @@ def _products() -> QuerySet[models.Product, models.Product]:
     """Those whoever asks may see; on a host of no tenant all."""
     if scope.find() is None:
         return models.Product.objects.all()
-    return limiting.among(queries.list_products(), "products:read", permitted.COLUMNS)
+    return limiting.among(models.Product.objects.all(), "products:read", permitted.COLUMNS)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
+
 from apps.accounts.desk.asking import flag, to_json
 from apps.accounts.desk.sheets import Document
 from apps.commerce import models, queries, snapshots
@@ -50,7 +53,7 @@ def of(snapshot: snapshots.Snapshot) -> Document:
     return found
 
 
-def _variant(snapshot: snapshots.Snapshot, variant: snapshots.Variant, codes: dict[object, str]) -> Document:
+def _variant(snapshot: snapshots.Snapshot, variant: snapshots.Variant, codes: Mapping[uuid.UUID, str]) -> Document:
     row, at = variant.row, f"variants/{variant.row.id.hex}"
     urls = {image.id: image.url for image in snapshot.images}
     found: Document = {

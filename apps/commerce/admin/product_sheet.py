@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from django.http import HttpRequest
 from django.urls import reverse
 
-from apps.accounts.desk import words
+from apps.accounts.desk import choosing, words
 from apps.accounts.desk.sheets import Field, Section, Sheet, Table
-from apps.commerce import models, queries
-from apps.kernel import validation
+from apps.commerce import queries
 from apps.tenants import scope
 
 MOST_VARIANTS = 200
@@ -32,14 +31,12 @@ def sheet(document: Mapping[str, Any], *, is_new: bool, may_count: bool, may_col
     )
 
 
-def names_of(document: Mapping[str, Any]) -> Mapping[str, str]:
+def names_of(request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
     """What the categories and collections chosen are called."""
-    found = {}
-    for path, model in (("category_ids", models.Category), ("collections", models.Collection)):
-        ids = list(_uuids(document.get(path, [])))
-        rows = model.objects.filter(id__in=ids).prefetch_related("translations") if ids else []
-        found |= {str(row.pk): str(row) for row in rows}
-    return found
+    return {
+        **choosing.names_of(request, "commerce.category", document.get("category_ids", [])),
+        **choosing.names_of(request, "commerce.collection", document.get("collections", [])),
+    }
 
 
 _WORDS = (
@@ -179,9 +176,3 @@ def locations(document: Mapping[str, Any]) -> list[str]:
 
 def _fixed(each: Field, is_fixed: bool) -> Field:
     return replace(each, is_fixed=each.is_fixed or is_fixed)
-
-
-def _uuids(texts: Iterable[str]) -> Iterable[uuid.UUID]:
-    for text in texts:
-        if validation.fits(uuid.UUID, text):
-            yield uuid.UUID(text)

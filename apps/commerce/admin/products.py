@@ -221,7 +221,7 @@ class ProductAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         where = ("tenant",) if scope.find() is None else ()
-        return ("picture", "words", *where, "state", "price", "stock", "vendor", "product_type", "updated_at")
+        return ("picture", "words", *where, "state", "price", "stock", "vendor", "product_type", "changed")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
@@ -237,6 +237,10 @@ class ProductAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     @admin.display(description="status", ordering="status")
     def state(self, row: Any) -> str:
         return format_html('<span class="pill pill-{0}">{0}</span>', row.status)
+
+    @admin.display(description="changed", ordering="updated_at")
+    def changed(self, row: Any) -> str:
+        return f"{row.updated_at:%Y-%m-%d}"
 
     @admin.display(description="price")
     def price(self, row: Any) -> str:
@@ -264,8 +268,8 @@ class ProductAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
             may_collect=request.user.has_perm("commerce.change_collection"),
         )
 
-    def names_of(self, document: Mapping[str, Any], sheet: Sheet) -> Mapping[str, str]:
-        return product_sheet.names_of(document)
+    def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
+        return product_sheet.names_of(request, document)
 
     def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:
         now = timezone.now()

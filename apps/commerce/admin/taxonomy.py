@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from apps.accounts.desk import words
 from apps.accounts.desk.asking import Asked, flag, number, within
+from apps.accounts.desk.choosing import names_of
 from apps.accounts.desk.screens import EditingAdmin
 from apps.accounts.desk.sheets import Document, Field, Languages, Section, Sheet, Table
 from apps.commerce import events, models, queries, services
@@ -48,6 +49,7 @@ def _words(name: str, label: str, document: Mapping[str, Any]) -> Languages:
 @admin.register(models.Category)
 class CategoryAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
     resource = "categories"
+    called = ("category of products", "categories of products")
     aggregate = events.CATEGORY
     list_display = ("words", "tenant", "depth", "position", "is_active")
     list_filter = ("is_active", "depth")
@@ -75,10 +77,8 @@ class CategoryAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
         )
         return Sheet([_words("name", "Name", document), Section(title="Place", fields=place, is_aside=True)])
 
-    def names_of(self, document: Mapping[str, Any], sheet: Sheet) -> Mapping[str, str]:
-        parent = document.get("parent_id")
-        rows = models.Category.objects.filter(id=parent).prefetch_related("translations") if parent else []
-        return {str(each.pk): str(each) for each in rows}
+    def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
+        return names_of(request, "commerce.category", [str(document.get("parent_id", ""))])
 
     def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:
         values: dict[str, Any] = {
@@ -138,10 +138,8 @@ class CollectionAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
         )
         return Sheet([_words("title", "Title", document), table])
 
-    def names_of(self, document: Mapping[str, Any], sheet: Sheet) -> Mapping[str, str]:
-        wanted = _chosen(document)
-        rows = queries.find_products(validation.check(list[uuid.UUID], wanted, field="products")) if wanted else []
-        return {str(row.pk): str(row) for row in rows.prefetch_related("translations")} if wanted else {}
+    def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
+        return names_of(request, "commerce.product", _chosen(document))
 
     def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:
         values = {"translations": words.asked(asked)}

@@ -55,6 +55,7 @@ class ProductsView(Endpoint):
             errors.CategoryNotFound,
             errors.UnknownOptionValue,
             errors.UnknownImage,
+            errors.UnknownAsset,
             errors.LocationNotFound,
             custom_fields.InvalidFields,
         ),
@@ -87,6 +88,7 @@ class ProductView(Endpoint):
             errors.CategoryNotFound,
             errors.OptionValueInUse,
             errors.AmbiguousOptions,
+            errors.UnknownAsset,
             custom_fields.InvalidFields,
         ),
     )

@@ -36,9 +36,12 @@ class Option(TypedDict):
 
 
 class Image(TypedDict):
+    """`asset_id` is null for an image that is not in the media library."""
+
     id: Id
     url: str
     alt: str
+    asset_id: Id | None
 
 
 class Price(TypedDict):
@@ -141,6 +144,7 @@ class ProductCategory(TypedDict):
     depth: int
     is_active: bool
     translations: list[ProductCategoryTranslation]
+    seo: dict[str, SeoWords]
 
 
 class CollectionTranslation(TypedDict):
@@ -155,6 +159,7 @@ class Collection(TypedDict):
 
     id: Id
     translations: list[CollectionTranslation]
+    seo: dict[str, SeoWords]
 
 
 class CollectionPosition(TypedDict):
@@ -206,7 +211,13 @@ def product(snapshot: snapshots.Snapshot) -> Product:
             for option in snapshot.options
         ],
         "images": [
-            {"id": ids.encode("img", image.id), "url": image.url, "alt": image.alt} for image in snapshot.images
+            {
+                "id": ids.encode("img", image.id),
+                "url": image.url,
+                "alt": image.alt,
+                "asset_id": None if image.asset_id is None else ids.encode("asset", image.asset_id),
+            }
+            for image in snapshot.images
         ],
         "variants": [variant(snapshot, entry) for entry in snapshot.variants],
     }
@@ -280,6 +291,7 @@ def category(row: models.Category) -> ProductCategory:
         "position": row.position,
         "depth": row.depth,
         "is_active": row.is_active,
+        "seo": seo.shown(row.seo),
         "translations": [
             {
                 "locale": translation.locale,
@@ -295,6 +307,7 @@ def category(row: models.Category) -> ProductCategory:
 def collection(row: models.Collection) -> Collection:
     return {
         "id": ids.encode("coll", row.id),
+        "seo": seo.shown(row.seo),
         "translations": [
             {
                 "locale": translation.locale,

@@ -25,7 +25,7 @@ _SIGNS = {
 }  # fmt: skip
 _CODE = re.compile(r"^([A-Z]{3})\s*(?=[\d.,-])|(?<=[\d.,])\s*([A-Z]{3})$")
 _POUND = Decimal("453.59237")
-GRAMS = {"": 1, "g": 1, "kg": 1000, "lb": _POUND, "lbs": _POUND, "oz": _POUND / 16}
+GRAMS = {"": Decimal(1), "g": Decimal(1), "kg": Decimal(1000), "lb": _POUND, "lbs": _POUND, "oz": _POUND / 16}
 _HOST = re.compile(r"(www\.|[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}/)", re.IGNORECASE)
 
 
@@ -82,8 +82,12 @@ def price(mapped: Mapped, row: Row, keys: tuple[str, str], currency: str, *, mar
     if found is None:
         problem = f'a variant without a price; product "{mapped.name}" skipped'
         raise Skipped(Note(row.number, keys[0], "", problem))
-    before = compare_at(mapped, row, keys[1], currency, found, mark=mark)
-    return inputs.PriceInput.model_construct(currency=currency, amount=found, compare_at=before)
+    return priced(currency, found, compare_at(mapped, row, keys[1], currency, found, mark=mark))
+
+
+def priced(currency: str, amount: int, before: int | None) -> inputs.PriceInput:
+    """A price of minor units that are known to be right."""
+    return inputs.PriceInput.model_construct(currency=currency, amount=amount, compare_at=before)
 
 
 def weight(mapped: Mapped, row: Row, key: str, *, unit: str = "g", mark: str = "") -> int | None:

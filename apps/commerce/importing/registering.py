@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from apps.commerce import events, services
+from apps.commerce.catalogue.importing import CatalogueImporter
+from apps.commerce.catalogue.maps import Map
 from apps.commerce.importing.mapped import Target
 from apps.commerce.shopify.importing import ShopifyImporter
 from apps.commerce.woocommerce.importing import WooCommerceImporter
@@ -30,6 +32,14 @@ class ProductsOptions(validation.Input):
     @property
     def target(self) -> Target:
         return Target(self.locale, self.currency, self.location)
+
+
+class CatalogueOptions(ProductsOptions):
+    map: Map
+
+
+def _catalogue(path: Path, options: CatalogueOptions, found: Mapping[str, Any]) -> formats.Importer:
+    return CatalogueImporter(path, options.map, options.target, found)
 
 
 def _shopify(path: Path, options: ProductsOptions, found: Mapping[str, Any]) -> formats.Importer:
@@ -64,6 +74,19 @@ def register() -> None:
             endings=(".csv", ".csv.gz", ".txt", ".tsv"),
             options=ProductsOptions,
             opened=_woocommerce,
+        )
+    )
+    formats.register(
+        formats.Format(
+            name="catalogue",
+            title="Catalogue with a map (table, JSON, NDJSON)",
+            action="commerce.import",
+            permission=PERMISSION,
+            modules=MODULES,
+            endings=(".csv", ".tsv", ".json", ".ndjson", ".jsonl", ".gz"),
+            options=CatalogueOptions,
+            opened=_catalogue,
+            is_offered=False,
         )
     )
     formats.register_undo(events.PRODUCT, formats.Undo("product", _discard_product, _restore_product))

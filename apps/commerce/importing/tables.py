@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from apps.commerce.importing.mapped import Target
 from apps.commerce.importing.rows import Header
@@ -17,11 +17,13 @@ from apps.kernel.imports import ImportRefused, Source
 class TableImporter(ProductsImporter):
     """A subclass knows the columns, and which rows are a product."""
 
-    read_header: ClassVar[Callable[[Sequence[str]], Header]]
-
     def __init__(self, path: Path, target: Target, found: Mapping[str, Any], *, encoding: str = "") -> None:
         self._named_encoding = encoding
         super().__init__(path, target, found)
+
+    @abstractmethod
+    def read_header(self, cells: Sequence[str]) -> Header:
+        """Raises ImportRefused for the header of another format."""
 
     @abstractmethod
     def grouped(self, rows: Iterator[records.Record]) -> Iterator[tuple[int, Any]]:
@@ -56,4 +58,4 @@ class TableImporter(ProductsImporter):
         first = next(rows, None)
         if first is None or first.broken:
             raise ImportRefused(f'"{self.path}" has no readable header row{f": {first.broken}" if first else ""}.')
-        return type(self).read_header(first.cells)
+        return self.read_header(first.cells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from itertools import batched
@@ -18,6 +18,7 @@ from apps.commerce.services.sync import Synced
 from apps.imports.formats import Importer, Taking
 from apps.kernel.errors import DomainError
 from apps.kernel.imports import Source
+from apps.kernel.records import Record
 from apps.outbox.append import unit_of_work
 
 KINDS = ("products", "variants", "images")
@@ -69,12 +70,17 @@ class ProductsImporter(Importer):
         """Of a row as such; it is told with the batch that comes past it."""
         self._complaints.append(note)
 
+    def complain_of(self, record: Record, problem: str) -> None:
+        """Of a record that is no row of the table."""
+        value = record.cells[-1] if record.cells else ""
+        self.complain(Note(record.number, self.header.names[0], value, problem))
+
     def batches(self, *, after: int, size: int) -> Iterator[tuple[int, Sequence[Any]]]:
         with Source(self.path) as source, closing(self._after(source, after)) as products:
             for batch in batched(products, size):
                 yield batch[-1][0], [product for _, product in batch]
 
-    def _after(self, source: Source, after: int) -> Iterator[tuple[int, Any]]:
+    def _after(self, source: Source, after: int) -> Generator[tuple[int, Any]]:
         for number, product in self.products(source):
             if number <= after:
                 self._complaints = [note for note in self._complaints if note.row > after]

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.kernel import ids, money
+from apps.media.models import Asset
 from apps.tenants.constraints import SameTenant, tenant_key
 from apps.tenants.models import InTenantForeignKey, TenantModel, loaded_words
 
@@ -164,19 +165,28 @@ class OptionValueTranslation(TenantModel):
 
 
 class ProductImage(TenantModel):
+    """A picture of a product: an `asset` of the media library, whose address `url` is then, or one elsewhere."""
+
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
     product = InTenantForeignKey(Product, related_name="images")
     url = models.CharField(max_length=2048)
     alt = models.CharField(max_length=1000, blank=True)
     position = models.PositiveIntegerField(default=0)
+    asset = InTenantForeignKey(Asset, null=True, blank=True, related_name="+")
 
     class Meta(TenantModel.Meta):
         ordering = ["position", "id"]
         constraints = [
             tenant_key("commerce_productimage_tenant_key"),
             SameTenant(field="product", name="commerce_productimage_product"),
+            SameTenant(field="asset", name="commerce_productimage_asset", on_delete="RESTRICT"),
         ]
-        indexes = [models.Index(fields=["tenant", "product", "position"], name="commerce_image_by_product")]
+        indexes = [
+            models.Index(fields=["tenant", "product", "position"], name="commerce_image_by_product"),
+            models.Index(
+                fields=["tenant", "asset"], name="commerce_image_by_asset", condition=models.Q(asset__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.url

@@ -21,6 +21,7 @@ class Category(TenantModel):
     position = models.PositiveIntegerField(default=0)
     depth = models.PositiveSmallIntegerField(default=0)
     is_active = models.BooleanField(default=True)
+    seo = models.JSONField(default=dict, db_default={}, blank=True, help_text="What search engines are told.")
 
     class Meta(TenantModel.Meta):
         ordering = ["depth", "position", "id"]
@@ -86,6 +87,7 @@ class Collection(TenantModel):
     """Products picked by hand, in an order of their own."""
 
     id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    seo = models.JSONField(default=dict, db_default={}, blank=True, help_text="What search engines are told.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -11,7 +11,7 @@ from django.db.models import F
 
 from apps.commerce import errors, events, models
 from apps.commerce.models.taxonomy import MAXIMUM_DEPTH
-from apps.commerce.services import handles, inputs
+from apps.commerce.services import handles, inputs, told
 from apps.commerce.services.recording import record_on, writing
 from apps.kernel import ids, validation, wording
 from apps.kernel.errors import FieldProblem, ValidationFailed
@@ -35,6 +35,7 @@ def create_category(*, new: inputs.NewCategory) -> models.Category:
         )
         _insert_translations(category, new.translations)
         _record(events.CategoryCreated(**_state(category)), category)
+        told.change_seo(category, new)
     return category
 
 
@@ -59,6 +60,7 @@ def update_category(*, category_id: uuid.UUID, changes: inputs.CategoryChanges) 
         if before != after:
             category.save()
             _record(events.CategoryUpdated(**after), category, before=before)
+        told.change_seo(category, changes)
     return category
 
 

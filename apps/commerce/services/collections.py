@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.commerce import errors, events, models
-from apps.commerce.services import handles, inputs
+from apps.commerce.services import handles, inputs, told
 from apps.commerce.services.recording import record_on, writing
 from apps.kernel import ids, wording
 
@@ -28,6 +28,7 @@ def create_collection(*, new: inputs.CollectionInput) -> models.Collection:
                 description=given.description,
             )
         record_on(events.COLLECTION, collection.id, events.CollectionCreated(**_state(collection)))
+        told.change_seo(collection, new)
     return collection
 
 
@@ -42,6 +43,7 @@ def update_collection(*, collection_id: uuid.UUID, changes: inputs.CollectionInp
         if before != after:
             collection.save(update_fields=["updated_at"])
             record_on(events.COLLECTION, collection.id, events.CollectionUpdated(**after), before=before)
+        told.change_seo(collection, changes)
     return collection
 
 

@@ -26,6 +26,12 @@ def _check_url(value: str) -> str:
     return value
 
 
+def _one_source(value: str | None, info: ValidationInfo) -> str | None:
+    if (value is None) == (info.data.get("asset_id") is None):
+        raise wording.refusal("one_source", "give one of asset_id and url")
+    return value
+
+
 def _clean(markup: str) -> str:
     try:
         return text.clean_html(markup)
@@ -109,7 +115,11 @@ class OptionInput(validation.Input):
 
 
 class ImageInput(validation.Input):
-    url: ImageUrl
+    """An image of the media library by `asset_id`, or one elsewhere by `url`. Without an `alt` that of the asset is
+    shown, in each language."""
+
+    asset_id: Annotated[uuid.UUID, validation.TypedId("asset")] | None = None
+    url: Annotated[OptionalImageUrl, AfterValidator(_one_source), Field(validate_default=True)] = None
     alt: validation.Excerpt = ""
 
 
@@ -225,6 +235,7 @@ class CategoryChanges(validation.Input):
     position: validation.Position = 0
     is_active: validation.Flag = True
     translations: Annotated[list[CategoryTranslationInput], _ONE_OR_MORE] = []
+    seo: Seo = {}
 
 
 class NewCategory(CategoryChanges):
@@ -243,7 +254,10 @@ class CollectionTranslationInput(validation.Input):
 
 
 class CollectionInput(validation.Input):
+    """`seo` stays as it is where it is not given."""
+
     translations: Annotated[list[CollectionTranslationInput], _ONE_OR_MORE]
+    seo: Seo = {}
 
 
 class NewLocation(validation.Input):

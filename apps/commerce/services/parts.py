@@ -11,6 +11,9 @@ from apps.commerce import errors, models, snapshots
 from apps.commerce.services import bulk, handles, inputs
 from apps.kernel import ids, wording
 from apps.kernel.errors import FieldProblem, ValidationFailed
+from apps.media import files
+from apps.media import models as media
+from apps.media import queries as library
 
 _TRANSLATED = ("title", "subtitle", "description", "meta_title", "meta_description")
 
@@ -172,31 +175,36 @@ def replace_options(
 
 
 def build_images(product: models.Product, wanted: Sequence[inputs.ImageInput]) -> list[models.ProductImage]:
+    """Raises UnknownAsset."""
     return [
         models.ProductImage(
-            tenant_id=product.tenant_id, product_id=product.id, url=given.url, alt=given.alt, position=position
+            tenant_id=product.tenant_id, product_id=product.id, url=url, alt=given.alt, position=position, asset=asset
         )
-        for position, given in enumerate(wanted)
+        for position, (given, url, asset) in enumerate(_sources(wanted))
     ]
 
 
 def replace_images(
     snapshot: snapshots.Snapshot, wanted: Sequence[inputs.ImageInput]
 ) -> tuple[bool, list[snapshots.Variant]]:
-    """Whether anything differs, and the variants that lost their image. An image keeps its identity by its URL."""
+    """Whether anything differs, and the variants that lost their image. An image keeps its identity by its URL.
+
+    Raises UnknownAsset.
+    """
     before = [(image.url, image.alt, image.position) for image in snapshot.images]
-    if before == [(given.url, given.alt, position) for position, given in enumerate(wanted)]:
+    sources = _sources(wanted)
+    if before == [(url, given.alt, position) for position, (given, url, _) in enumerate(sources)]:
         return False, []
     stored: dict[str, list[models.ProductImage]] = defaultdict(list)
     for image in snapshot.images:
         stored[image.url].append(image)
     after: list[models.ProductImage] = []
-    for position, given in enumerate(wanted):
-        if not stored[given.url]:
-            image = models.ProductImage(product_id=snapshot.id, url=given.url, alt=given.alt, position=position)
+    for position, (given, url, asset) in enumerate(sources):
+        if not stored[url]:
+            image = models.ProductImage(product_id=snapshot.id, url=url, alt=given.alt, position=position, asset=asset)
             image.save(force_insert=True)
         else:
-            image = stored[given.url].pop(0)
+            image = stored[url].pop(0)
             if (image.alt, image.position) != (given.alt, position):
                 image.alt, image.position = given.alt, position
                 image.save(update_fields=["alt", "position"])
@@ -209,6 +217,23 @@ def replace_images(
     models.ProductImage.objects.filter(id__in=gone).delete()
     snapshot.images = after
     return True, bared
+
+
+def _sources(wanted: Sequence[inputs.ImageInput]) -> list[tuple[inputs.ImageInput, str, media.Asset | None]]:
+    """Each image with its address, and its asset if it is one. Raises UnknownAsset for those that are not there."""
+    asset_ids = {given.asset_id for given in wanted if given.asset_id is not None}
+    assets = library.find_assets(ids=asset_ids) if asset_ids else {}
+    # Whoever copies the address of a file out of the library means the asset.
+    addressed = library.find_by_address(given.url for given in wanted if given.url)
+    found: list[tuple[inputs.ImageInput, str, media.Asset | None]] = []
+    for index, given in enumerate(wanted):
+        asset = assets.get(given.asset_id) if given.asset_id else addressed.get(given.url or "")
+        if given.asset_id and (asset is None or asset.kind != media.Kind.IMAGE):
+            shown = ids.encode("asset", given.asset_id)
+            said = wording.say("the media library has no image {asset}; upload it first.", asset=shown)
+            raise errors.UnknownAsset.for_field(f"/images/{index}/asset_id", "unknown_asset", said)
+        found.append((given, files.address(asset.path) if asset else given.url or "", asset))
+    return found
 
 
 def _build_option(product: models.Product, given: inputs.OptionInput, position: int) -> snapshots.Option:

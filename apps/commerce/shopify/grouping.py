@@ -91,9 +91,9 @@ class _Grouping:
         if self._is_lost and not is_start:
             return None
         self._is_lost = True
-        column = self._header.names[min(len(record.cells), self._width) - 1]
-        detail = f'broken quoting ({record.broken}); double the quotes within a quoted cell. Product "{handle}" skipped'
-        self._tell(Note(record.number, column, record.cells[-1], detail))
+        column = self._header.names[max(min(len(record.cells), self._width) - 1, 0)]
+        value = record.cells[-1] if record.cells else ""
+        self._tell(Note(record.number, column, value, f'{record.broken}. Product "{handle}" skipped'))
         ended = self._turn_to(handle, record) if self._group is None or self._group.handle != handle else None
         if self._group is not None:
             self._group.refusal = True

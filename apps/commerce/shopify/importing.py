@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from apps.commerce.importing.mapped import Mapped
+from apps.commerce.importing.rows import Header
 from apps.commerce.importing.tables import TableImporter
 from apps.commerce.importing.writing import Refused
 from apps.commerce.shopify.columns import read_header
@@ -15,7 +16,8 @@ from apps.kernel.records import Record
 
 
 class ShopifyImporter(TableImporter):
-    read_header = staticmethod(read_header)
+    def read_header(self, cells: Sequence[str]) -> Header:
+        return read_header(cells)
 
     def grouped(self, records: Iterator[Record]) -> Iterator[tuple[int, Any]]:
         for number, group in read_groups(records, self.header, self.complain):

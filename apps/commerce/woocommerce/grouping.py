@@ -34,8 +34,8 @@ def fit(record: Record, header: Header, complain: Complain) -> Row | None:
     """The row at the width of the header; None where it is blank, broken or too wide, which is complained of."""
     width = len(header.names)
     if record.broken:
-        detail = f"broken quoting ({record.broken}); double the quotes within a quoted cell. Row skipped"
-        complain(Note(record.number, header.names[min(len(record.cells), width) - 1], record.cells[-1], detail))
+        column, value = header.names[max(min(len(record.cells), width) - 1, 0)], (record.cells or [""])[-1]
+        complain(Note(record.number, column, value, f"{record.broken}. Row skipped"))
         return None
     if not any(cell.strip() for cell in record.cells):
         return None

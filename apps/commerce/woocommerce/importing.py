@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from apps.commerce.importing.mapped import Mapped
+from apps.commerce.importing.rows import Header
 from apps.commerce.importing.tables import TableImporter
 from apps.commerce.importing.writing import Refused
 from apps.commerce.woocommerce.columns import read_header
@@ -16,7 +17,8 @@ from apps.kernel.records import Record, read_records
 
 
 class WooCommerceImporter(TableImporter):
-    read_header = staticmethod(read_header)
+    def read_header(self, cells: Sequence[str]) -> Header:
+        return read_header(cells)
 
     def grouped(self, records: Iterator[Record]) -> Iterator[tuple[int, Any]]:
         with Source(self.path) as again:

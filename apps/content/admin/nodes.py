@@ -17,11 +17,11 @@ from apps.accounts.access.site import LimitedAdmin
 from apps.accounts.desk import words
 from apps.accounts.desk.acting import Act
 from apps.accounts.desk.asking import Asked, to_json
+from apps.accounts.desk.choosing import names_of
 from apps.accounts.desk.screens import EditingAdmin
 from apps.accounts.desk.sheets import Document, Field, Section, Sheet
 from apps.content import events, kinds, models, permitted, queries, services
 from apps.content.admin import tree
-from apps.content.admin.terms import names
 from apps.kernel import validation
 from apps.tenants import scope
 from apps.tenants.admin import ReadOnlyInline, TranslatedReadOnlyAdmin
@@ -77,6 +77,7 @@ class RedirectInline(ReadOnlyInline):
 @admin.register(models.Node)
 class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     resource = "nodes"
+    called = ("page or post", "pages and posts")
     aggregate = events.NODE
     columns = permitted.COLUMNS
     acts = ACTS
@@ -158,11 +159,11 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
             ]
         )
 
-    def names_of(self, document: Mapping[str, Any], sheet: Sheet) -> Mapping[str, str]:
+    def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
         return {
-            **names(models.Node, [str(document.get("parent_id", ""))]),
-            **names(models.Category, [*document.get("category_ids", [])]),
-            **names(models.Tag, [*document.get("tag_ids", [])]),
+            **names_of(request, "content.node", [str(document.get("parent_id", ""))]),
+            **names_of(request, "content.category", [*document.get("category_ids", [])]),
+            **names_of(request, "content.tag", [*document.get("tag_ids", [])]),
         }
 
     def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:

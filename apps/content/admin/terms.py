@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from apps.accounts.desk import words
 from apps.accounts.desk.asking import Asked, number
+from apps.accounts.desk.choosing import names_of
 from apps.accounts.desk.screens import EditingAdmin
 from apps.accounts.desk.sheets import Document, Field, Section, Sheet
 from apps.content import events, models, queries, services
@@ -38,6 +39,7 @@ class TagTranslationInline(ReadOnlyInline):
 @admin.register(models.Category)
 class CategoryAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
     resource = "content_categories"
+    called = ("category of content", "categories of content")
     aggregate = events.CATEGORY
     list_display = ("words", "tenant", "taxonomy", "depth", "position")
     list_filter = ("taxonomy",)
@@ -65,8 +67,8 @@ class CategoryAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
         languages = words.languages(fields=_WORDS, shown_by="name", document=document)
         return Sheet([languages, Section(title="Place", fields=place, is_aside=True)])
 
-    def names_of(self, document: Mapping[str, Any], sheet: Sheet) -> Mapping[str, str]:
-        return names(models.Category, [str(document.get("parent_id", ""))])
+    def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
+        return names_of(request, "content.category", [str(document.get("parent_id", ""))])
 
     def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:
         values: dict[str, Any] = {
@@ -113,10 +115,3 @@ class TagAdmin(EditingAdmin, TranslatedReadOnlyAdmin):
 
     def erase(self, row_id: uuid.UUID) -> None:
         services.delete_tag(tag_id=row_id)
-
-
-def names(model: Any, wanted: list[str]) -> dict[str, str]:
-    """What the rows with these ids are called; ids that are none are left out."""
-    known = [value for value in wanted if validation.fits(uuid.UUID, value)]
-    rows = model.objects.filter(id__in=known).prefetch_related("translations") if known else []
-    return {str(row.pk): str(row) for row in rows}

@@ -157,6 +157,7 @@ class Category(TenantModel):
     parent = InTenantForeignKey("self", null=True, blank=True, related_name="children")
     position = models.IntegerField()
     depth = models.SmallIntegerField(default=0)
+    seo = models.JSONField(default=dict, db_default={}, blank=True, help_text="What search engines are told.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -182,6 +182,7 @@ class TermTranslationChange(validation.Input):
 class NewCategory(validation.Input):
     taxonomy: Taxonomy = "category"
     translations: Annotated[list[TermTranslationInput], _ONE_OR_MORE, _ONCE_PER_LOCALE]
+    seo: Seo = {}
     parent_id: CategoryId | None = None
     position: validation.Position | None = None
 
@@ -190,6 +191,7 @@ class CategoryChanges(validation.Input):
     """What is given is changed; `parent_id` null moves the category to the top."""
 
     translations: Annotated[list[TermTranslationChange], _ANY, _ONCE_PER_LOCALE] | None = None
+    seo: Seo | None = None
     parent_id: CategoryId | None = None
     position: validation.Position | None = None
 

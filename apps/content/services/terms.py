@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
 
 from apps.content import events, models
 from apps.content.services import records, trees
-from apps.content.services.checks import check_locales, unknown_ids
+from apps.content.services.checks import check_locales, check_seo_locales, unknown_ids
 from apps.content.services.errors import CategoryNotFound, TagNotFound, TreeCycle, named_integrity_errors
 from apps.content.services.inputs import (
     CategoryChanges,
@@ -22,7 +22,7 @@ from apps.content.services.inputs import (
 )
 from apps.content.services.locks import lock_content
 from apps.content.services.slugs import SlugSpace, WhenTaken
-from apps.kernel import errors, ids, wording
+from apps.kernel import errors, ids, seo, wording
 from apps.outbox.append import unit_of_work
 
 type TermTranslation = models.CategoryTranslation | models.TagTranslation
@@ -40,6 +40,7 @@ def create_category(*, new: NewCategory, when_taken: WhenTaken = WhenTaken.REFUS
         for entry in new.translations:
             _add(models.CategoryTranslation(category=category, taxonomy=category.taxonomy), entry, when_taken)
         records.of_category(category.id, events.CategoryCreated(**_state(category)))
+        _change_seo(category, new.seo)
         if new.position is not None:
             _place(category, new.parent_id, new.position)
     return category
@@ -56,6 +57,7 @@ def update_category(
     with unit_of_work(), named_integrity_errors():
         lock_content()
         category = _locked_category(category_id)
+        _change_seo(category, changes.seo)
         before = _state(category)
         rows = {row.locale: row for row in models.CategoryTranslation.objects.filter(category=category)}
         is_different = False
@@ -70,6 +72,19 @@ def update_category(
             category.save()
             records.of_category(category.id, events.CategoryUpdated(**_state(category)), before=before)
     return category
+
+
+def _change_seo(category: models.Category, given: Mapping[str, seo.SeoInput] | None) -> None:
+    """Write and record what search engines are told, where it is given and differs. Raises LocaleNotEnabled."""
+    if given is None:
+        return
+    check_seo_locales(given)
+    wanted = seo.stored(given)
+    if wanted != category.seo:
+        before = {"seo": category.seo}
+        category.seo = wanted
+        category.save(update_fields=["seo"])
+        records.of_category(category.id, events.CategorySeoUpdated(seo=wanted), before=before)
 
 
 def delete_category(*, category_id: uuid.UUID) -> None:

@@ -4,49 +4,101 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from django.db import reset_queries
 
 from apps.content import models, services
 from apps.content.services import bodies
 from apps.content.services.locks import lock_content
-from apps.content.wordpress import mapping, reading, terms
-from apps.kernel import errors, ids, imports, validation
+from apps.content.wordpress import mapping, reading, restoring, terms
+from apps.imports import formats
+from apps.kernel import errors, ids, validation
 from apps.outbox.append import unit_of_work
 
+TERMS_AT_ONCE, CHILDREN_AT_ONCE = 50, 50
 
-class Importer:
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """Something of the file that is left alone, counted under its label and named by its note."""
+
+    label: str
+    note: mapping.Note
+
+
+class Importer(formats.Importer):
     """One run over one file. What the file says wins over what is here; what is as the file says is not touched."""
 
-    def __init__(
-        self,
-        *,
-        path: Path,
-        site: reading.Site,
-        locale: str,
-        now: datetime,
-        report: imports.Report,
-        batch_size: int,
-        on_item: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.path, self.site, self.locale, self.now = path, site, locale, now
-        self.report, self.batch_size, self.on_item = report, batch_size, on_item
-        self.tally = imports.Tally()
+    unit = "items"
+    is_dry_run_whole = True  # children and terms refer to what earlier batches have written
+
+    def __init__(self, path: Path, site: reading.Site, locale: str) -> None:
+        self.path, self.site, self.locale = path, site, locale
+        self.total = site.item_count
         self.mapper = mapping.Mapper(site, path.stem)
-        self.failed = 0
+        self._taking: formats.Taking
         self._terms: dict[tuple[str, str], uuid.UUID] = {}
         self._new_terms: list[tuple[str, str]] = []
         self._seen: set[str] = set()
         self._late: dict[str, tuple[str, mapping.Note]] = {}
 
-    def run(self) -> None:
+    def begin(self, taking: formats.Taking) -> None:
+        self._taking = taking
+        mended = self.site.mended
+        if mended.left_out:
+            problem = f"{mended.left_out:,} control characters that XML forbids; left out"
+            self._note(mapping.Note(0, "file", self.path.name, problem))
+        if mended.taken_as_western:
+            problem = f"{mended.taken_as_western:,} bytes that are not UTF-8; taken as Windows-1252"
+            self._note(mapping.Note(0, "file", self.path.name, problem))
         self._take_terms()
-        self._take_items()
+
+    def batches(self, *, after: int, size: int) -> Iterator[tuple[int, Sequence[Any]]]:
+        """Whole items with their comments, so that a run goes on between two items."""
+        batch: list[Any] = []
+        number = after
+        for item in reading.items(self.path):
+            objects = list(self._objects(item))
+            if item.number <= after:
+                self._remember_late(objects)
+                continue
+            batch += objects
+            number = item.number
+            if len(batch) >= size:
+                yield number, batch
+                batch = []
+        if batch:
+            yield number, batch
+
+    def take(self, batch: Sequence[Any], number: int, taking: formats.Taking) -> None:
+        self._taking = taking
+        for entry in batch:
+            if isinstance(entry, NotTaken):
+                self._note(entry.note)
+                taking.tally.add(entry.label, "skipped")
+        if wanted := [entry for entry in batch if isinstance(entry, mapping.WantedNode)]:
+            self._take_batch(wanted)
+
+    def end(self, taking: formats.Taking) -> None:
+        self._taking = taking
         self._place_late_children()
+
+    def remarks(self) -> list[str]:
+        said = []
+        language = self.site.language.partition("-")[0].lower()
+        if language and language != self.locale.partition("-")[0]:
+            said.append(f'The file says its language is "{self.site.language}"; it was taken as "{self.locale}".')
+        if self.mapper.kept_private:
+            said.append(f"{self.mapper.kept_private:,} custom fields with addresses or passwords were left out.")
+        return said
+
+    def _remember_late(self, objects: Iterable[Any]) -> None:
+        """After a kill nobody knows which children waited for their parents: all of them are looked at again."""
+        for entry in objects:
+            if isinstance(entry, mapping.WantedNode) and entry.parent is not None and entry.label != "comments":
+                self._late[entry.external_id] = _late(entry, entry.parent)
 
     # --- Terms of the head of the file -----------------------------------------------------------------------
 
@@ -55,8 +107,8 @@ class Importer:
         for note in declared.notes:
             self._note(note)
         for label, outcome in declared.outcomes:
-            self.tally.add(label, outcome)
-        for chunk in _chunks(declared.terms, self.batch_size):
+            self._taking.tally.add(label, outcome)
+        for chunk in itertools.batched(declared.terms, TERMS_AT_ONCE):
             try:
                 self._take_some_terms(chunk)
             except errors.DomainError:
@@ -67,14 +119,15 @@ class Importer:
                     except errors.DomainError as error:
                         self._forget_new_terms()
                         self._note(mapping.Note(0, wanted.taxonomy, wanted.name, error.detail))
-                        self.tally.add(label, "skipped")
-                        self.failed += 1
+                        self._taking.tally.add(label, "skipped")
 
     def _take_some_terms(self, chunk: Sequence[tuple[str, mapping.WantedTerm]]) -> None:
         self._new_terms.clear()
-        with unit_of_work():
+        with unit_of_work(savepoint=True):
             lock_content()
             existing = terms.find([wanted for _, wanted in chunk], locale=self.locale)
+            for found in existing.values():
+                restoring.remember_term(self._taking, found)
             outcomes = []
             for label, wanted in chunk:
                 self._new_terms.append(wanted.key)
@@ -82,36 +135,27 @@ class Importer:
                 self._terms[wanted.key], outcome = terms.take(wanted, row, known=self._terms, locale=self.locale)
                 outcomes.append((label, outcome))
         for label, outcome in outcomes:
-            self.tally.add(label, outcome)
+            self._taking.tally.add(label, outcome)
 
     # --- Items and comments ----------------------------------------------------------------------------------
 
-    def _take_items(self) -> None:
-        for chunk in _chunks(self._objects(), self.batch_size):
-            self._take_batch(chunk)
-            reset_queries()  # a development server keeps the text of each query
-
-    def _objects(self) -> Iterator[mapping.WantedNode]:
-        for item in reading.items(self.path):
-            self.on_item()
-            if item.type == mapping.MENU_TYPE:
-                repeated = (
-                    f"; the post id {item.post_id} occurs more than once" if item.key in self.site.repeated else ""
-                )
-                problem = f"menus are not taken yet{repeated}"
-                self._note(mapping.Note(item.number, "wp:post_type", item.title or item.post_id, problem))
-                self.tally.add("menu items", "skipped")
-                continue
-            if self._is_repeated(item.key):
-                self._skip_repeated(item)
-                continue
-            yield self.mapper.node(item)
-            for comment in self.mapper.comments(item):
-                key = comment.external_id.rpartition(":comment:")[2]
-                if self._is_repeated(f"comment:{key}"):
-                    self._skip(comment, f"the comment id {key} occurs more than once; the first one is taken")
-                else:
-                    yield comment
+    def _objects(self, item: reading.Item) -> Iterator[mapping.WantedNode | NotTaken]:
+        if item.type == mapping.MENU_TYPE:
+            repeated = f"; the post id {item.post_id} occurs more than once" if item.key in self.site.repeated else ""
+            problem = f"menus are not taken yet{repeated}"
+            shown = item.title or item.post_id
+            yield NotTaken("menu items", mapping.Note(item.number, "wp:post_type", shown, problem))
+            return
+        if self._is_repeated(item.key):
+            yield from self._repeated(item)
+            return
+        yield self.mapper.node(item)
+        for comment in self.mapper.comments(item):
+            key = comment.external_id.rpartition(":comment:")[2]
+            if self._is_repeated(f"comment:{key}"):
+                yield _not_taken(comment, f"the comment id {key} occurs more than once; the first one is taken")
+            else:
+                yield comment
 
     def _is_repeated(self, key: str) -> bool:
         """Whether the key came before. Only keys the survey has found twice are remembered."""
@@ -122,15 +166,16 @@ class Importer:
         self._seen.add(key)
         return False
 
-    def _skip_repeated(self, item: reading.Item) -> None:
-        self._skip(self.mapper.node(item), f"the post id {item.key} occurs more than once; the first one is taken")
+    def _repeated(self, item: reading.Item) -> Iterator[NotTaken]:
+        problem = f"the post id {item.key} occurs more than once; the first one is taken"
+        yield _not_taken(self.mapper.node(item), problem)
         for comment in self.mapper.comments(item):
-            self._skip(comment, f"its post, with the id {item.key}, was not taken")
+            yield _not_taken(comment, f"its post, with the id {item.key}, was not taken")
 
     def _skip(self, wanted: mapping.WantedNode, problem: str) -> None:
-        self._note(mapping.Note(wanted.row, wanted.kind, wanted.title, problem))
-        self.tally.add(wanted.label, "skipped")
-        self.failed += 1
+        entry = _not_taken(wanted, problem)
+        self._note(entry.note)
+        self._taking.tally.add(entry.label, "skipped")
 
     def _take_batch(self, batch: Sequence[mapping.WantedNode]) -> None:
         """All of the batch in one transaction; when one object is wrong, each in its own, and that one is skipped."""
@@ -153,8 +198,7 @@ class Importer:
         for problem in error.problems:
             column = mapping.element_of(problem.pointer)
             self._note(mapping.Note(wanted.row, column, wanted.title, f"{problem.detail.rstrip('.')}; skipped"))
-        self.tally.add(wanted.label, "skipped")
-        self.failed += 1
+        self._taking.tally.add(wanted.label, "skipped")
 
     def _forget_new_terms(self) -> None:
         for key in self._new_terms:
@@ -166,10 +210,12 @@ class Importer:
         outcomes: list[tuple[str, str]] = []
         notes: list[mapping.Note] = []
         late: dict[str, tuple[str, mapping.Note]] = {}
-        with unit_of_work():
+        with unit_of_work(savepoint=True):
             lock_content()
             notes += self._take_new_item_terms(batch, outcomes)
             existing = self._existing(wanted.external_id for wanted in batch)
+            for found in existing.values():
+                restoring.remember_node(self._taking, found)
             fresh = [wanted for wanted in batch if wanted.external_id not in existing]
             known = {external_id: node.id for external_id, node in existing.items()}
             known |= self._known_parents(batch, known)
@@ -185,7 +231,7 @@ class Importer:
                     is_changed = self._update(node, wanted, node.parent_id if is_late else parent_id, notes)
                     outcomes.append((wanted.label, "updated" if is_changed else "unchanged"))
         for label, outcome in outcomes:
-            self.tally.add(label, outcome)
+            self._taking.tally.add(label, outcome)
         for note in itertools.chain.from_iterable(wanted.notes for wanted in batch):
             self._note(note)
         for note in notes:
@@ -240,11 +286,7 @@ class Importer:
             return wanted.parent
         if wanted.label == "comments":
             raise errors.NotFound("what it comments on was not taken")
-        problem = "the parent is not in the file; taken without a parent"
-        late[wanted.external_id] = (
-            wanted.parent,
-            mapping.Note(wanted.row, "wp:post_parent", wanted.parent.rpartition(":")[2], problem),
-        )
+        late[wanted.external_id] = _late(wanted, wanted.parent)
         return None
 
     def _create(
@@ -272,7 +314,7 @@ class Importer:
             )
             for wanted in fresh
         ]
-        services.create_nodes(batch=batch, now=self.now, when_taken=services.WhenTaken.NUMBER)
+        services.create_nodes(batch=batch, now=self._taking.now, when_taken=services.WhenTaken.NUMBER)
         slugs = models.NodeTranslation.objects.filter(node_id__in=new_ids.values(), locale=self.locale)
         slug_of = dict(slugs.values_list("node_id", "slug"))
         for wanted in fresh:
@@ -309,7 +351,7 @@ class Importer:
     def _update_status(self, node: models.Node, wanted: mapping.WantedNode) -> bool:
         is_other_date = wanted.published_at is not None and node.published_at != wanted.published_at
         if wanted.status == models.Status.PUBLISHED and (node.status != wanted.status or is_other_date):
-            services.publish_node(node_id=node.id, now=self.now, published_at=wanted.published_at)
+            services.publish_node(node_id=node.id, now=self._taking.now, published_at=wanted.published_at)
         elif node.status == wanted.status:
             return False
         elif wanted.status == models.Status.ARCHIVED:
@@ -353,13 +395,15 @@ class Importer:
     # --- Children that came before their parents -------------------------------------------------------------
 
     def _place_late_children(self) -> None:
-        for chunk in _chunks(self._late.items(), self.batch_size):
-            with unit_of_work():
+        for chunk in itertools.batched(self._late.items(), CHILDREN_AT_ONCE):
+            with unit_of_work(savepoint=True):
                 lock_content()
                 wanted = {external_id for child, (parent, _) in chunk for external_id in (child, parent)}
                 rows = models.Node.objects.filter(external_id__in=wanted).values_list("external_id", "id")
                 known = {str(external_id): id for external_id, id in rows}
                 for child, (parent, note) in chunk:
+                    if child not in known:
+                        continue  # it could not be taken itself
                     if parent not in known:
                         self._note(note)
                         continue
@@ -368,7 +412,16 @@ class Importer:
                         self._note(mapping.Note(note.row, note.column, note.value, problem))
 
     def _note(self, note: mapping.Note) -> None:
-        self.report.add(row=note.row, column=note.column, value=note.value, problem=note.problem)
+        self._taking.note(row=note.row, column=note.column, value=note.value, problem=note.problem)
+
+
+def _late(wanted: mapping.WantedNode, parent: str) -> tuple[str, mapping.Note]:
+    problem = "the parent is not in the file; taken without a parent"
+    return parent, mapping.Note(wanted.row, "wp:post_parent", parent.rpartition(":")[2], problem)
+
+
+def _not_taken(wanted: mapping.WantedNode, problem: str) -> NotTaken:
+    return NotTaken(wanted.label, mapping.Note(wanted.row, wanted.kind, wanted.title, problem))
 
 
 def _moved(node_id: uuid.UUID, parent_id: uuid.UUID | None) -> tuple[bool, str | None]:
@@ -379,7 +432,3 @@ def _moved(node_id: uuid.UUID, parent_id: uuid.UUID | None) -> tuple[bool, str |
     except errors.Conflict as error:
         return False, error.detail
     return True, None
-
-
-def _chunks[Thing](things: Iterable[Thing], size: int) -> Iterator[Sequence[Thing]]:
-    return itertools.batched(things, size)

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 
+from apps.content.wordpress import mending
 from apps.content.wordpress.refusing import refusing
 from apps.kernel import imports
 
@@ -96,6 +97,15 @@ class Item:
 
 
 @dataclass(slots=True)
+class Mended:
+    """What of a file XML forbids and was read all the same: control characters that were left out, and bytes that are
+    not UTF-8 and were taken as Windows-1252."""
+
+    left_out: int = 0
+    taken_as_western: int = 0
+
+
+@dataclass(slots=True)
 class Site:
     """What the first look finds. `repeated` are the keys of items and comments that occur more than once."""
 
@@ -109,13 +119,14 @@ class Site:
     terms: list[Term] = field(default_factory=list)
     item_count: int = 0
     repeated: set[str] = field(default_factory=set)
+    mended: Mended = field(default_factory=Mended)
 
 
 def survey(path: Path) -> Site:
     """Read the whole file once: its head, and whether it is well-formed to the end. Raises ImportRefused."""
     site, seen = Site(), set[str]()
     with refusing(path):
-        for element in _children_of_channel(path):
+        for element in _children_of_channel(path, site.mended):
             match _name(element.tag):
                 case "item":
                     site.item_count += 1
@@ -145,7 +156,7 @@ def items(path: Path) -> Iterator[Item]:
     """The items of a file that `survey` has found well-formed."""
     number = 0
     with refusing(path):
-        for element in _children_of_channel(path):
+        for element in _children_of_channel(path, Mended()):
             if element.tag == "item":
                 number += 1
                 yield _item(number, element)
@@ -154,8 +165,8 @@ def items(path: Path) -> Iterator[Item]:
 class _Bounded:
     """Bytes for the parser, no more for one child of rss/channel than memory should hold."""
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
-        self._path, self._stream = path, stream
+    def __init__(self, path: Path, stream: BinaryIO, mended: Mended) -> None:
+        self._path, self._stream = path, mending.Mending(stream, mended)
         self._items = self._bytes = self._elements = 0
 
     def read(self, size: int = -1, /) -> bytes:
@@ -183,10 +194,10 @@ class _Bounded:
         )
 
 
-def _children_of_channel(path: Path) -> Iterator[Element]:
+def _children_of_channel(path: Path, mended: Mended) -> Iterator[Element]:
     """Each complete child of rss/channel; it is emptied before the next one is read. Raises ImportRefused."""
     with imports.Source(path) as source:
-        bounded = _Bounded(path, source.stream)
+        bounded = _Bounded(path, source.stream, mended)
         open_elements: list[Element] = []
         # No document type: WordPress writes none, and it is where entity bombs live.
         for event, element in ElementTree.iterparse(bounded, events=("start", "end"), forbid_dtd=True):

@@ -24,7 +24,7 @@ def refusing(path: Path) -> Iterator[None]:
     """Turn what a broken file makes the parser say into ImportRefused with the reason."""
     try:
         yield
-    except ParseError as error:
+    except (ParseError, UnicodeDecodeError) as error:
         raise imports.ImportRefused(f'"{path}" {_reason(path, error)}') from None
     except defusedxml.DefusedXmlException:
         raise imports.ImportRefused(
@@ -36,7 +36,7 @@ def refusing(path: Path) -> Iterator[None]:
         raise imports.ImportRefused(f'"{path}" names an encoding that can\'t be read: {error}.') from None
 
 
-def _reason(path: Path, error: ParseError) -> str:
+def _reason(path: Path, error: ParseError | UnicodeDecodeError) -> str:
     """A look at the bytes: what they are instead of XML, or where they are not text; else what the parser says."""
     try:
         with imports.Source(path) as source:
@@ -46,6 +46,8 @@ def _reason(path: Path, error: ParseError) -> str:
         return f"is damaged: {damage}. Nothing was imported; fetch it again."
     if reason:
         return f"{reason}. Nothing was imported."
+    if isinstance(error, UnicodeDecodeError):
+        return f"can't be read: {error}. Nothing was imported; save it as UTF-8."
     line, column = error.position
     return (
         f"is not well-formed XML at line {line}, column {column}: {str(error).split(':', maxsplit=1)[0]}. "

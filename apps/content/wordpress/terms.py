@@ -34,7 +34,7 @@ def declared(head: Iterable[reading.Term]) -> Declared:
         label = LABELS[entry.element]
         if entry.taxonomy == mapping.MENU_TAXONOMY:
             found.notes.append(mapping.Note(0, entry.element, entry.name, "menus are not taken yet"))
-            found.outcomes.append((label, "skipped"))
+            found.outcomes.append(("menus", "skipped"))
             continue
         term, notes = mapping.wanted_term(entry)
         if term.key not in wanted:

@@ -27,7 +27,10 @@ type PlannedCount = Count | None
 
 
 class Plan(validation.Input):
-    """What a tenant has instead of the installation's limits; None is the installation's, 0 without bound."""
+    """What a tenant has instead of the installation's limits; None is the installation's, 0 without bound.
+
+    `media_mib` is no rate: as much its files may take.
+    """
 
     anonymous: PlannedCount = None
     user: PlannedCount = None
@@ -36,6 +39,7 @@ class Plan(validation.Input):
     read: PlannedCount = None
     write: PlannedCount = None
     expensive: PlannedCount = None
+    media_mib: PlannedCount = None
 
     def chosen(self) -> dict[str, int]:
         """Only what differs from the installation's."""
@@ -66,7 +70,8 @@ class Limits(validation.Input):
 
     def under(self, plan: Mapping[str, int]) -> Self:
         """These, with what a plan has instead."""
-        return self.model_copy(update=dict(plan)) if plan else self
+        rates = {name: number for name, number in plan.items() if name in type(self).model_fields}
+        return self.model_copy(update=rates) if rates else self
 
 
 def read_numbers(text: str, *, known: Mapping[str, Any]) -> dict[str, int]:

@@ -38,13 +38,15 @@ _OF_ALL = {
 def render() -> str:
     """The page as Markdown, of the models that have been imported."""
     parts = [HEAD]
-    for app, models in groupby(limits.models(), key=limits.app_of):
+    models = limits.models()
+    homes = {(limits.app_of(model), model.__name__) for model in models}
+    for app, inputs in groupby(models, key=limits.app_of):
         parts.append(f"\n## {app}\n")
-        parts += [_section(model, app) for model in models]
+        parts += [_section(model, app, homes) for model in inputs]
     return "".join(parts)
 
 
-def _section(model: type[Input], app: str) -> str:
+def _section(model: type[Input], app: str, homes: set[tuple[str, str]]) -> str:
     rows = limits.limits(model)
     lines = [f"\n### {app}.{model.__name__}\n\n"]
     if said := " ".join((model.__dict__.get("__doc__") or "").split()):
@@ -52,10 +54,15 @@ def _section(model: type[Input], app: str) -> str:
     if not rows:
         return "".join([*lines, "No fields.\n"])
     lines.append("| field | type | bounds | required | refused as |\n|---|---|---|---|---|\n")
-    return "".join([*lines, *(_row(row, app) for row in rows)])
+    return "".join([*lines, *(_row(row, _home_of(row.model, app, homes)) for row in rows)])
 
 
-def _row(row: limits.Limit, app: str) -> str:
-    kind = f"[{row.model}](#{app}{row.model.lower()})" if row.model else row.type
+def _home_of(name: str, app: str, homes: set[tuple[str, str]]) -> str:
+    """The app whose model is meant: the one at hand, or the one below it that lends it."""
+    return next((other for other, model in sorted(homes) if model == name and (app, name) not in homes), app)
+
+
+def _row(row: limits.Limit, home: str) -> str:
+    kind = f"[{row.model}](#{home}{row.model.lower()})" if row.model else row.type
     codes = ", ".join(f"`{code}`" for code in row.codes if code not in _OF_ALL)
     return f"| `{row.name}` | {kind} | {row.bounds} | {'yes' if row.is_required else ''} | {codes} |\n"

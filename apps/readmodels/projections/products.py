@@ -165,8 +165,7 @@ def _document(
         ],
         "variants": shown_variants,
         "images": [
-            {"id": shared.typed("img", image["id"]), "url": image["url"], "alt": image["alt"]}
-            for image in sorted(state["images"], key=lambda image: int(image["position"]))
+            _image(image, locale) for image in sorted(state["images"], key=lambda image: int(image["position"]))
         ],
         "price_ranges": _price_ranges(variants),
         "in_stock": any(variant["in_stock"] for variant in shown_variants),
@@ -177,6 +176,14 @@ def _document(
         "published_at": state["published_at"],
         "updated_at": state["updated_at"],
     }
+
+
+def _image(image: dict[str, Any], locale: str) -> dict[str, Any]:
+    shown = {"id": shared.typed("img", image["id"]), "url": image["url"], "alt": image["alt"]}
+    if image.get("asset_id"):
+        shown["alt"] = image["alt"] or image["alts"].get(locale, "")
+        shown["renditions"] = image["renditions"]
+    return shown
 
 
 def _first_image(state: projections.State) -> str | None:

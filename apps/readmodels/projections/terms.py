@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.consumers import projections
 from apps.events import envelope
+from apps.kernel import text
 from apps.readmodels.projections import shared
 
 PREFIXES = {
@@ -27,6 +28,9 @@ TYPES = (
     "content.category.created",
     "content.category.updated",
     "content.category.deleted",
+    "commerce.category_seo.updated",
+    "commerce.collection_seo.updated",
+    "content.category_seo.updated",
     "content.tag.created",
     "content.tag.updated",
     "content.tag.deleted",
@@ -87,6 +91,11 @@ def _row(
         "name": name,
         "slug": slug,
         "description": translation["description"],
+        "seo": shared.seo(
+            state.get("seo", {}).get(translation["locale"], {}),
+            title=name,
+            description=text.to_plain_text(translation["description"]),
+        ),
         "parent_id": shared.typed(PREFIXES[source], parent_id),
         "position": state.get("position", 0),
         "depth": state.get("depth", 0),
@@ -110,7 +119,7 @@ def _row(
 PROJECTION = projections.register(
     projections.Projection(
         name="terms",
-        version=1,
+        version=2,
         aggregate_types=tuple(PREFIXES),
         types=TYPES,
         state_template="readmodels_termstate",

@@ -6,6 +6,7 @@ export {
   type Problem,
   ProblemError,
   answered,
+  form,
   idempotent,
   ifMatch,
 } from "./sending.ts";

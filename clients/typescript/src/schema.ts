@@ -68,6 +68,81 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/assets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The files of the library, newest first
+         * @description The files of the library, newest first.
+         */
+        get: operations["asset_list"];
+        put?: never;
+        /**
+         * Take a file into the library: JPEG, PNG, GIF and WebP, PDF, MP4 and WebM, MP3, M4A, Ogg and WAV
+         * @description Take a file into the library: JPEG, PNG, GIF and WebP, PDF, MP4 and WebM, MP3, M4A, Ogg and WAV.
+         *
+         *     Images are drawn anew, without what else is in the file, and made in a few sizes. The same bytes are one asset:
+         *     where they are in the library already, that one is answered as it is.
+         */
+        post: operations["asset_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/assets/{asset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The file with its sizes and what is said of it
+         * @description The file with its sizes and what is said of it.
+         */
+        get: operations["asset_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete the file with its sizes, unless something shows it
+         * @description Delete the file with its sizes, unless something shows it.
+         */
+        delete: operations["asset_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change what is said of the file
+         * @description Change what is said of the file; `translations` replace all there are.
+         */
+        patch: operations["asset_update"];
+        trace?: never;
+    };
+    "/api/v1/admin/assets/{asset_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What shows the file: products, and pages whose texts mention it
+         * @description What shows the file: products, and pages whose texts mention it.
+         */
+        get: operations["asset_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/audit": {
         parameters: {
             query?: never;
@@ -2388,6 +2463,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/assets/{asset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file of the media library by the id that blocks and others name it by
+         * @description A file of the media library by the id that blocks and others name it by.
+         */
+        get: operations["store_asset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/categories": {
         parameters: {
             query?: never;
@@ -2693,6 +2788,192 @@ export interface components {
             op: "archive";
         };
         /**
+         * Asset
+         * @description A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes.
+         */
+        Asset: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            focal_point: components["schemas"]["AssetFocalPoint"] | null;
+            /** Folder */
+            folder: string;
+            /** Height */
+            height: number | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "image" | "document" | "video" | "audio";
+            /** Media Type */
+            media_type: string;
+            /** Name */
+            name: string;
+            /** Renditions */
+            renditions: components["schemas"]["AssetRendition"][];
+            /** Sha256 */
+            sha256: string;
+            /** Size */
+            size: number;
+            /** Translations */
+            translations: components["schemas"]["AssetTranslation"][];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number | null;
+        };
+        /**
+         * AssetChanges
+         * @description What is given is changed; `translations` replace all there are. The file itself never changes.
+         */
+        AssetChanges: {
+            /** @default null */
+            focal_point?: components["schemas"]["FocalPoint"] | null;
+            /**
+             * Folder
+             * @default null
+             */
+            folder?: string | null;
+            /**
+             * Name
+             * @default null
+             */
+            name?: string | null;
+            /**
+             * Translations
+             * @default null
+             */
+            translations?: components["schemas"]["AssetTranslationInput"][] | null;
+        };
+        /**
+         * AssetFocalPoint
+         * @description In percent from the left and from the top.
+         */
+        AssetFocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
+         * AssetForm
+         * @description A form with the file in it. `locale` is the language of `alt` and `caption`: the tenant's default one if it is
+         *     absent.
+         */
+        AssetForm: {
+            /**
+             * Alt
+             * @default
+             */
+            alt?: string;
+            /**
+             * Caption
+             * @default
+             */
+            caption?: string;
+            /**
+             * File
+             * Format: binary
+             */
+            file: Blob;
+            /**
+             * Folder
+             * @default
+             */
+            folder?: string;
+            /**
+             * Locale
+             * @default null
+             */
+            locale?: string | null;
+        };
+        AssetPage: {
+            /** @description All rows, where `count` was asked for. */
+            count: number | null;
+            data: components["schemas"]["ListedAsset"][];
+            /**
+             * Format: uri
+             * @description The next page.
+             */
+            next: string | null;
+            /**
+             * Format: uri
+             * @description The page before.
+             */
+            prev: string | null;
+        };
+        /** AssetRendition */
+        AssetRendition: {
+            /** Height */
+            height: number;
+            /** Media Type */
+            media_type: string;
+            /** Name */
+            name: string;
+            /** Size */
+            size: number;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number;
+        };
+        /** AssetTranslation */
+        AssetTranslation: {
+            /** Alt */
+            alt: string;
+            /** Caption */
+            caption: string;
+            /** Locale */
+            locale: string;
+        };
+        /**
+         * AssetTranslationInput
+         * @description `alt` stands in place of the asset for those who don't see it; `caption` below it.
+         */
+        AssetTranslationInput: {
+            /**
+             * Alt
+             * @default
+             */
+            alt?: string;
+            /**
+             * Caption
+             * @default
+             */
+            caption?: string;
+            /** Locale */
+            locale: string;
+        };
+        /**
+         * AssetUsage
+         * @description What shows the asset, at most 100 of each type.
+         */
+        AssetUsage: {
+            /** Uses */
+            uses: components["schemas"]["AssetUse"][];
+        };
+        /**
+         * AssetUse
+         * @description Something that shows the asset.
+         */
+        AssetUse: {
+            /** Id */
+            id: string;
+            /** Title */
+            title: string;
+            /** Type */
+            type: string;
+        };
+        /**
          * AuditEntry
          * @description Who did what to which object; `hash` chains the entry to the one before.
          */
@@ -2813,6 +3094,13 @@ export interface components {
              */
             position?: number | null;
             /**
+             * Seo
+             * @default null
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            } | null;
+            /**
              * Translations
              * @default null
              */
@@ -2866,11 +3154,25 @@ export interface components {
         Collection: {
             /** Id */
             id: string;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations: components["schemas"]["CollectionTranslation"][];
         };
-        /** CollectionInput */
+        /**
+         * CollectionInput
+         * @description `seo` stays as it is where it is not given.
+         */
         CollectionInput: {
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /** Translations */
             translations: components["schemas"]["CollectionTranslationInput"][];
         };
@@ -3002,6 +3304,10 @@ export interface components {
             parent_id: string | null;
             /** Position */
             position: number;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Taxonomy */
             taxonomy: string;
             /** Translations */
@@ -3305,6 +3611,16 @@ export interface components {
             prev: string | null;
         };
         /**
+         * FocalPoint
+         * @description What of an image is to be seen where it is cut, in percent from the left and from the top.
+         */
+        FocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
          * GrantInput
          * @description A permission such as `nodes:update`, and what limits it: `own`, `published`, `kind`, `category`, `locale`.
          */
@@ -3322,24 +3638,41 @@ export interface components {
              */
             permission: "analytics:create" | "analytics:delete" | "analytics:export" | "analytics:import" | "analytics:list" | "analytics:manage" | "analytics:read" | "analytics:update" | "api_keys:create" | "api_keys:delete" | "api_keys:export" | "api_keys:import" | "api_keys:list" | "api_keys:manage" | "api_keys:read" | "api_keys:update" | "audit:create" | "audit:delete" | "audit:export" | "audit:import" | "audit:list" | "audit:manage" | "audit:read" | "audit:update" | "categories:create" | "categories:delete" | "categories:export" | "categories:import" | "categories:list" | "categories:manage" | "categories:read" | "categories:update" | "collections:create" | "collections:delete" | "collections:export" | "collections:import" | "collections:list" | "collections:manage" | "collections:read" | "collections:update" | "comments:create" | "comments:delete" | "comments:export" | "comments:import" | "comments:list" | "comments:manage" | "comments:read" | "comments:update" | "content_categories:create" | "content_categories:delete" | "content_categories:export" | "content_categories:import" | "content_categories:list" | "content_categories:manage" | "content_categories:read" | "content_categories:update" | "customers:create" | "customers:delete" | "customers:export" | "customers:import" | "customers:list" | "customers:manage" | "customers:read" | "customers:update" | "discounts:create" | "discounts:delete" | "discounts:export" | "discounts:import" | "discounts:list" | "discounts:manage" | "discounts:read" | "discounts:update" | "inventory:create" | "inventory:delete" | "inventory:export" | "inventory:import" | "inventory:list" | "inventory:manage" | "inventory:read" | "inventory:update" | "logs:create" | "logs:delete" | "logs:export" | "logs:import" | "logs:list" | "logs:manage" | "logs:read" | "logs:update" | "media:create" | "media:delete" | "media:export" | "media:import" | "media:list" | "media:manage" | "media:read" | "media:update" | "menus:create" | "menus:delete" | "menus:export" | "menus:import" | "menus:list" | "menus:manage" | "menus:read" | "menus:update" | "modules:create" | "modules:delete" | "modules:export" | "modules:import" | "modules:list" | "modules:manage" | "modules:read" | "modules:update" | "nodes:create" | "nodes:delete" | "nodes:export" | "nodes:import" | "nodes:list" | "nodes:manage" | "nodes:read" | "nodes:update" | "operations:create" | "operations:delete" | "operations:export" | "operations:import" | "operations:list" | "operations:manage" | "operations:read" | "operations:update" | "orders:create" | "orders:delete" | "orders:export" | "orders:import" | "orders:list" | "orders:manage" | "orders:read" | "orders:update" | "pages:create" | "pages:delete" | "pages:export" | "pages:import" | "pages:list" | "pages:manage" | "pages:read" | "pages:update" | "posts:create" | "posts:delete" | "posts:export" | "posts:import" | "posts:list" | "posts:manage" | "posts:read" | "posts:update" | "products:create" | "products:delete" | "products:export" | "products:import" | "products:list" | "products:manage" | "products:read" | "products:update" | "roles:create" | "roles:delete" | "roles:export" | "roles:import" | "roles:list" | "roles:manage" | "roles:read" | "roles:update" | "settings:create" | "settings:delete" | "settings:export" | "settings:import" | "settings:list" | "settings:manage" | "settings:read" | "settings:update" | "shares:create" | "shares:delete" | "shares:export" | "shares:import" | "shares:list" | "shares:manage" | "shares:read" | "shares:update" | "tags:create" | "tags:delete" | "tags:export" | "tags:import" | "tags:list" | "tags:manage" | "tags:read" | "tags:update" | "tenants:create" | "tenants:delete" | "tenants:export" | "tenants:import" | "tenants:list" | "tenants:manage" | "tenants:read" | "tenants:update" | "users:create" | "users:delete" | "users:export" | "users:import" | "users:list" | "users:manage" | "users:read" | "users:update" | "webhooks:create" | "webhooks:delete" | "webhooks:export" | "webhooks:import" | "webhooks:list" | "webhooks:manage" | "webhooks:read" | "webhooks:update";
         };
-        /** Image */
+        /**
+         * Image
+         * @description `asset_id` is null for an image that is not in the media library.
+         */
         Image: {
             /** Alt */
             alt: string;
+            /** Asset Id */
+            asset_id: string | null;
             /** Id */
             id: string;
             /** Url */
             url: string;
         };
-        /** ImageInput */
+        /**
+         * ImageInput
+         * @description An image of the media library by `asset_id`, or one elsewhere by `url`. Without an `alt` that of the asset is
+         *     shown, in each language.
+         */
         ImageInput: {
             /**
              * Alt
              * @default
              */
             alt?: string;
-            /** Url */
-            url: string;
+            /**
+             * Asset Id
+             * @default null
+             */
+            asset_id?: string | null;
+            /**
+             * Url
+             * @default null
+             */
+            url?: string | null | "";
         };
         /** InventoryAdjustment */
         InventoryAdjustment: {
@@ -3582,6 +3915,50 @@ export interface components {
             scopes?: string[];
         };
         /**
+         * ListedAsset
+         * @description A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes. Only the members that `fields` names, if it is sent.
+         */
+        ListedAsset: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at?: string;
+            focal_point?: components["schemas"]["AssetFocalPoint"] | null;
+            /** Folder */
+            folder?: string;
+            /** Height */
+            height?: number | null;
+            /** Id */
+            id?: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind?: "image" | "document" | "video" | "audio";
+            /** Media Type */
+            media_type?: string;
+            /** Name */
+            name?: string;
+            /** Renditions */
+            renditions?: components["schemas"]["AssetRendition"][];
+            /** Sha256 */
+            sha256?: string;
+            /** Size */
+            size?: number;
+            /** Translations */
+            translations?: components["schemas"]["AssetTranslation"][];
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at?: string;
+            /** Url */
+            url?: string;
+            /** Width */
+            width?: number | null;
+        };
+        /**
          * ListedAuditEntry
          * @description Who did what to which object; `hash` chains the entry to the one before. Only the members that `fields` names, if it is sent.
          */
@@ -3623,6 +4000,10 @@ export interface components {
             id?: string;
             /** @description Only if `expand` names it. */
             products?: components["schemas"]["Product"][];
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations?: components["schemas"]["CollectionTranslation"][];
         };
@@ -3667,6 +4048,10 @@ export interface components {
             parent_id?: string | null;
             /** Position */
             position?: number;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Taxonomy */
             taxonomy?: string;
             /** Translations */
@@ -4060,6 +4445,10 @@ export interface components {
             parent_id?: string | null;
             /** Position */
             position?: number;
+            /** Seo */
+            seo?: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations?: components["schemas"]["ProductCategoryTranslation"][];
         };
@@ -4675,6 +5064,13 @@ export interface components {
              */
             position?: number | null;
             /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
+            /**
              * Taxonomy
              * @default category
              */
@@ -4954,6 +5350,13 @@ export interface components {
              * @default 0
              */
             position?: number;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /** Translations */
             translations: components["schemas"]["CategoryTranslationInput"][];
         };
@@ -5500,6 +5903,10 @@ export interface components {
             parent_id: string | null;
             /** Position */
             position: number;
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations: components["schemas"]["ProductCategoryTranslation"][];
         };
@@ -5523,6 +5930,13 @@ export interface components {
              * @default 0
              */
             position?: number;
+            /**
+             * Seo
+             * @default {}
+             */
+            seo?: {
+                [key: string]: components["schemas"]["SeoInput"];
+            };
             /**
              * Translations
              * @default []
@@ -6216,6 +6630,43 @@ export interface components {
             prev: string | null;
         };
         /**
+         * StoreAsset
+         * @description A file of the media library in one language. Addresses are paths, the same on every host; `size` is in bytes.
+         */
+        StoreAsset: {
+            /** Alt */
+            alt: string;
+            /** Caption */
+            caption: string;
+            focal_point: components["schemas"]["StoreFocalPoint"] | null;
+            /** Height */
+            height: number | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "image" | "document" | "video" | "audio";
+            /** Locale */
+            locale: string;
+            /** Media Type */
+            media_type: string;
+            /** Renditions */
+            renditions: components["schemas"]["StoreRendition"][];
+            /** Size */
+            size: number;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number | null;
+        };
+        /**
          * StoreBody
          * @description Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid` have
          *     the `products`.
@@ -6338,12 +6789,28 @@ export interface components {
              */
             prev: string | null;
         };
-        /** StoreImage */
+        /**
+         * StoreFocalPoint
+         * @description In percent from the left and from the top.
+         */
+        StoreFocalPoint: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
+         * StoreImage
+         * @description One of the media library has `renditions`, from small to large; addresses are then paths, the same on every
+         *     host.
+         */
         StoreImage: {
             /** Alt */
             alt: string;
             /** Id */
             id: string;
+            /** Renditions */
+            renditions?: components["schemas"]["StoreRendition"][];
             /** Url */
             url: string;
         };
@@ -6387,13 +6854,16 @@ export interface components {
         };
         /**
          * StoreMenuTarget
-         * @description What an item leads to, as it is called in the language of the menu; only nodes have a `kind`.
+         * @description What an item leads to, as it is called in the language of the menu; only nodes have a `kind`. `path` is where the
+         *     frontend shows it, by the tenant's setting `site`.
          */
         StoreMenuTarget: {
             /** Id */
             id: string;
             /** Kind */
             kind: string | null;
+            /** Path */
+            path: string;
             /** Slug */
             slug: string;
             /** Title */
@@ -6509,6 +6979,20 @@ export interface components {
             prev: string | null;
         };
         /**
+         * StoreRendition
+         * @description An image in another size: thumbnail, small, medium or large.
+         */
+        StoreRendition: {
+            /** Height */
+            height: number;
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number;
+        };
+        /**
          * StoreTerm
          * @description A category, collection or tag in one language; `type` says which.
          */
@@ -6529,6 +7013,7 @@ export interface components {
             parent_id: string | null;
             /** Position */
             position: number;
+            seo: components["schemas"]["Seo"];
             /** Slug */
             slug: string;
             /** Taxonomy */
@@ -7073,6 +7558,10 @@ export interface components {
             id: string;
             /** Products */
             products: components["schemas"]["CollectionPosition"][];
+            /** Seo */
+            seo: {
+                [key: string]: components["schemas"]["SeoWords"];
+            };
             /** Translations */
             translations: components["schemas"]["CollectionTranslation"][];
         };
@@ -7432,6 +7921,441 @@ export interface operations {
             };
         };
     };
+    asset_list: {
+        parameters: {
+            query?: {
+                /** @description Whether to count all rows: not, roughly and at once, or exactly. */
+                count?: "estimate" | "exact" | "none";
+                /** @description created_at: more than this */
+                created_at__gt?: string;
+                /** @description created_at: this or more */
+                created_at__gte?: string;
+                /** @description created_at: less than this */
+                created_at__lt?: string;
+                /** @description created_at: this or less */
+                created_at__lte?: string;
+                /** @description From the next or prev link of another page. */
+                cursor?: string;
+                /** @description Members to show, separated by commas; all by default. */
+                fields?: ("created_at" | "focal_point" | "folder" | "height" | "id" | "kind" | "media_type" | "name" | "renditions" | "sha256" | "size" | "translations" | "updated_at" | "url" | "width")[];
+                /**
+                 * @description Exactly this folder, none below it.
+                 * @example lists
+                 */
+                folder?: string;
+                /** @description folder: any of these, separated by commas */
+                folder__in?: string[];
+                kind?: "audio" | "document" | "image" | "video";
+                /** @description kind: any of these, separated by commas */
+                kind__in?: ("audio" | "document" | "image" | "video")[];
+                /** @description kind: anything but this */
+                kind__ne?: "audio" | "document" | "image" | "video";
+                /** @description 1 to 100 rows, 20 by default. */
+                limit?: number;
+                media_type?: string;
+                /** @description media_type: any of these, separated by commas */
+                media_type__in?: string[];
+                name?: string;
+                /** @description name: any of these, separated by commas */
+                name__in?: string[];
+                size?: number;
+                /** @description size: more than this */
+                size__gt?: number;
+                /** @description size: this or more */
+                size__gte?: number;
+                /** @description size: less than this */
+                size__lt?: number;
+                /** @description size: this or less */
+                size__lte?: number;
+                /** @description -created_at by default. */
+                sort?: "-created_at" | "-name" | "-size" | "created_at" | "name" | "size";
+                /** @description updated_at: more than this */
+                updated_at__gt?: string;
+                /** @description updated_at: this or more */
+                updated_at__gte?: string;
+                /** @description updated_at: less than this */
+                updated_at__lt?: string;
+                /** @description updated_at: this or less */
+                updated_at__lte?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": null,
+                     *       "data": [
+                     *         {
+                     *           "created_at": "2026-03-02T10:44:00Z",
+                     *           "focal_point": null,
+                     *           "folder": "lists",
+                     *           "height": null,
+                     *           "id": "asset_01kjpy1d00e008000000000014",
+                     *           "kind": "document",
+                     *           "media_type": "application/pdf",
+                     *           "name": "Prices.pdf",
+                     *           "renditions": [],
+                     *           "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *           "size": 34,
+                     *           "translations": [
+                     *             {
+                     *               "alt": "Unsere Preise",
+                     *               "caption": "",
+                     *               "locale": "de"
+                     *             },
+                     *             {
+                     *               "alt": "Our prices",
+                     *               "caption": "As of June",
+                     *               "locale": "en"
+                     *             }
+                     *           ],
+                     *           "updated_at": "2026-03-02T10:46:00Z",
+                     *           "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *           "width": null
+                     *         }
+                     *       ],
+                     *       "next": null,
+                     *       "prev": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AssetPage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "alt": "Our prices",
+                 *       "file": "%PDF-1.4 the prices of this summer",
+                 *       "folder": "lists"
+                 *     }
+                 */
+                "multipart/form-data": components["schemas"]["AssetForm"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:44:00Z",
+                     *       "focal_point": null,
+                     *       "folder": "lists",
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "media_type": "application/pdf",
+                     *       "name": "price-list.pdf",
+                     *       "renditions": [],
+                     *       "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "size": 34,
+                     *       "translations": [
+                     *         {
+                     *           "alt": "Our prices",
+                     *           "caption": "",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:44:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_get: {
+        parameters: {
+            query?: {
+                /** @description On DELETE: true deletes the asset also where texts mention it. */
+                force?: "false" | "true";
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it still holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:44:00Z",
+                     *       "focal_point": null,
+                     *       "folder": "lists",
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "media_type": "application/pdf",
+                     *       "name": "price-list.pdf",
+                     *       "renditions": [],
+                     *       "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "size": 34,
+                     *       "translations": [
+                     *         {
+                     *           "alt": "Our prices",
+                     *           "caption": "",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:44:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description The version that If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_delete: {
+        parameters: {
+            query?: {
+                /** @description On DELETE: true deletes the asset also where texts mention it. */
+                force?: "false" | "true";
+            };
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_update: {
+        parameters: {
+            query?: {
+                /** @description On DELETE: true deletes the asset also where texts mention it. */
+                force?: "false" | "true";
+            };
+            header: {
+                /** @description A new UUID for each intent and the same one for each attempt: the effect happens once. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag that was read, so that nobody else's change is lost; `*` replaces whatever is there. */
+                "If-Match": string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Prices.pdf",
+                 *       "translations": [
+                 *         {
+                 *           "alt": "Our prices",
+                 *           "caption": "As of June",
+                 *           "locale": "en"
+                 *         },
+                 *         {
+                 *           "alt": "Unsere Preise",
+                 *           "locale": "de"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["AssetChanges"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-03-02T10:44:00Z",
+                     *       "focal_point": null,
+                     *       "folder": "lists",
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "media_type": "application/pdf",
+                     *       "name": "Prices.pdf",
+                     *       "renditions": [],
+                     *       "sha256": "0000000000000000000000000000000000000000000000000000000000000001",
+                     *       "size": 34,
+                     *       "translations": [
+                     *         {
+                     *           "alt": "Unsere Preise",
+                     *           "caption": "",
+                     *           "locale": "de"
+                     *         },
+                     *         {
+                     *           "alt": "Our prices",
+                     *           "caption": "As of June",
+                     *           "locale": "en"
+                     *         }
+                     *       ],
+                     *       "updated_at": "2026-03-02T10:46:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Asset"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    asset_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "uses": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AssetUsage"];
+                };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     audit_list: {
         parameters: {
             query?: {
@@ -7483,7 +8407,7 @@ export interface operations {
                      *         {
                      *           "action": "commerce.inventory.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000030",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000032",
                      *           "changes": {
                      *             "location_id": [
                      *               null,
@@ -7507,17 +8431,17 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000031",
-                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *           "id": "audit_01kjpy1d00e00800000000001f",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000033",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
+                     *           "id": "audit_01kjpy1d00e00800000000001h",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:36:00Z"
+                     *           "occurred_at": "2026-03-02T11:42:00Z"
                      *         },
                      *         {
                      *           "action": "commerce.price.updated",
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "authority": "token:019cade0-b400-7000-8000-000000000030",
+                     *           "authority": "token:019cade0-b400-7000-8000-000000000032",
                      *           "changes": {
                      *             "amount": [
                      *               1300,
@@ -7533,12 +8457,12 @@ export interface operations {
                      *             ]
                      *           },
                      *           "client_address": "203.0.113.7",
-                     *           "correlation_id": "019cade0-b400-7000-8000-000000000033",
-                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000002",
-                     *           "id": "audit_01kjpy1d00e00800000000001j",
+                     *           "correlation_id": "019cade0-b400-7000-8000-000000000035",
+                     *           "hash": "0000000000000000000000000000000000000000000000000000000000000003",
+                     *           "id": "audit_01kjpy1d00e00800000000001m",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:36:00Z"
+                     *           "occurred_at": "2026-03-02T11:42:00Z"
                      *         }
                      *       ],
                      *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-4",
@@ -7592,7 +8516,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
-                     *     audit_01kjpy1d00e00800000000001m,2026-03-02T11:38:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000030,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000e,"{""published_at"":[null,""2026-03-02T10:06:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000035,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000003
+                     *     audit_01kjpy1d00e00800000000001p,2026-03-02T11:44:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000032,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000e,"{""published_at"":[null,""2026-03-02T10:06:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000037,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000004
                      */
                     "text/csv": string;
                 };
@@ -7639,7 +8563,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"audit_01kjpy1d00e00800000000001m","occurred_at":"2026-03-02T11:38:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000030","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000e","changes":{"published_at":[null,"2026-03-02T10:06:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000035","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000003"} */
+                    /** @example {"id":"audit_01kjpy1d00e00800000000001p","occurred_at":"2026-03-02T11:44:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000032","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000e","changes":{"published_at":[null,"2026-03-02T10:06:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000037","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000004"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -7661,7 +8585,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the entry as the API answers it, or its UUID.
-                 * @example audit_01kjpy1d00e00800000000001f
+                 * @example audit_01kjpy1d00e00800000000001h
                  */
                 entry_id: string;
             };
@@ -7679,7 +8603,7 @@ export interface operations {
                      * @example {
                      *       "action": "commerce.inventory.updated",
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "authority": "token:019cade0-b400-7000-8000-000000000030",
+                     *       "authority": "token:019cade0-b400-7000-8000-000000000032",
                      *       "changes": {
                      *         "location_id": [
                      *           null,
@@ -7703,12 +8627,12 @@ export interface operations {
                      *         ]
                      *       },
                      *       "client_address": "203.0.113.7",
-                     *       "correlation_id": "019cade0-b400-7000-8000-000000000031",
-                     *       "hash": "0000000000000000000000000000000000000000000000000000000000000001",
-                     *       "id": "audit_01kjpy1d00e00800000000001f",
+                     *       "correlation_id": "019cade0-b400-7000-8000-000000000033",
+                     *       "hash": "0000000000000000000000000000000000000000000000000000000000000002",
+                     *       "id": "audit_01kjpy1d00e00800000000001h",
                      *       "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *       "object_type": "commerce.product",
-                     *       "occurred_at": "2026-03-02T11:36:00Z"
+                     *       "occurred_at": "2026-03-02T11:42:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEntry"];
@@ -7789,10 +8713,10 @@ export interface operations {
                      *         {
                      *           "approved_by": null,
                      *           "closed_at": null,
-                     *           "expires_at": "2026-03-02T12:05:00Z",
-                     *           "id": "glass_01kjpy1d00e00800000000001e",
+                     *           "expires_at": "2026-03-02T12:11:00Z",
+                     *           "id": "glass_01kjpy1d00e00800000000001g",
                      *           "is_read_only": true,
-                     *           "opened_at": "2026-03-02T11:35:00Z",
+                     *           "opened_at": "2026-03-02T11:41:00Z",
                      *           "reason": "The owner cannot log in",
                      *           "state": "open",
                      *           "ticket": "T-4711",
@@ -7827,7 +8751,7 @@ export interface operations {
                 /** @description Objects to show in full, separated by commas. Dots go further, 3 at most. */
                 expand?: ("parent" | "parent.parent" | "parent.parent.parent")[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("depth" | "id" | "is_active" | "parent_id" | "position" | "translations")[];
+                fields?: ("depth" | "id" | "is_active" | "parent_id" | "position" | "seo" | "translations")[];
                 /** @description In any locale. */
                 handle?: string;
                 /** @description handle: any of these, separated by commas */
@@ -8176,7 +9100,7 @@ export interface operations {
                 /** @description Objects to show in full, separated by commas. Dots go further, 3 at most. */
                 expand?: ("products" | "products.categories" | "products.categories.parent")[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("id" | "translations")[];
+                fields?: ("id" | "seo" | "translations")[];
                 /** @description In any locale. */
                 handle?: string;
                 /** @description handle: any of these, separated by commas */
@@ -8628,8 +9552,8 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "author_name": "Dora Klein-Moreau",
-                     *           "created_at": "2026-03-02T11:14:00Z",
-                     *           "id": "node_01kjpy1d00e00800000000001b",
+                     *           "created_at": "2026-03-02T11:20:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001d",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
                      *           "state": "pending",
@@ -8637,8 +9561,8 @@ export interface operations {
                      *         },
                      *         {
                      *           "author_name": "Dora Klein-Moreau",
-                     *           "created_at": "2026-03-02T11:13:00Z",
-                     *           "id": "node_01kjpy1d00e00800000000001a",
+                     *           "created_at": "2026-03-02T11:19:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001c",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
                      *           "state": "pending",
@@ -8679,7 +9603,7 @@ export interface operations {
                  * @example {
                  *       "operations": [
                  *         {
-                 *           "id": "node_01kjpy1d00e00800000000001b",
+                 *           "id": "node_01kjpy1d00e00800000000001d",
                  *           "op": "spam"
                  *         }
                  *       ]
@@ -8700,7 +9624,7 @@ export interface operations {
                      *       "failed": 0,
                      *       "results": [
                      *         {
-                     *           "id": "node_01kjpy1d00e00800000000001b",
+                     *           "id": "node_01kjpy1d00e00800000000001d",
                      *           "index": 0,
                      *           "status": 200
                      *         }
@@ -8741,7 +9665,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the comment as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e008000000000018
+                 * @example node_01kjpy1d00e00800000000001a
                  */
                 comment_id: string;
             };
@@ -8758,8 +9682,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "author_name": "Dora Klein-Moreau",
-                     *       "created_at": "2026-03-02T11:11:00Z",
-                     *       "id": "node_01kjpy1d00e008000000000018",
+                     *       "created_at": "2026-03-02T11:17:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001a",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
                      *       "state": "approved",
@@ -8790,7 +9714,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the comment as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e00800000000001a
+                 * @example node_01kjpy1d00e00800000000001c
                  */
                 comment_id: string;
             };
@@ -8807,8 +9731,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "author_name": "Dora Klein-Moreau",
-                     *       "created_at": "2026-03-02T11:13:00Z",
-                     *       "id": "node_01kjpy1d00e00800000000001a",
+                     *       "created_at": "2026-03-02T11:19:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001c",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
                      *       "state": "rejected",
@@ -8839,7 +9763,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the comment as the API answers it, or its UUID.
-                 * @example node_01kjpy1d00e008000000000019
+                 * @example node_01kjpy1d00e00800000000001b
                  */
                 comment_id: string;
             };
@@ -8856,8 +9780,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "author_name": "Dora Klein-Moreau",
-                     *       "created_at": "2026-03-02T11:12:00Z",
-                     *       "id": "node_01kjpy1d00e008000000000019",
+                     *       "created_at": "2026-03-02T11:18:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001b",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
                      *       "state": "spam",
@@ -8888,7 +9812,7 @@ export interface operations {
                 /** @description Objects to show in full, separated by commas. Dots go further, 3 at most. */
                 expand?: ("parent" | "parent.parent" | "parent.parent.parent")[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("depth" | "id" | "parent_id" | "position" | "taxonomy" | "translations")[];
+                fields?: ("depth" | "id" | "parent_id" | "position" | "seo" | "taxonomy" | "translations")[];
                 /** @description 1 to 100 rows, 20 by default. */
                 limit?: number;
                 /** @description An id, or root. */
@@ -9226,9 +10150,9 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T11:06:00Z",
+                     *           "created_at": "2026-03-02T11:12:00Z",
                      *           "email": "dora@example.com",
-                     *           "id": "cust_01kjpy1d00e008000000000017",
+                     *           "id": "cust_01kjpy1d00e008000000000019",
                      *           "is_active": true,
                      *           "name": "Dora Klein-Moreau"
                      *         }
@@ -9258,7 +10182,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000017
+                 * @example cust_01kjpy1d00e008000000000019
                  */
                 customer_id: string;
             };
@@ -9274,9 +10198,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "is_active": true,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -9305,7 +10229,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the customer as the API answers it, or its UUID.
-                 * @example cust_01kjpy1d00e008000000000017
+                 * @example cust_01kjpy1d00e008000000000019
                  */
                 customer_id: string;
             };
@@ -9330,9 +10254,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "is_active": false,
                      *       "name": "Dora Klein-Moreau"
                      *     }
@@ -9971,12 +10895,12 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:51:00Z",
+                     *           "created_at": "2026-03-02T10:56:00Z",
                      *           "done": 0,
-                     *           "expires_at": "2026-03-09T10:52:00Z",
+                     *           "expires_at": "2026-03-09T10:57:00Z",
                      *           "failed": 0,
-                     *           "finished_at": "2026-03-02T10:52:00Z",
-                     *           "id": "job_01kjpy1d00e008000000000016",
+                     *           "finished_at": "2026-03-02T10:57:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000018",
                      *           "kind": "products",
                      *           "per_second": null,
                      *           "reason": "",
@@ -9987,17 +10911,17 @@ export interface operations {
                      *         },
                      *         {
                      *           "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *           "created_at": "2026-03-02T10:47:00Z",
+                     *           "created_at": "2026-03-02T10:52:00Z",
                      *           "done": 101,
-                     *           "expires_at": "2026-03-09T10:48:00Z",
+                     *           "expires_at": "2026-03-09T10:53:00Z",
                      *           "failed": 1,
-                     *           "finished_at": "2026-03-02T10:48:00Z",
-                     *           "id": "job_01kjpy1d00e008000000000014",
+                     *           "finished_at": "2026-03-02T10:53:00Z",
+                     *           "id": "job_01kjpy1d00e008000000000016",
                      *           "kind": "products",
                      *           "per_second": 40,
                      *           "reason": "",
                      *           "seconds_left": null,
-                     *           "started_at": "2026-03-02T10:48:00Z",
+                     *           "started_at": "2026-03-02T10:53:00Z",
                      *           "status": "failed",
                      *           "total": 101
                      *         }
@@ -10027,7 +10951,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000014
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -10044,17 +10968,17 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:47:00Z",
+                     *       "created_at": "2026-03-02T10:52:00Z",
                      *       "done": 101,
-                     *       "expires_at": "2026-03-09T10:48:00Z",
+                     *       "expires_at": "2026-03-09T10:53:00Z",
                      *       "failed": 1,
-                     *       "finished_at": "2026-03-02T10:48:00Z",
-                     *       "id": "job_01kjpy1d00e008000000000014",
+                     *       "finished_at": "2026-03-02T10:53:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000016",
                      *       "kind": "products",
                      *       "per_second": 40,
                      *       "reason": "",
                      *       "seconds_left": null,
-                     *       "started_at": "2026-03-02T10:48:00Z",
+                     *       "started_at": "2026-03-02T10:53:00Z",
                      *       "status": "failed",
                      *       "total": 101
                      *     }
@@ -10083,7 +11007,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000016
+                 * @example job_01kjpy1d00e008000000000018
                  */
                 job_id: string;
             };
@@ -10100,12 +11024,12 @@ export interface operations {
                     /**
                      * @example {
                      *       "actor": "user:019cade0-b400-7000-8000-000000000001",
-                     *       "created_at": "2026-03-02T10:51:00Z",
+                     *       "created_at": "2026-03-02T10:56:00Z",
                      *       "done": 0,
-                     *       "expires_at": "2026-03-09T10:52:00Z",
+                     *       "expires_at": "2026-03-09T10:57:00Z",
                      *       "failed": 0,
-                     *       "finished_at": "2026-03-02T10:52:00Z",
-                     *       "id": "job_01kjpy1d00e008000000000016",
+                     *       "finished_at": "2026-03-02T10:57:00Z",
+                     *       "id": "job_01kjpy1d00e008000000000018",
                      *       "kind": "products",
                      *       "per_second": null,
                      *       "reason": "",
@@ -10136,7 +11060,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000014
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -10150,7 +11074,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000014","request_id":"019cade0-b400-7000-8000-000000000025"}} */
+                    /** @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000016","request_id":"019cade0-b400-7000-8000-000000000027"}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -10172,7 +11096,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the job as the API answers it, or its UUID.
-                 * @example job_01kjpy1d00e008000000000014
+                 * @example job_01kjpy1d00e008000000000016
                  */
                 job_id: string;
             };
@@ -10187,7 +11111,7 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000014","request_id":"019cade0-b400-7000-8000-000000000025"}}
+                     * @example {"index":0,"status":404,"problem":{"code":"product_not_found","type":"https://shop.example.com/problems/product_not_found","title":"There is no such object","detail":"There is no product prod_01kjpy1d00e00800000000000s.","status":404,"instance":"/api/v1/admin/jobs/job_01kjpy1d00e008000000000016","request_id":"019cade0-b400-7000-8000-000000000027"}}
                      *     {"index":1,"status":200,"id":"prod_01kjpy1d00e00800000000000e"}
                      *     {"index":2,"status":200,"id":"prod_01kjpy1d00e00800000000000e"}
                      */
@@ -11730,7 +12654,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,kind,status,parent_id,position,depth,author_name,metadata,seo,fields,external_id,comments_open,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
-                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,,2026-03-02T10:56:00Z,2026-03-02T10:34:00Z,2026-03-02T10:56:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,,2026-03-02T11:01:00Z,2026-03-02T10:34:00Z,2026-03-02T11:01:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
                      *     node_01kjpy1d00e00800000000000y,page,draft,node_01kjpy1d00e00800000000000x,0,1,,{},{},{},,,,2026-03-02T10:35:00Z,2026-03-02T10:36:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
                      */
                     "text/csv": string;
@@ -11815,7 +12739,7 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T10:56:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T10:56:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T11:01:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T11:01:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      *     {"id":"node_01kjpy1d00e00800000000000y","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000x","position":0,"depth":1,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":null,"created_at":"2026-03-02T10:35:00Z","updated_at":"2026-03-02T10:36:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      */
                     "application/x-ndjson": string;
@@ -12151,7 +13075,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:46:00Z"
+                     *       "updated_at": "2026-03-02T11:53:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -12698,7 +13622,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:45:00Z"
+                     *       "updated_at": "2026-03-02T11:52:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -12823,6 +13747,7 @@ export interface operations {
                      *           "images": [
                      *             {
                      *               "alt": "A blue mug on a stump",
+                     *               "asset_id": null,
                      *               "id": "img_01kjpy1d00e00800000000000j",
                      *               "url": "https://images.example.com/mug-blue.jpg"
                      *             }
@@ -13084,6 +14009,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -13360,7 +14286,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,status,vendor,product_type,tags,is_gift_card,metadata,seo,fields,external_id,category_ids,published_at,created_at,updated_at,translations,options,images,variants
-                     *     prod_01kjpy1d00e00800000000000e,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},"{""en"":{""title"":""Enamel mug, 350 ml"",""description"":"""",""canonical_url"":null,""noindex"":false,""image_id"":null}}","{""volume"":350}",,"[""cat_01kjpy1d00e00800000000000d""]",2026-03-02T10:06:00Z,2026-03-02T09:58:00Z,2026-03-02T10:06:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000f"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000g"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000h"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000j"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump""}]","[{""id"":""var_01kjpy1d00e00800000000000k"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000m"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
+                     *     prod_01kjpy1d00e00800000000000e,published,Kiln & Kettle,Mug,"[""camping"",""gift""]",false,{},"{""en"":{""title"":""Enamel mug, 350 ml"",""description"":"""",""canonical_url"":null,""noindex"":false,""image_id"":null}}","{""volume"":350}",,"[""cat_01kjpy1d00e00800000000000d""]",2026-03-02T10:06:00Z,2026-03-02T09:58:00Z,2026-03-02T10:06:00Z,"[{""locale"":""de"",""title"":""Emaillebecher"",""subtitle"":"""",""handle"":""emaillebecher"",""description"":"""",""meta_title"":"""",""meta_description"":""""},{""locale"":""en"",""title"":""Enamel mug"",""subtitle"":"""",""handle"":""enamel-mug"",""description"":""Holds 350 ml and survives a fall."",""meta_title"":"""",""meta_description"":""""}]","[{""id"":""opt_01kjpy1d00e00800000000000f"",""names"":{""de"":""Glasur"",""en"":""Glaze""},""values"":[{""id"":""val_01kjpy1d00e00800000000000g"",""names"":{""de"":""Blau"",""en"":""Blue""}},{""id"":""val_01kjpy1d00e00800000000000h"",""names"":{""de"":""Grün"",""en"":""Green""}}]}]","[{""id"":""img_01kjpy1d00e00800000000000j"",""url"":""https://images.example.com/mug-blue.jpg"",""alt"":""A blue mug on a stump"",""asset_id"":null}]","[{""id"":""var_01kjpy1d00e00800000000000k"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":0,""sku"":""MUG-BLUE"",""barcode"":"""",""values"":[{""de"":""Blau"",""en"":""Blue""}],""weight_grams"":null,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""14.50"",""compare_at"":null}],""stocked"":40,""reserved"":0},{""id"":""var_01kjpy1d00e00800000000000m"",""product_id"":""prod_01kjpy1d00e00800000000000e"",""position"":1,""sku"":""MUG-GREEN"",""barcode"":"""",""values"":[{""de"":""Grün"",""en"":""Green""}],""weight_grams"":185,""inventory_policy"":""deny"",""manage_inventory"":true,""requires_shipping"":true,""image"":null,""metadata"":{},""prices"":[{""currency"":""EUR"",""amount"":""12.50"",""compare_at"":""14.50""}],""stocked"":20,""reserved"":0}]"
                      */
                     "text/csv": string;
                 };
@@ -13449,7 +14375,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"prod_01kjpy1d00e00800000000000e","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"seo":{"en":{"title":"Enamel mug, 350 ml","description":"","canonical_url":null,"noindex":false,"image_id":null}},"fields":{"volume":350},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000d"],"published_at":"2026-03-02T10:06:00Z","created_at":"2026-03-02T09:58:00Z","updated_at":"2026-03-02T10:06:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000f","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000g","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000h","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000j","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump"}],"variants":[{"id":"var_01kjpy1d00e00800000000000k","product_id":"prod_01kjpy1d00e00800000000000e","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000m","product_id":"prod_01kjpy1d00e00800000000000e","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
+                    /** @example {"id":"prod_01kjpy1d00e00800000000000e","status":"published","vendor":"Kiln & Kettle","product_type":"Mug","tags":["camping","gift"],"is_gift_card":false,"metadata":{},"seo":{"en":{"title":"Enamel mug, 350 ml","description":"","canonical_url":null,"noindex":false,"image_id":null}},"fields":{"volume":350},"external_id":null,"category_ids":["cat_01kjpy1d00e00800000000000d"],"published_at":"2026-03-02T10:06:00Z","created_at":"2026-03-02T09:58:00Z","updated_at":"2026-03-02T10:06:00Z","translations":[{"locale":"de","title":"Emaillebecher","subtitle":"","handle":"emaillebecher","description":"","meta_title":"","meta_description":""},{"locale":"en","title":"Enamel mug","subtitle":"","handle":"enamel-mug","description":"Holds 350 ml and survives a fall.","meta_title":"","meta_description":""}],"options":[{"id":"opt_01kjpy1d00e00800000000000f","names":{"de":"Glasur","en":"Glaze"},"values":[{"id":"val_01kjpy1d00e00800000000000g","names":{"de":"Blau","en":"Blue"}},{"id":"val_01kjpy1d00e00800000000000h","names":{"de":"Grün","en":"Green"}}]}],"images":[{"id":"img_01kjpy1d00e00800000000000j","url":"https://images.example.com/mug-blue.jpg","alt":"A blue mug on a stump","asset_id":null}],"variants":[{"id":"var_01kjpy1d00e00800000000000k","product_id":"prod_01kjpy1d00e00800000000000e","position":0,"sku":"MUG-BLUE","barcode":"","values":[{"de":"Blau","en":"Blue"}],"weight_grams":null,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"14.50","compare_at":null}],"stocked":40,"reserved":0},{"id":"var_01kjpy1d00e00800000000000m","product_id":"prod_01kjpy1d00e00800000000000e","position":1,"sku":"MUG-GREEN","barcode":"","values":[{"de":"Grün","en":"Green"}],"weight_grams":185,"inventory_policy":"deny","manage_inventory":true,"requires_shipping":true,"image":null,"metadata":{},"prices":[{"currency":"EUR","amount":"12.50","compare_at":"14.50"}],"stocked":20,"reserved":0}]} */
                     "application/x-ndjson": string;
                 };
             };
@@ -13502,6 +14428,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -13714,6 +14641,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -13867,6 +14795,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -13934,7 +14863,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:54:00Z",
+                     *       "updated_at": "2026-03-02T12:01:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -14020,6 +14949,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -14201,6 +15131,7 @@ export interface operations {
                      *       "images": [
                      *         {
                      *           "alt": "A blue mug on a stump",
+                     *           "asset_id": null,
                      *           "id": "img_01kjpy1d00e00800000000000j",
                      *           "url": "https://images.example.com/mug-blue.jpg"
                      *         }
@@ -14268,7 +15199,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:53:00Z",
+                     *       "updated_at": "2026-03-02T12:00:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -17184,16 +18115,16 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T11:14:00Z",
-                     *           "id": "node_01kjpy1d00e00800000000001b",
+                     *           "created_at": "2026-03-02T11:20:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001d",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
                      *           "state": "pending",
                      *           "text": "Buy likes"
                      *         },
                      *         {
-                     *           "created_at": "2026-03-02T11:13:00Z",
-                     *           "id": "node_01kjpy1d00e00800000000001a",
+                     *           "created_at": "2026-03-02T11:19:00Z",
+                     *           "id": "node_01kjpy1d00e00800000000001c",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
                      *           "state": "pending",
@@ -17248,8 +18179,8 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:11:00Z",
-                     *       "id": "node_01kjpy1d00e008000000000018",
+                     *       "created_at": "2026-03-02T11:17:00Z",
+                     *       "id": "node_01kjpy1d00e00800000000001a",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
                      *       "state": "pending",
@@ -17299,9 +18230,9 @@ export interface operations {
                      * @example {
                      *       "access_token": "access-token",
                      *       "customer": {
-                     *         "created_at": "2026-03-02T11:06:00Z",
+                     *         "created_at": "2026-03-02T11:12:00Z",
                      *         "email": "dora@example.com",
-                     *         "id": "cust_01kjpy1d00e008000000000017",
+                     *         "id": "cust_01kjpy1d00e008000000000019",
                      *         "name": "Dora Klein"
                      *       },
                      *       "expires_in": 600,
@@ -17367,9 +18298,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein"
                      *     }
                      */
@@ -17413,9 +18344,9 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein-Moreau"
                      *     }
                      */
@@ -17671,20 +18602,20 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:24:00Z",
+                     *           "created_at": "2026-03-02T11:30:00Z",
                      *           "current": false,
-                     *           "expires_at": "2026-04-01T11:24:00Z",
-                     *           "id": "sess_01kjpy1d00e00800000000001c",
-                     *           "last_used_at": "2026-03-02T11:24:00Z",
+                     *           "expires_at": "2026-04-01T11:30:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001e",
+                     *           "last_used_at": "2026-03-02T11:30:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         },
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:24:00Z",
+                     *           "created_at": "2026-03-02T11:30:00Z",
                      *           "current": true,
-                     *           "expires_at": "2026-04-01T11:24:00Z",
-                     *           "id": "sess_01kjpy1d00e00800000000001d",
-                     *           "last_used_at": "2026-03-02T11:24:00Z",
+                     *           "expires_at": "2026-04-01T11:30:00Z",
+                     *           "id": "sess_01kjpy1d00e00800000000001f",
+                     *           "last_used_at": "2026-03-02T11:30:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         }
                      *       ]
@@ -17738,7 +18669,7 @@ export interface operations {
             path: {
                 /**
                  * @description Id of the session as the API answers it, or its UUID.
-                 * @example sess_01kjpy1d00e00800000000001c
+                 * @example sess_01kjpy1d00e00800000000001e
                  */
                 session_id: string;
             };
@@ -17790,14 +18721,79 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:06:00Z",
+                     *       "created_at": "2026-03-02T11:12:00Z",
                      *       "email": "dora@example.com",
-                     *       "id": "cust_01kjpy1d00e008000000000017",
+                     *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein"
                      *     }
                      */
                     "application/json": components["schemas"]["Customer"];
                 };
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_asset: {
+        parameters: {
+            query?: {
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /**
+                 * @description Id of the asset as the API answers it, or its UUID.
+                 * @example asset_01kjpy1d00e008000000000014
+                 */
+                asset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "alt": "Our prices",
+                     *       "caption": "As of June",
+                     *       "focal_point": null,
+                     *       "height": null,
+                     *       "id": "asset_01kjpy1d00e008000000000014",
+                     *       "kind": "document",
+                     *       "locale": "en",
+                     *       "media_type": "application/pdf",
+                     *       "renditions": [],
+                     *       "size": 34,
+                     *       "updated_at": "2026-03-02T11:09:00Z",
+                     *       "url": "/media/tenants/019cade0-b400-7000-8000-000000000025/assets/00000000000000000000000000000001/price-list.pdf",
+                     *       "width": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreAsset"];
+                };
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Refused. */
             default: {
@@ -18039,7 +19035,7 @@ export interface operations {
                      *           },
                      *           "slug": "how-to-look-after-enamel",
                      *           "title": "How to look after enamel",
-                     *           "updated_at": "2026-03-02T11:01:00Z",
+                     *           "updated_at": "2026-03-02T11:06:00Z",
                      *           "version": 4
                      *         }
                      *       ],
@@ -18148,7 +19144,7 @@ export interface operations {
                      *       },
                      *       "slug": "how-to-look-after-enamel",
                      *       "title": "How to look after enamel",
-                     *       "updated_at": "2026-03-02T11:01:00Z",
+                     *       "updated_at": "2026-03-02T11:06:00Z",
                      *       "version": 4
                      *     }
                      */
@@ -18235,10 +19231,10 @@ export interface operations {
                      *         {
                      *           "author": "Dora Klein-Moreau",
                      *           "html": "<p>And a drop of vinegar for stains.</p>",
-                     *           "id": "node_01kjpy1d00e008000000000018",
+                     *           "id": "node_01kjpy1d00e00800000000001a",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
-                     *           "published_at": "2026-03-02T11:21:00Z"
+                     *           "published_at": "2026-03-02T11:27:00Z"
                      *         }
                      *       ],
                      *       "next": null,
@@ -18304,6 +19300,7 @@ export interface operations {
                      *           "target": {
                      *             "id": "node_01kjpy1d00e00800000000000w",
                      *             "kind": "post",
+                     *             "path": "/en/blog/how-to-look-after-enamel",
                      *             "slug": "how-to-look-after-enamel",
                      *             "title": "How to look after enamel",
                      *             "type": "node"
@@ -18318,6 +19315,7 @@ export interface operations {
                      *           "target": {
                      *             "id": "cat_01kjpy1d00e00800000000000d",
                      *             "kind": null,
+                     *             "path": "/en/categories/mugs",
                      *             "slug": "mugs",
                      *             "title": "Mugs and cups",
                      *             "type": "category"
@@ -18346,7 +19344,7 @@ export interface operations {
                      *       "locale": "en",
                      *       "location": "header",
                      *       "name": "Top of each page",
-                     *       "updated_at": "2026-03-02T11:03:00Z"
+                     *       "updated_at": "2026-03-02T11:08:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["StoreMenu"];
@@ -18486,7 +19484,7 @@ export interface operations {
                      *             "gift"
                      *           ],
                      *           "title": "Enamel mug",
-                     *           "updated_at": "2026-03-02T10:58:00Z",
+                     *           "updated_at": "2026-03-02T11:03:00Z",
                      *           "variants": [
                      *             {
                      *               "barcode": "",
@@ -18655,7 +19653,7 @@ export interface operations {
                      *         "gift"
                      *       ],
                      *       "title": "Enamel mug",
-                     *       "updated_at": "2026-03-02T10:58:00Z",
+                     *       "updated_at": "2026-03-02T11:03:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -18830,7 +19828,7 @@ export interface operations {
                      *               "gift"
                      *             ],
                      *             "title": "Enamel mug",
-                     *             "updated_at": "2026-03-02T10:58:00Z",
+                     *             "updated_at": "2026-03-02T11:03:00Z",
                      *             "variants": [
                      *               {
                      *                 "barcode": "",

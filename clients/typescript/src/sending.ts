@@ -58,6 +58,15 @@ export async function answered<Data>(sent: Sent<Data>): Promise<Answer<Data>> {
 /** For `params.header`: the effect happens once, however often the same key is sent. */
 export const idempotent = (key: string = crypto.randomUUID()) => ({ "Idempotency-Key": key });
 
+/** For `bodySerializer`: a body with files, each a Blob or File, as a form. */
+export function form(body: Record<string, Blob | string | null | undefined>): FormData {
+  const made = new FormData();
+  for (const [name, value] of Object.entries(body)) {
+    if (value !== null && value !== undefined) made.append(name, value);
+  }
+  return made;
+}
+
 /** For `params.header`: the version that an edit replaces. */
 export const ifMatch = (etag: string | null) => ({ "If-Match": etag ?? "*" });
 

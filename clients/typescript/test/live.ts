@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
-import { Rustok, ProblemError, answered, idempotent, ifMatch } from "../src/index.ts";
+import { Rustok, ProblemError, answered, form, idempotent, ifMatch } from "../src/index.ts";
 
 const [url = "", shop = "", narrow = "", email = "", password = ""] = process.argv.slice(2);
 const lines = createInterface({ input: process.stdin });
@@ -60,6 +60,13 @@ const edit = (vendor: string) =>
 assert.equal((await edit("Nordlicht")).data.vendor, "Nordlicht");
 const late = await refusal(edit("Südlicht"));
 assert.deepEqual([late.status, late.code], [412, "precondition_failed"]);
+
+// A file is sent as a form.
+const file = new File(["%PDF-1.4 lamps"], "prices.pdf", { type: "application/pdf" });
+const sent = await answered(
+  staff.api.POST("/api/v1/admin/assets", { body: { file, folder: "lists" }, bodySerializer: form }),
+);
+assert.deepEqual([sent.data.kind, sent.data.name, sent.data.folder], ["document", "prices.pdf", "lists"]);
 
 // A wrong value is pointed at.
 const wrong = await refusal(

@@ -306,6 +306,19 @@ function watch(form) {
   });
 }
 
+// --- Lists: filters out of the way until they are wanted -----------------------------------------------------------
+
+function foldFilters(filters) {
+  const button = make("button", { type: "button", className: "filter-button", textContent: "Filters" });
+  const set = (isShown) => { filters.hidden = !isShown; button.setAttribute("aria-expanded", String(isShown)); };
+  const place = document.querySelector("#changelist-search > div") ?? document.querySelector("#changelist .actions");
+  if (!place) return;
+  set(new URLSearchParams(location.search).keys().some((name) => !["q", "o", "p", "e"].includes(name)));
+  button.addEventListener("click", () => set(filters.hidden));
+  place.append(button);
+}
+
+every("#changelist-filter").forEach(foldFilters);
 every("[data-languages]").forEach(offerLanguages);
 every("[data-rows]").forEach(arrange);
 every("select[data-find]").forEach(choose);

@@ -15,8 +15,8 @@ from apps.tenants import models, queries, scope, services
 class Command(BaseCommand):
     tenancy = "platform"
     help = (
-        "List a tenant's rate limits, or give it those of its plan, in requests in any 60 seconds. In force within a "
-        "second, everywhere. Exit codes: 0 it is as asked, 1 refused."
+        "List a tenant's rate limits, or give it those of its plan, in requests in any 60 seconds; media_mib is the "
+        "MiB its files may take. In force within a second, everywhere. Exit codes: 0 it is as asked, 1 refused."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -39,7 +39,7 @@ class Command(BaseCommand):
     def _list(self, plan: dict[str, int]) -> None:
         in_force = settings.LIMITS.under(plan)
         for name in policies.Plan.model_fields:
-            bound = getattr(in_force, name)
+            bound = plan.get(name, settings.MEDIA_QUOTA_MIB) if name == "media_mib" else getattr(in_force, name)
             self.stdout.write(f"{name:<10} {bound or 'no bound':>10}{' by its plan' if name in plan else ''}")
 
 

@@ -70,6 +70,101 @@ class ArchiveProduct(TypedDict):
     op: Literal["archive"]
 
 
+class Asset(TypedDict):
+    """A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes."""
+
+    created_at: str
+    focal_point: AssetFocalPoint | None
+    folder: str
+    height: int | None
+    id: str
+    kind: Literal["image", "document", "video", "audio"]
+    media_type: str
+    name: str
+    renditions: list[AssetRendition]
+    sha256: str
+    size: int
+    translations: list[AssetTranslation]
+    updated_at: str
+    url: str
+    width: int | None
+
+
+class AssetChanges(TypedDict):
+    """What is given is changed; `translations` replace all there are. The file itself never changes."""
+
+    focal_point: NotRequired[FocalPoint | None]
+    folder: NotRequired[str | None]
+    name: NotRequired[str | None]
+    translations: NotRequired[list[AssetTranslationInput] | None]
+
+
+class AssetFocalPoint(TypedDict):
+    """In percent from the left and from the top."""
+
+    x: int
+    y: int
+
+
+class AssetForm(TypedDict):
+    """A form with the file in it. `locale` is the language of `alt` and `caption`: the tenant's default one if it
+    is absent.
+    """
+
+    alt: NotRequired[str]
+    caption: NotRequired[str]
+    file: tuple[str, bytes, str]
+    folder: NotRequired[str]
+    locale: NotRequired[str | None]
+
+
+class AssetPage(TypedDict):
+    count: int | None
+    """All rows, where `count` was asked for."""
+    data: list[ListedAsset]
+    next: str | None
+    """The next page."""
+    prev: str | None
+    """The page before."""
+
+
+class AssetRendition(TypedDict):
+    height: int
+    media_type: str
+    name: str
+    size: int
+    url: str
+    width: int
+
+
+class AssetTranslation(TypedDict):
+    alt: str
+    caption: str
+    locale: str
+
+
+class AssetTranslationInput(TypedDict):
+    """`alt` stands in place of the asset for those who don't see it; `caption` below it."""
+
+    alt: NotRequired[str]
+    caption: NotRequired[str]
+    locale: str
+
+
+class AssetUsage(TypedDict):
+    """What shows the asset, at most 100 of each type."""
+
+    uses: list[AssetUse]
+
+
+class AssetUse(TypedDict):
+    """Something that shows the asset."""
+
+    id: str
+    title: str
+    type: str
+
+
 class AuditEntry(TypedDict):
     """Who did what to which object; `hash` chains the entry to the one before."""
 
@@ -134,6 +229,7 @@ class CategoryChanges(TypedDict):
 
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
+    seo: NotRequired[dict[str, SeoInput] | None]
     translations: NotRequired[list[TermTranslationChange] | None]
 
 
@@ -164,10 +260,14 @@ class Collection(TypedDict):
     """A collection without its products."""
 
     id: str
+    seo: dict[str, SeoWords]
     translations: list[CollectionTranslation]
 
 
 class CollectionInput(TypedDict):
+    """`seo` stays as it is where it is not given."""
+
+    seo: NotRequired[dict[str, SeoInput]]
     translations: list[CollectionTranslationInput]
 
 
@@ -243,6 +343,7 @@ class ContentCategory(TypedDict):
     id: str
     parent_id: str | None
     position: int
+    seo: dict[str, SeoWords]
     taxonomy: str
     translations: list[TermTranslation]
 
@@ -406,6 +507,13 @@ class FieldSchemaPage(TypedDict):
     """The next page."""
     prev: str | None
     """The page before."""
+
+
+class FocalPoint(TypedDict):
+    """What of an image is to be seen where it is cut, in percent from the left and from the top."""
+
+    x: int
+    y: int
 
 
 class GrantInput(TypedDict):
@@ -633,14 +741,22 @@ class GrantInput(TypedDict):
 
 
 class Image(TypedDict):
+    """`asset_id` is null for an image that is not in the media library."""
+
     alt: str
+    asset_id: str | None
     id: str
     url: str
 
 
 class ImageInput(TypedDict):
+    """An image of the media library by `asset_id`, or one elsewhere by `url`. Without an `alt` that of the asset
+    is shown, in each language.
+    """
+
     alt: NotRequired[str]
-    url: str
+    asset_id: NotRequired[str | None]
+    url: NotRequired[str | Literal[""] | None]
 
 
 class InventoryAdjustment(TypedDict):
@@ -773,6 +889,28 @@ class ListedApiKey(TypedDict):
     scopes: NotRequired[list[str]]
 
 
+class ListedAsset(TypedDict):
+    """A file of the library. Addresses are paths, the same on every host of the installation; `size` is in bytes.
+    Only the members that `fields` names, if it is sent.
+    """
+
+    created_at: NotRequired[str]
+    focal_point: NotRequired[AssetFocalPoint | None]
+    folder: NotRequired[str]
+    height: NotRequired[int | None]
+    id: NotRequired[str]
+    kind: NotRequired[Literal["image", "document", "video", "audio"]]
+    media_type: NotRequired[str]
+    name: NotRequired[str]
+    renditions: NotRequired[list[AssetRendition]]
+    sha256: NotRequired[str]
+    size: NotRequired[int]
+    translations: NotRequired[list[AssetTranslation]]
+    updated_at: NotRequired[str]
+    url: NotRequired[str]
+    width: NotRequired[int | None]
+
+
 class ListedAuditEntry(TypedDict):
     """Who did what to which object; `hash` chains the entry to the one before. Only the members that `fields`
     names, if it is sent.
@@ -797,6 +935,7 @@ class ListedCollection(TypedDict):
     id: NotRequired[str]
     products: NotRequired[list[Product]]
     """Only if `expand` names it."""
+    seo: NotRequired[dict[str, SeoWords]]
     translations: NotRequired[list[CollectionTranslation]]
 
 
@@ -821,6 +960,7 @@ class ListedContentCategory(TypedDict):
     """Only if `expand` names it."""
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoWords]]
     taxonomy: NotRequired[str]
     translations: NotRequired[list[TermTranslation]]
 
@@ -1027,6 +1167,7 @@ class ListedProductCategory(TypedDict):
     """Only if `expand` names it."""
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoWords]]
     translations: NotRequired[list[ProductCategoryTranslation]]
 
 
@@ -1541,6 +1682,7 @@ class NewApiKey(TypedDict):
 class NewCategory(TypedDict):
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
+    seo: NotRequired[dict[str, SeoInput]]
     taxonomy: NotRequired[str]
     translations: list[TermTranslationInput]
 
@@ -1633,6 +1775,7 @@ class NewProductCategory(TypedDict):
     is_active: NotRequired[bool]
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoInput]]
     translations: list[CategoryTranslationInput]
 
 
@@ -2083,6 +2226,7 @@ class ProductCategory(TypedDict):
     is_active: bool
     parent_id: str | None
     position: int
+    seo: dict[str, SeoWords]
     translations: list[ProductCategoryTranslation]
 
 
@@ -2092,6 +2236,7 @@ class ProductCategoryChanges(TypedDict):
     is_active: NotRequired[bool]
     parent_id: NotRequired[str | None]
     position: NotRequired[int]
+    seo: NotRequired[dict[str, SeoInput]]
     translations: NotRequired[list[CategoryTranslationInput]]
 
 
@@ -2431,6 +2576,26 @@ class StockLocationPage(TypedDict):
     """The page before."""
 
 
+class StoreAsset(TypedDict):
+    """A file of the media library in one language. Addresses are paths, the same on every host; `size` is in
+    bytes.
+    """
+
+    alt: str
+    caption: str
+    focal_point: StoreFocalPoint | None
+    height: int | None
+    id: str
+    kind: Literal["image", "document", "video", "audio"]
+    locale: str
+    media_type: str
+    renditions: list[StoreRendition]
+    size: int
+    updated_at: str
+    url: str
+    width: int | None
+
+
 class StoreBody(TypedDict):
     """Clean `html`, or the `blocks` of a body in JSON: docs/reference/blocks.md. Those of the type `product_grid`
     have the `products`.
@@ -2498,9 +2663,21 @@ class StoreContentPage(TypedDict):
     """The page before."""
 
 
+class StoreFocalPoint(TypedDict):
+    """In percent from the left and from the top."""
+
+    x: int
+    y: int
+
+
 class StoreImage(TypedDict):
+    """One of the media library has `renditions`, from small to large; addresses are then paths, the same on every
+    host.
+    """
+
     alt: str
     id: str
+    renditions: NotRequired[list[StoreRendition]]
     url: str
 
 
@@ -2527,10 +2704,13 @@ class StoreMenuItem(TypedDict):
 
 
 class StoreMenuTarget(TypedDict):
-    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`."""
+    """What an item leads to, as it is called in the language of the menu; only nodes have a `kind`. `path` is
+    where the frontend shows it, by the tenant's setting `site`.
+    """
 
     id: str
     kind: str | None
+    path: str
     slug: str
     title: str
     type: Literal["node", "content_category", "tag", "product", "category", "collection"]
@@ -2591,6 +2771,15 @@ class StoreProductPage(TypedDict):
     """The page before."""
 
 
+class StoreRendition(TypedDict):
+    """An image in another size: thumbnail, small, medium or large."""
+
+    height: int
+    name: str
+    url: str
+    width: int
+
+
 class StoreTerm(TypedDict):
     """A category, collection or tag in one language; `type` says which."""
 
@@ -2602,6 +2791,7 @@ class StoreTerm(TypedDict):
     name: str
     parent_id: str | None
     position: int
+    seo: Seo
     slug: str
     taxonomy: str
     type: Literal["commerce.category", "commerce.collection", "content.category", "content.tag"]
@@ -3025,6 +3215,7 @@ class WholeCollection(TypedDict):
 
     id: str
     products: list[CollectionPosition]
+    seo: dict[str, SeoWords]
     translations: list[CollectionTranslation]
 
 

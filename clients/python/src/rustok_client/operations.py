@@ -132,6 +132,165 @@ class Operations(Sender):
             body=body,
         )
 
+    def asset_list(
+        self,
+        *,
+        count: Literal["estimate", "exact", "none"] | None = None,
+        created_at__gt: datetime | str | None = None,
+        created_at__gte: datetime | str | None = None,
+        created_at__lt: datetime | str | None = None,
+        created_at__lte: datetime | str | None = None,
+        cursor: str | None = None,
+        fields: Sequence[
+            Literal[
+                "created_at",
+                "focal_point",
+                "folder",
+                "height",
+                "id",
+                "kind",
+                "media_type",
+                "name",
+                "renditions",
+                "sha256",
+                "size",
+                "translations",
+                "updated_at",
+                "url",
+                "width",
+            ]
+        ]
+        | None = None,
+        folder: str | None = None,
+        folder__in: Sequence[str] | None = None,
+        kind: Literal["audio", "document", "image", "video"] | None = None,
+        kind__in: Sequence[Literal["audio", "document", "image", "video"]] | None = None,
+        kind__ne: Literal["audio", "document", "image", "video"] | None = None,
+        limit: int | None = None,
+        media_type: str | None = None,
+        media_type__in: Sequence[str] | None = None,
+        name: str | None = None,
+        name__in: Sequence[str] | None = None,
+        size: int | None = None,
+        size__gt: int | None = None,
+        size__gte: int | None = None,
+        size__lt: int | None = None,
+        size__lte: int | None = None,
+        sort: Literal["-created_at", "-name", "-size", "created_at", "name", "size"] | None = None,
+        updated_at__gt: datetime | str | None = None,
+        updated_at__gte: datetime | str | None = None,
+        updated_at__lt: datetime | str | None = None,
+        updated_at__lte: datetime | str | None = None,
+    ) -> Answer[models.AssetPage]:
+        """The files of the library, newest first.
+
+        GET /api/v1/admin/assets
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/assets",
+            query={
+                "count": count,
+                "created_at__gt": created_at__gt,
+                "created_at__gte": created_at__gte,
+                "created_at__lt": created_at__lt,
+                "created_at__lte": created_at__lte,
+                "cursor": cursor,
+                "fields": fields,
+                "folder": folder,
+                "folder__in": folder__in,
+                "kind": kind,
+                "kind__in": kind__in,
+                "kind__ne": kind__ne,
+                "limit": limit,
+                "media_type": media_type,
+                "media_type__in": media_type__in,
+                "name": name,
+                "name__in": name__in,
+                "size": size,
+                "size__gt": size__gt,
+                "size__gte": size__gte,
+                "size__lt": size__lt,
+                "size__lte": size__lte,
+                "sort": sort,
+                "updated_at__gt": updated_at__gt,
+                "updated_at__gte": updated_at__gte,
+                "updated_at__lt": updated_at__lt,
+                "updated_at__lte": updated_at__lte,
+            },
+        )
+
+    def asset_upload(self, body: models.AssetForm, *, idempotency_key: str | None = None) -> Answer[models.Asset]:
+        """Take a file into the library: JPEG, PNG, GIF and WebP, PDF, MP4 and WebM, MP3, M4A, Ogg and WAV.
+
+        Images are drawn anew, without what else is in the file, and made in a few sizes. The same bytes are one
+        asset: where they are in the library already, that one is answered as it is.
+
+        POST /api/v1/admin/assets
+        """
+        return self.send(
+            "POST", "/api/v1/admin/assets", headers={"Idempotency-Key": idempotency_key}, body=body, is_form=True
+        )
+
+    def asset_get(
+        self, asset_id: str, *, force: bool | None = None, if_none_match: str | None = None
+    ) -> Answer[models.Asset]:
+        """The file with its sizes and what is said of it.
+
+        GET /api/v1/admin/assets/{asset_id}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/admin/assets/{asset_id}",
+            path_values={"asset_id": asset_id},
+            query={"force": force},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def asset_update(
+        self,
+        asset_id: str,
+        body: models.AssetChanges,
+        *,
+        force: bool | None = None,
+        idempotency_key: str | None = None,
+        if_match: str,
+    ) -> Answer[models.Asset]:
+        """Change what is said of the file; `translations` replace all there are.
+
+        PATCH /api/v1/admin/assets/{asset_id}
+        """
+        return self.send(
+            "PATCH",
+            "/api/v1/admin/assets/{asset_id}",
+            path_values={"asset_id": asset_id},
+            query={"force": force},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+            body=body,
+        )
+
+    def asset_delete(
+        self, asset_id: str, *, force: bool | None = None, idempotency_key: str | None = None, if_match: str
+    ) -> Answer[None]:
+        """Delete the file with its sizes, unless something shows it.
+
+        DELETE /api/v1/admin/assets/{asset_id}
+        """
+        return self.send(
+            "DELETE",
+            "/api/v1/admin/assets/{asset_id}",
+            path_values={"asset_id": asset_id},
+            query={"force": force},
+            headers={"Idempotency-Key": idempotency_key, "If-Match": if_match},
+        )
+
+    def asset_usage(self, asset_id: str) -> Answer[models.AssetUsage]:
+        """What shows the file: products, and pages whose texts mention it.
+
+        GET /api/v1/admin/assets/{asset_id}/usage
+        """
+        return self.send("GET", "/api/v1/admin/assets/{asset_id}/usage", path_values={"asset_id": asset_id})
+
     def audit_list(
         self,
         *,
@@ -332,7 +491,8 @@ class Operations(Sender):
         count: Literal["estimate", "exact", "none"] | None = None,
         cursor: str | None = None,
         expand: Sequence[Literal["parent", "parent.parent", "parent.parent.parent"]] | None = None,
-        fields: Sequence[Literal["depth", "id", "is_active", "parent_id", "position", "translations"]] | None = None,
+        fields: Sequence[Literal["depth", "id", "is_active", "parent_id", "position", "seo", "translations"]]
+        | None = None,
         handle: str | None = None,
         handle__in: Sequence[str] | None = None,
         is_active: bool | None = None,
@@ -428,7 +588,7 @@ class Operations(Sender):
         created_at__lte: datetime | str | None = None,
         cursor: str | None = None,
         expand: Sequence[Literal["products", "products.categories", "products.categories.parent"]] | None = None,
-        fields: Sequence[Literal["id", "translations"]] | None = None,
+        fields: Sequence[Literal["id", "seo", "translations"]] | None = None,
         handle: str | None = None,
         handle__in: Sequence[str] | None = None,
         limit: int | None = None,
@@ -643,7 +803,8 @@ class Operations(Sender):
         count: Literal["estimate", "exact", "none"] | None = None,
         cursor: str | None = None,
         expand: Sequence[Literal["parent", "parent.parent", "parent.parent.parent"]] | None = None,
-        fields: Sequence[Literal["depth", "id", "parent_id", "position", "taxonomy", "translations"]] | None = None,
+        fields: Sequence[Literal["depth", "id", "parent_id", "position", "seo", "taxonomy", "translations"]]
+        | None = None,
         limit: int | None = None,
         parent: Literal["root"] | str | None = None,
         slug: str | None = None,
@@ -2938,6 +3099,21 @@ class Operations(Sender):
         POST /api/v1/store/account/verify
         """
         return self.send("POST", "/api/v1/store/account/verify", body=body)
+
+    def store_asset(
+        self, asset_id: str, *, locale: str | None = None, if_none_match: str | None = None
+    ) -> Answer[models.StoreAsset]:
+        """A file of the media library by the id that blocks and others name it by.
+
+        GET /api/v1/store/assets/{asset_id}
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/assets/{asset_id}",
+            path_values={"asset_id": asset_id},
+            query={"locale": locale},
+            headers={"If-None-Match": if_none_match},
+        )
 
     def store_categories(
         self,

@@ -24,6 +24,9 @@ _NOTHING_DONE = {HTTPStatus.TOO_MANY_REQUESTS}
 _PASSING = _NOTHING_DONE | {HTTPStatus.SERVICE_UNAVAILABLE}
 _IN_FLIGHT = "request_in_flight"
 
+# The bytes of a body, and its media type.
+type _Body = tuple[bytes | None, str | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Answer[T]:
@@ -125,14 +128,18 @@ class Sender:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str | None] | None = None,
         body: Any = None,
+        is_form: bool = False,
         is_text: bool = False,
     ) -> Answer[Any]:
-        """The answer to one operation. Raises ProblemError, NotModified, and urllib3's HTTPError without an answer."""
+        """The answer to one operation; a file of a form is its name, content and media type.
+
+        Raises ProblemError, NotModified, and urllib3's HTTPError without an answer.
+        """
         for name, value in (path_values or {}).items():
             path = path.replace(f"{{{name}}}", quote(value, safe=""))
         asked = urlencode({name: _written(value) for name, value in (query or {}).items() if value is not None})
         url = f"{self._base}{path}{'?' if asked else ''}{asked}"
-        return self._answer(method, url, headers or {}, body, is_text=is_text)
+        return self._answer(method, url, headers or {}, _encoded(body, is_form=is_form), is_text=is_text)
 
     def each[T](self, page: Answer[Page[T]]) -> Iterator[T]:
         """Every row of this page and of all that follow, which are asked for as they are needed."""
@@ -143,14 +150,14 @@ class Sender:
                 return
             if _origin(following) != _origin(self._base):
                 raise ValueError(f"{following} is not on {self._base}: the token is not sent there")
-            page = self._answer("GET", following, {}, None, is_text=False)
+            page = self._answer("GET", following, {}, (None, None), is_text=False)
 
     def refresh_token(self, refused: str) -> bool:
         """Called where a token is not accepted any more: whether there is another one to try with."""
         return self.token != refused
 
     def _answer(
-        self, method: str, url: str, headers: Mapping[str, str | None], body: Any, *, is_text: bool
+        self, method: str, url: str, headers: Mapping[str, str | None], body: _Body, *, is_text: bool
     ) -> Answer[Any]:
         is_repeatable = method != "POST" or bool(headers.get("Idempotency-Key"))
         attempt, is_refreshed = 1, False
@@ -172,19 +179,35 @@ class Sender:
             attempt += 1
             self._patience.sleep(wait)
 
-    def _request(self, method: str, url: str, headers: Mapping[str, str | None], body: Any) -> urllib3.BaseHTTPResponse:
-        sent = {**self._always, **headers, "Authorization": f"Bearer {self.token}" if self.token else None}
-        if body is not None:
-            sent["Content-Type"] = "application/json"
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str | None], body: _Body
+    ) -> urllib3.BaseHTTPResponse:
+        content, media_type = body
+        sent = {
+            **self._always,
+            **headers,
+            "Authorization": f"Bearer {self.token}" if self.token else None,
+            "Content-Type": media_type,
+        }
         return self._pool.request(
             method,
             url,
-            body=None if body is None else json.dumps(body).encode(),
+            body=content,
             headers={name: value for name, value in sent.items() if value is not None},
             timeout=self._timeout,
             retries=False,
             redirect=False,
         )
+
+
+def _encoded(body: Any, *, is_form: bool) -> _Body:
+    """The bytes of a body and their media type: the same for each attempt."""
+    if body is None:
+        return None, None
+    if not is_form:
+        return json.dumps(body).encode(), "application/json"
+    fields = {name: value for name, value in body.items() if value is not None}
+    return urllib3.encode_multipart_formdata(fields)
 
 
 def _written(value: Any) -> str:
