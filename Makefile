@@ -71,6 +71,11 @@ doctor: env ## look whether all is well here, with a remedy for what is not (ARG
 shell: env ## a Python prompt with all models (see scope.use before asking for rows)
 	@exec $(MANAGE) shell
 
+.PHONY: new-app
+new-app: env ## a new app with rooms, floor and tests (NAME=shipping FLOOR=commerce)
+	@$(call NEEDS,NAME,shipping)
+	@$(MANAGE) new_app $(NAME) $(if $(FLOOR),--floor $(FLOOR))
+
 .PHONY: services
 services: env ## start the embedded PostgreSQL and Valkey without the platform
 	@$(MANAGE) services start
@@ -190,6 +195,18 @@ unused: env ## imports, names and commented-out code that nobody uses
 .PHONY: messages
 messages: env ## collect the sentences of errors for translators and compile what they wrote
 	$(MANAGE) messages
+
+.PHONY: hooks
+hooks: env ## have git run pre-commit and pre-push by itself
+	@.venv/bin/pre-commit install --hook-type pre-commit --hook-type pre-push
+
+.PHONY: pre-commit
+pre-commit: env ## what the hook asks before a commit: format, lint, floors (ALL=1 of all files)
+	.venv/bin/pre-commit run $(if $(ALL),--all-files)
+
+.PHONY: pre-push
+pre-push: env ## what the hook asks before a push: types, fast tests
+	.venv/bin/pre-commit run --all-files --hook-stage pre-push
 
 ##@ Database
 

@@ -26,6 +26,7 @@ WITHOUT_SERVERS = {
     "help",
     "makemessages",
     "messages",
+    "new_app",
     "openapi",
     "services",
     "startapp",

@@ -11,6 +11,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
+from apps.consumers import tables
 from apps.tenants.models import TenantManager
 
 
@@ -21,15 +22,7 @@ class RegConfigField(models.TextField[str, str]):
         return "regconfig"
 
 
-class _Columns(models.Model):
-    tenant_id = models.UUIDField()
-    id = models.UUIDField()
-
-    class Meta:
-        abstract = True
-
-
-class _LocalisedColumns(_Columns):
+class _LocalisedColumns(tables.Row):
     """A row per locale the entity is translated into; `locales` names them all, for the fallback in one query."""
 
     locale = models.CharField(max_length=10)
@@ -85,7 +78,7 @@ class _ContentColumns(_SearchableColumns):
         abstract = True
 
 
-class _RedirectColumns(_Columns):
+class _RedirectColumns(tables.Row):
     kind = models.CharField(max_length=64)
     locale = models.CharField(max_length=10)
     slug = models.CharField(max_length=255)
@@ -109,14 +102,14 @@ class _TermColumns(_LocalisedColumns):
         abstract = True
 
 
-class _AssetColumns(_Columns):
+class _AssetColumns(tables.Row):
     document = models.TextField(help_text="The asset as its events carry it, as JSON.")
 
     class Meta:
         abstract = True
 
 
-class _MenuColumns(_Columns):
+class _MenuColumns(tables.Row):
     location = models.CharField(max_length=16, null=True)
     document = models.TextField(help_text="The menu as its events carry it, as JSON.")
 
@@ -124,34 +117,23 @@ class _MenuColumns(_Columns):
         abstract = True
 
 
-class _StateColumns(_Columns):
-    """The fold of an aggregate's events; `state` is null once it is deleted, so that a late event can't revive it."""
-
-    pk = models.CompositePrimaryKey("tenant_id", "id")
-    version = models.IntegerField()
-    state = models.TextField(null=True)
-
-    class Meta:
-        abstract = True
-
-
-class ProductState(_StateColumns):
+class ProductState(tables.StateRow):
     pass
 
 
-class ContentState(_StateColumns):
+class ContentState(tables.StateRow):
     pass
 
 
-class TermState(_StateColumns):
+class TermState(tables.StateRow):
     pass
 
 
-class MenuState(_StateColumns):
+class MenuState(tables.StateRow):
     pass
 
 
-class AssetState(_StateColumns):
+class AssetState(tables.StateRow):
     pass
 
 

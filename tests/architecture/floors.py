@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import configparser
+import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from django.db import models
 
 from apps.tenants.constraints import SameTenant
 from apps.tenants.models import TenantModel
 
-FLOORS = {
-    "kernel": 0,
-    "events": 1,
-    "outbox": 2,
-    "consumers": 3,
-    "audit": 4,
-    "tenants": 5,
-    "accounts": 6,
-    "jobs": 7,
-    "content": 8,
-    "commerce": 8,
-    "readmodels": 9,
-    "rustok": 10,
-}
+
+def floors_of(contract: Path) -> dict[str, int]:
+    """The number of each app's floor, the lowest first, as the contract of imports has them; on top what puts all
+    together."""
+    read = configparser.ConfigParser()
+    read.read_string(contract.read_text())
+    layers = read["importlinter:contract:floors"]["layers"].split("\n")
+    floors = [re.split(r"\s*\|\s*", layer.strip()) for layer in reversed(layers) if layer.strip()]
+    return {app: number for number, apps in enumerate([*floors, ["rustok"]]) for app in apps}
+
+
+FLOORS = floors_of(Path(__file__).parents[2] / ".importlinter")
 
 
 def foreign_key_violations(tables: Iterable[type[models.Model]]) -> Iterator[str]:

@@ -121,6 +121,16 @@ def test_describing_a_released_version_better_is_an_export_away() -> None:
     assert after.schema["description"] == "An order was placed."
 
 
+def test_a_new_type_needs_a_sample_when_it_is_released() -> None:
+    draft = checking.export(types=[entry(**ORDER)], lock={})
+    released = checking.export(types=[entry(**ORDER)], lock=draft, release=True)
+
+    assert [broken.rule for broken in checking.check(types=[entry(**ORDER)], lock=draft, samples=[])] == []
+    assert [broken.rule for broken in checking.check(types=[entry(**ORDER)], lock=released, samples=[])] == [
+        Rule.SAMPLE_MISSING
+    ]
+
+
 def test_a_new_version_is_missing_until_it_is_exported_and_sampled() -> None:
     newer = entry(version=2, upcasters={1: lambda data: data | {"note": ""}}, **ORDER, note=str)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rustok import environment, servers
 from rustok.environment import CHECKOUT
+from tests.rustok.copying import a_copy_of_the_tree, without_settings
 
 CATEGORIES = [
     "Development", "Testing", "Quality", "Database", "Build", "Security", "Documentation", "Benchmarking",
@@ -45,6 +44,8 @@ CHEAP = {
     "docs-api": "",
     "build-static": "static files",
     "build-release": ".tar.gz",
+    "hooks": "pre-commit installed",
+    "new-app NAME=parcels": "apps/parcels/api.py",
     "db-reset YES=1": "Applying",
     "services-stop": "Stopped valkey and postgres",
     "clean-all YES=1": "rm -rf .rustok",
@@ -54,11 +55,12 @@ DEAR = {
     "dev", "test", "test-fast", "test-integration", "test-coverage", "test-core", "test-content", "test-commerce",
     "test-app", "test-failed", "soak", "rebuild-proof", "fuzz-api", "check", "ci", "types",
     "build-server", "build-clients", "clients", "clients-check", "clean", "audit", "audit-all", "outdated",
-    "update-deps", "docs", "docs-serve", "docs-all", "examples", "bench", "bench-events", "bench-isolation",
+    "update-deps", "docs", "docs-serve",
+    "pre-commit", "pre-push", "docs-all", "examples", "bench", "bench-events", "bench-isolation",
     "bench-edge", "benchmark", "time-build", "time-tests",
 }  # fmt: skip
 NAMED = {"test-app": "APP=tenants"}
-ENV = {k: v for k, v in os.environ.items() if not k.startswith(("RUSTOK_", "PYTEST_", "DJANGO_", "MAKE"))}
+ENV = without_settings()
 
 
 def make(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
@@ -92,25 +94,9 @@ def test_every_target_is_tried_and_is_no_file() -> None:
 
 @pytest.fixture(scope="module")
 def copied_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The files of this tree as a repository with one commit, with this environment and servers of its own."""
-    tree = tmp_path_factory.mktemp("tree") / "rustok"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (CHECKOUT / name).is_file():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(CHECKOUT / name, tree / name)
-    shutil.copytree(CHECKOUT / ".rustok/tool", tree / ".rustok/tool", symlinks=True)
-    git = ["git", "-c", "user.name=Nobody", "-c", "user.email=nobody@example.test"]
-    for step in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all: Begin."]):
-        subprocess.run([*git, *step], cwd=tree, check=True, capture_output=True)
-    yield tree
-    if (tree / ".rustok").exists():
-        servers.remove(environment.Environment(data_dir=tree / ".rustok"))
+    with a_copy_of_the_tree(tmp_path_factory.mktemp("tree")) as tree:
+        shutil.copytree(CHECKOUT / ".rustok/tool", tree / ".rustok/tool", symlinks=True)
+        yield tree
 
 
 def test_every_cheap_target_works(copied_tree: Path) -> None:
@@ -146,6 +132,7 @@ def test_every_dear_target_starts(target: str) -> None:
         ("db-reset", "Say: make db-reset YES=1"),
         ("clean-all", "Say: make clean-all YES=1"),
         ("db-new", "Say APP=…, for example: make db-new APP=commerce"),
+        ("new-app", "Say NAME=…, for example: make new-app NAME=shipping"),
         ("test-app", "Say APP=…, for example: make test-app APP=tenants"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Rows of ${name}. What belongs to a tenant subclasses TenantModel."""

@@ -1,0 +1,1 @@
+"""What changes ${name}: a function per use case, one transaction each, with its events."""
