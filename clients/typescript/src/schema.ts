@@ -8786,6 +8786,7 @@ export interface operations {
                      *           "is_active": true,
                      *           "parent_id": null,
                      *           "position": 1,
+                     *           "seo": {},
                      *           "translations": [
                      *             {
                      *               "description": "",
@@ -8864,6 +8865,7 @@ export interface operations {
                      *       "is_active": true,
                      *       "parent_id": null,
                      *       "position": 0,
+                     *       "seo": {},
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -8925,6 +8927,7 @@ export interface operations {
                      *       "is_active": true,
                      *       "parent_id": null,
                      *       "position": 0,
+                     *       "seo": {},
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -9052,6 +9055,7 @@ export interface operations {
                      *       "is_active": true,
                      *       "parent_id": null,
                      *       "position": 1,
+                     *       "seo": {},
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -9136,6 +9140,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "id": "coll_01kjpy1d00e00800000000000s",
+                     *           "seo": {},
                      *           "translations": [
                      *             {
                      *               "description": "",
@@ -9200,6 +9205,7 @@ export interface operations {
                      * @example {
                      *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [],
+                     *       "seo": {},
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -9252,6 +9258,7 @@ export interface operations {
                      * @example {
                      *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [],
+                     *       "seo": {},
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -9365,6 +9372,7 @@ export interface operations {
                      * @example {
                      *       "id": "coll_01kjpy1d00e00800000000000s",
                      *       "products": [],
+                     *       "seo": {},
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -9432,6 +9440,7 @@ export interface operations {
                      *           "product_id": "prod_01kjpy1d00e00800000000000e"
                      *         }
                      *       ],
+                     *       "seo": {},
                      *       "translations": [
                      *         {
                      *           "description": "",
@@ -9849,6 +9858,7 @@ export interface operations {
                      *           "id": "cat_01kjpy1d00e00800000000000v",
                      *           "parent_id": null,
                      *           "position": 0,
+                     *           "seo": {},
                      *           "taxonomy": "category",
                      *           "translations": [
                      *             {
@@ -9916,6 +9926,7 @@ export interface operations {
                      *       "id": "cat_01kjpy1d00e00800000000000v",
                      *       "parent_id": null,
                      *       "position": 0,
+                     *       "seo": {},
                      *       "taxonomy": "category",
                      *       "translations": [
                      *         {
@@ -9971,6 +9982,7 @@ export interface operations {
                      *       "id": "cat_01kjpy1d00e00800000000000v",
                      *       "parent_id": null,
                      *       "position": 0,
+                     *       "seo": {},
                      *       "taxonomy": "category",
                      *       "translations": [
                      *         {
@@ -10082,6 +10094,7 @@ export interface operations {
                      *       "id": "cat_01kjpy1d00e00800000000000v",
                      *       "parent_id": null,
                      *       "position": 0,
+                     *       "seo": {},
                      *       "taxonomy": "category",
                      *       "translations": [
                      *         {
@@ -18857,6 +18870,14 @@ export interface operations {
                      *           "name": "Around the fire",
                      *           "parent_id": null,
                      *           "position": 0,
+                     *           "seo": {
+                     *             "canonical_url": null,
+                     *             "description": "",
+                     *             "image_id": null,
+                     *             "image_url": null,
+                     *             "noindex": false,
+                     *             "title": "Around the fire"
+                     *           },
                      *           "slug": "for-the-fireplace",
                      *           "taxonomy": "collection",
                      *           "type": "commerce.collection"
@@ -18873,6 +18894,14 @@ export interface operations {
                      *           "name": "Care",
                      *           "parent_id": null,
                      *           "position": 0,
+                     *           "seo": {
+                     *             "canonical_url": null,
+                     *             "description": "",
+                     *             "image_id": null,
+                     *             "image_url": null,
+                     *             "noindex": false,
+                     *             "title": "Care"
+                     *           },
                      *           "slug": "care",
                      *           "taxonomy": "tag",
                      *           "type": "content.tag"
@@ -18888,6 +18917,14 @@ export interface operations {
                      *           "name": "From the workshop",
                      *           "parent_id": null,
                      *           "position": 0,
+                     *           "seo": {
+                     *             "canonical_url": null,
+                     *             "description": "",
+                     *             "image_id": null,
+                     *             "image_url": null,
+                     *             "noindex": false,
+                     *             "title": "From the workshop"
+                     *           },
                      *           "slug": "from-the-workshop",
                      *           "taxonomy": "category",
                      *           "type": "content.category"
@@ -18904,6 +18941,14 @@ export interface operations {
                      *           "name": "Mugs and cups",
                      *           "parent_id": null,
                      *           "position": 1,
+                     *           "seo": {
+                     *             "canonical_url": null,
+                     *             "description": "",
+                     *             "image_id": null,
+                     *             "image_url": null,
+                     *             "noindex": false,
+                     *             "title": "Mugs and cups"
+                     *           },
                      *           "slug": "mugs",
                      *           "taxonomy": "category",
                      *           "type": "commerce.category"
