@@ -21,6 +21,7 @@ VALKEY = {
     "apps/kernel/csp_reports.py": "addresses, gone within a minute",
     "apps/kernel/limits/shared.py": "addresses, and ids of tenants, accounts and keys, gone within 62 seconds",
     "rustok/cache.py": "what Django's cache is made of",
+    "rustok/doctor.py": "asks, and keeps nothing",
     "rustok/health.py": "asks, and keeps nothing",
     "rustok/lifecycle/caches.py": "the purge itself",
 }
