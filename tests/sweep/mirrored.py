@@ -203,12 +203,13 @@ def _fill_site(words: canaries.Words) -> Names:
     comment = site.make_node(words(), kind="comment", parent_id=post.id, publish=True)
     talk = site.make_node(words(), publish=True)
     site.make_node(words(), kind="comment", parent_id=talk.id, publish=True)
+    asset = library.make_asset(name=f"{words()}.png", folder=words(), alt=words(), caption=words())
     menu = site.make_menu(words(), location="header", items=[item, outside], external_id=words())
     return {
         "talk_slug": site.slug_of(talk),
         "post": ids.encode("node", post.id),
         "comment": ids.encode("node", comment.id),
-        "asset": ids.encode("asset", library.make_asset(name=f"{words()}.png", folder=words(), alt=words()).id),
+        "asset": ids.encode("asset", asset.id),
         "file": f"%PDF-1.4 {words()}",
         "menu": ids.encode("menu", menu.id),
         "menu_item": ids.encode("item", uuid.UUID(menu.items[0]["id"])),

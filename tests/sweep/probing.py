@@ -33,6 +33,8 @@ from tests import factories
 from tests.sweep import canaries, inputs, mirrored, rows
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+# Where files lie, and what hashes of them are.
+DRAWN = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
 SECRET = re.compile(r"\b(?:rt[a-z]_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+)")
 # They differ from request to request, or with the length and the words of what was sent. What is left of a limit is
 # not another tenant's.
@@ -185,7 +187,7 @@ class Sweep:
 
     def _plain(self, text: str) -> str:
         """Without what is new in every answer."""
-        text = MOMENT.sub("<moment>", SECRET.sub("<secret>", text))
+        text = MOMENT.sub("<moment>", SECRET.sub("<secret>", DRAWN.sub("<drawn>", text)))
         text = canaries.UUID.sub(lambda found: found[0] if uuid.UUID(found[0]) in self.known else "<new>", text)
         return canaries.TYPE_ID.sub(
             lambda found: found[0] if canaries.ids_in(found[0])[0] in self.known else "<new>", text

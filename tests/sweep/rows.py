@@ -40,6 +40,10 @@ OF_THE_PROGRAM = {
 OF_THE_PROGRAM_IN = {
     ("imports.Run", "format"): "one of the registered formats",
     ("imports.Run", "file_digest"): "a hash",
+    **dict.fromkeys((("media.Asset", "media_type"), ("media.Rendition", "media_type")), "told by the bytes"),
+    ("media.Asset", "place"): "drawn at random",
+    **dict.fromkeys((("media.Asset", "sha256"), ("media.Asset", "sent_sha256")), "a hash"),
+    **dict.fromkeys((("media.Rendition", "name"), ("media.Rendition", "stored_name")), "one of the program's sizes"),
     ("jobs.Operation", "written_id"): "an id, and looked for as such",
     ("tenants.TenantModule", "slug"): "one of the registered modules",
 }
