@@ -293,7 +293,7 @@ clean-all: ## as clean, and the data in .rustok too (YES=1)
 ##@ Security
 
 # What looks like a secret and is none: passwords of nobody in tests and examples, and two alphabets.
-NO_SECRETS := ^(password|pw|first|second|rustok|s3cret(%21)?|(top|canary)-(secret|pw)|[a-z]{24}[0-9]{8}|[0-9]{10}[a-z]{22})$$
+NO_SECRETS := ^([Ss]ecret|SECRET|s%2Fecret|password|pw|first|second|rustok|s3cret(%21)?|(top|canary)-(secret|pw)|[a-z]{24}[0-9]{8}|[0-9]{10}[a-z]{22})$$
 SCANNED ?= $(shell git ls-files -- ':!uv.lock')
 
 .PHONY: secrets

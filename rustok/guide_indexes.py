@@ -25,7 +25,7 @@ SHELVES = (
         "One task each, for somebody who knows what they want.",
         {
             "Use the API": ("call-the-api", "api-keys", "second-factor"),
-            "Run a tenant": ("import", "media", "roles", "modules", "move-a-tenant", "purge-a-tenant", "break-glass"),
+            "Run a tenant": ("import", "roles", "modules", "move-a-tenant", "purge-a-tenant", "break-glass"),
             "Run an installation": (
                 "rebuild-and-replay",
                 "parked-events",

@@ -92,9 +92,16 @@ def offered_to(request: HttpRequest) -> list[formats.Format]:
     ]
 
 
+def seen_by(request: HttpRequest) -> list[str]:
+    """The formats whose runs whoever asks may see; from outside of a tenant the superuser sees all."""
+    user: Any = request.user
+    offered = formats.formats().values() if scope.find() is None and user.is_superuser else offered_to(request)
+    return [format.name for format in offered]
+
+
 @admin.register(models.Run)
 class RunAdmin(TenantReadOnlyAdmin):
-    """On a tenant's host only, for those who may import something there."""
+    """For those who may import something. Files are sent, and runs acted on, on the tenant's host only."""
 
     list_display = ("created_at", "file_name", "format", "status", "progress", "written", "skipped", "notes", "actor")
     list_filter = ("status", "format", "is_dry_run")
@@ -114,14 +121,14 @@ class RunAdmin(TenantReadOnlyAdmin):
         return run.skipped
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return bool(offered_to(request))
+        return bool(seen_by(request))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        offered = {format.name for format in offered_to(request)}
-        return bool(offered) if obj is None else obj.format in offered
+        seen = seen_by(request)
+        return bool(seen) if obj is None else obj.format in seen
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).filter(format__in=[format.name for format in offered_to(request)])
+        return super().get_queryset(request).filter(format__in=seen_by(request))
 
     def get_urls(self) -> list[URLPattern]:
         def at(address: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
@@ -136,6 +143,9 @@ class RunAdmin(TenantReadOnlyAdmin):
         ]
 
     change_list_template = "imports/list.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "may_import": bool(offered_to(request))})
 
     def upload(self, request: HttpRequest) -> HttpResponse:
         """Send a file, and come to the page where it can be watched."""
@@ -181,7 +191,7 @@ class RunAdmin(TenantReadOnlyAdmin):
             "run": run,
             "format": formats.formats()[run.format].title,
             "tally": _tally(run),
-            "steps": _steps(run),
+            "steps": _steps(run) if scope.find() else [],
             "problems": run.problems.order_by("id")[:SHOWN_PROBLEMS],
             "left_over": queries.left_of(run.id)[:SHOWN_PROBLEMS],
             "options": {name: value for name, value in run.options.items() if value},
@@ -191,7 +201,9 @@ class RunAdmin(TenantReadOnlyAdmin):
     def shown_progress(self, request: HttpRequest, run_id: Any) -> HttpResponse:
         """For the page that watches it."""
         run = self._run(request, run_id)
-        return JsonResponse(run.shown() | {"steps": [verb for verb, _ in _steps(run)], "lines": _tally(run)})
+        return JsonResponse(
+            run.shown() | {"steps": [verb for verb, _ in _steps(run) if scope.find()], "lines": _tally(run)}
+        )
 
     def problems(self, request: HttpRequest, run_id: Any) -> StreamingHttpResponse:
         """All that was not taken as it stood, one a row."""
@@ -202,6 +214,8 @@ class RunAdmin(TenantReadOnlyAdmin):
         """Cancel, resume, undo, or import what was only looked through."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
+        if scope.find() is None:
+            raise PermissionDenied
         run, now = self._run(request, run_id), timezone.now()
         if verb not in dict(_steps(run)):
             messages.error(request, f"The import is {run.status}; that can't be done now.")

@@ -16,7 +16,7 @@ class TenantsConfig(AppConfig):
                 name="Tenant",
                 description="The tenant's own data: domains, languages, modules.",
                 version="1",
-                packages=("apps.tenants", "apps.audit", "apps.jobs", "apps.imports"),
+                packages=("apps.tenants", "apps.audit", "apps.jobs", "apps.imports", "apps.media"),
                 is_core=True,
             )
         )

@@ -130,7 +130,7 @@ def test_a_skip_needs_a_reason_and_a_parked_event(tenant_id: uuid.UUID, poisoned
         operations.skip(consumer="content", position=3, reason=" ")
     with pytest.raises(operations.NotParked, match="Position 1 is not parked"):
         operations.skip(consumer="content", position=1, reason="typo")
-    with pytest.raises(operations.UnknownConsumer, match="there are: content"):
+    with pytest.raises(operations.UnknownConsumer, match="there are: assets, content"):
         operations.skip(consumer="contents", position=1, reason="typo")
 
 

@@ -23,5 +23,5 @@ def test_blocks_and_what_search_engines_are_shown_count() -> None:
     make_product("Plate")
 
     assert [use.title for use in nodes.nodes_with(asset, 10)] == ["In a block", "In the results"]
-    assert [use.title for use in products.products_with(asset, 10)] == ["Mug"]
-    assert nodes.nodes_with(ids.new_id(), 10) == products.products_with(ids.new_id(), 10) == []
+    assert [use.title for use in products.found_by(asset, 10)] == ["Mug"]
+    assert nodes.nodes_with(ids.new_id(), 10) == products.found_by(ids.new_id(), 10) == []

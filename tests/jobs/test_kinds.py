@@ -150,11 +150,15 @@ def test_limits_of_a_grant_hold_for_each_node(tenant: models.Tenant, owner: call
 
 def test_a_job_of_any_kind_is_carried_out(tenant: models.Tenant, owner: calling.Caller) -> None:
     variant = made_variant(tenant, quantity=5)
+    with factories.at_work(tenant):
+        post = site.make_node("Post", kind="post", publish=True)
+        comment = ids.encode("node", site.make_node("Nice", kind="comment", parent_id=post.id).id)
     operations = {
         "prices": {"op": "set", "id": variant, "if_match": "*", "data": PRICE},
         "inventory": {"op": "adjust", "id": variant, "data": {"delta": -1}},
         "nodes": {"op": "create", "data": {"kind": "page", "translations": [{"locale": "en", "title": "New"}]}},
         "products": {"op": "create", "data": shop.product_fields()},
+        "comments": {"op": "approve", "id": comment},
     }
     jobs = [make_job(owner, operations[name], kind=kind) for name, kind in bulk.kinds().items()]
 

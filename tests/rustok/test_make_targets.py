@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rustok.environment import CHECKOUT
 
 def test_the_page_has_every_target_that_make_explains() -> None:
     told = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
-    targets = [line.split()[1] for line in told.splitlines() if line.startswith("  make ")]
+    targets = re.findall(r"^  ([a-z][a-z-]*) ", told, re.MULTILINE)
 
     page = make_targets.render()
 

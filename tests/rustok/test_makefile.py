@@ -55,7 +55,7 @@ DEAR = {
     "dev", "test", "test-fast", "test-integration", "test-coverage", "test-core", "test-content", "test-commerce",
     "test-app", "test-failed", "soak", "rebuild-proof", "fuzz-api", "check", "ci", "types",
     "build-server", "build-clients", "clients", "clients-check", "clean", "audit", "audit-all", "outdated",
-    "update-deps", "docs", "docs-serve",
+    "update-deps", "docs", "docs-serve", "screenshots",
     "pre-commit", "pre-push", "docs-all", "examples", "bench", "bench-events", "bench-isolation",
     "bench-edge", "benchmark", "time-build", "time-tests",
 }  # fmt: skip
