@@ -81,7 +81,9 @@ BEYOND_SCHEMAS = {
     "insufficient_inventory": "depends on what is in stock",
     "int_type": "JSON Schema takes 1.0 for a whole number",
     "invalid_cursor": "cursors are made by the server",
+    "invalid_fields": "depends on the fields the tenant has defined",
     "invalid_network": "bits beyond the mask are zero",
+    "invalid_schema": "which JSON Schemas there are is more than one says",
     "locale_not_enabled": "the tenant publishes in a few languages only",
     "no_variants": "what is published can be bought",
     "not_a_member": "depends on who works for the tenant",
@@ -97,10 +99,13 @@ BEYOND_SCHEMAS = {
     "scope_not_held": "nobody gives rights they lack",
     "sku_invalid_characters": "Unicode's tables tell what can be seen",
     "token_unusable": "tokens are made by the server",
+    "unknown_asset": "depends on what is in the media library",
     "unknown_id": "depends on what is there",
     "unknown_locale": "the tenant publishes in a few languages only",
+    "unknown_name": "of a kind of nodes; types of products may have any",
     "unknown_option_value": "values are those of the options beside them",
     "unknown_role": "tenants make roles of their own",
+    "upload_refused": "what a file is, its bytes and its name say",
     "wrong_children": "depends on what is below the node",
 }
 KEY = "Idempotency-Key"
