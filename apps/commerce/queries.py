@@ -71,6 +71,11 @@ def first_products(collection_ids: Sequence[uuid.UUID], *, limit: int) -> Mappin
     return found
 
 
+def images_elsewhere() -> QuerySet[models.ProductImage, models.ProductImage]:
+    """Images of all products that are not in the media library."""
+    return models.ProductImage.objects.filter(asset__isnull=True)
+
+
 def load_products(products: Iterable[models.Product]) -> list[snapshots.Snapshot]:
     """Each product whole, in a fixed number of queries."""
     return snapshots.load(products)

@@ -67,8 +67,8 @@ def advance_all(*, deadline: float | None = None) -> int:
             else:
                 covered += step
                 moved = moved or step > 0
-    for error in failed.values():
-        raise error
+    for failure in failed.values():
+        raise failure
     return covered
 
 

@@ -1,4 +1,4 @@
-"""docs/how-to/add-a-kind.md, add-an-event.md, add-a-projection.md, add-a-language.md: followed to the letter in a copy of the code."""
+"""Four pages of docs/how-to, add-a-kind, -an-event, -a-projection and -a-language: followed to the letter in a copy."""
 
 from __future__ import annotations
 
