@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urljoin, urlsplit
@@ -25,6 +28,31 @@ class NotFetched(errors.DomainError):
     code = "not_fetched"
     status = 502
     title = "The image could not be fetched"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Things of a module that show images by address: `elsewhere` gives the id and the addresses of each that has some,
+    `take` shows the library in place of what was fetched and returns how many images that were."""
+
+    name: str
+    module: str
+    elsewhere: Callable[[], Iterable[tuple[uuid.UUID, list[str]]]]
+    take: Callable[[uuid.UUID], int]
+
+
+_holders: dict[str, Holder] = {}
+
+
+def register(holder: Holder) -> None:
+    """Once more is as good as once. Raises ValueError for a name that another one has."""
+    if _holders.get(holder.name, holder) != holder:
+        raise ValueError(f"{holder.name} are registered already")
+    _holders[holder.name] = holder
+
+
+def holders() -> list[Holder]:
+    return [_holders[name] for name in sorted(_holders)]
 
 
 def client() -> outbound.Client:

@@ -10,7 +10,7 @@ from apps.media import files
 from apps.media import queries as library
 
 
-def take_fetched(*, product_id: uuid.UUID) -> int:
+def take_fetched(product_id: uuid.UUID) -> int:
     """Show the library's files in place of the addresses they were fetched from; returns how many images that were.
 
     Images keep their identity, so variants keep theirs. Raises ProductNotFound.

@@ -1,4 +1,4 @@
-"""Images of an imported shop come into the library; the shop may close, and the export is still what is there."""
+"""Images of an imported shop or site come into the library: the old one may close, its export still changes nothing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from django.db import connection
 
 from apps.commerce import models
 from apps.consumers import status, tasks
-from apps.kernel import outbound
+from apps.content import models as content
+from apps.kernel import isolation, outbound
 from apps.media import fetching
 from apps.media import models as media
 from apps.outbox.models import Log
 from apps.readmodels.models import LiveProduct
 from apps.tenants import models as tenants
 from tests import factories
+from tests.content import wxr
 from tests.media.making import picture
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -230,3 +232,42 @@ def test_an_interruption_keeps_what_was_done(
     assert len(shop.asked) == asked + 2  # the one that moved takes two
     with factories.at_work(tenant):
         assert Log.objects.filter(type="media.asset.uploaded").count() == 3
+
+
+def test_images_of_a_site_are_shown_from_the_library_and_its_export_changes_nothing(
+    tenant: tenants.Tenant, export: Path, shop: Shop, tmp_path: Path
+) -> None:
+    red, blue, other = shop.url("/red.jpg?v=1"), shop.url("/blue.png"), "https://elsewhere.test/kept.png"
+    text = (
+        f'<p><img src="{red}" alt="Red"> and <a href="{blue}">blue</a>, {blue}. But not '
+        f'<a href="{shop.url("/page")}">a page</a>.</p><p><img src="{other}" alt=""></p>'
+    )
+    site = wxr.write(
+        tmp_path / "site.xml",
+        wxr.item(1, content=text),
+        wxr.item(2, "Blue", type="attachment", status="inherit", attachment_url=blue),
+    )
+    call_command("import_wordpress", str(site), tenant="acme", quiet=True)
+
+    fetch(host=["cdn.example"])
+
+    with factories.at_work(tenant):
+        paths = {asset.name: f"/media/{asset.path}" for asset in media.Asset.objects.all()}
+        post, attachment = content.Node.objects.order_by("external_id")
+        [body] = post.bodies.all()
+    assert body.body.startswith(f'<p><img src="{paths["red.png"]}" alt="Red"> and <a href="{paths["blue.png"]}"'), (
+        body.body
+    )
+    assert f"{paths['blue.png']}. But not" in body.body
+    assert body.body.count("cdn.example") == 1 and other in body.body
+    assert attachment.metadata["url"] == paths["blue.png"]
+    assert attachment.metadata["asset_id"].startswith("asset_")
+    before, asked = events(), list(shop.asked)
+
+    call_command("import_wordpress", str(site), tenant="acme", quiet=True)
+    fetch(host=["cdn.example"])
+
+    assert (events(), shop.asked) == (before, asked)
+    tasks.drain()
+    with isolation.all_tenants(reason="test"):
+        assert status.verify() == []
