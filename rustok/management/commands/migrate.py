@@ -1,4 +1,5 @@
-"""Django's migrate, as the role that may change tables, with row policies, owners and grants brought up to date."""
+"""Django's migrate, as the role that may change tables; then row policies, owners and grants are brought up to date,
+and what consumers need is made."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from django.core.management.commands import migrate
 from django.db import connections, transaction
 
 from apps import audit
+from apps.consumers import declaring
 from apps.kernel.database import isolating
 
 # Whose rows they are stands in another column than tenant_id.
@@ -32,8 +34,15 @@ class Command(migrate.Command):
             with connection.as_migrator():
                 answer: str | None = super().handle(*args, **options)
                 if not (options["plan"] or options["check_unapplied"]):
-                    with transaction.atomic(using=options["database"]), connection.cursor() as cursor:
-                        isolating.ensure(cursor, app=app, columns=TENANT_COLUMNS, rights=RIGHTS)
+                    # Generations are made by the owner of the templates, and are tables with grants of their own.
+                    _isolate(connection, app)
+                    declaring.ensure_all()
+                    _isolate(connection, app)
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         return answer
+
+
+def _isolate(connection: Any, app: str) -> None:
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        isolating.ensure(cursor, app=app, columns=TENANT_COLUMNS, rights=RIGHTS)
