@@ -8,7 +8,7 @@ from apps.consumers import effects, generations, models, projections
 
 
 def ensure_all() -> None:
-    """Idempotent. Run as the migrator, when the tables are there and have their owner: generations are made by it.
+    """Idempotent. Run as the application, when tables and functions have their owner: it makes the generations.
 
     Does nothing before the tables of consumers are migrated.
     """

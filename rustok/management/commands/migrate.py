@@ -30,19 +30,15 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> str | None:
         connection: Any = connections[options["database"]]
         app = connection.settings_dict["USER"]
+        is_done = not (options["plan"] or options["check_unapplied"])
         try:
             with connection.as_migrator():
                 answer: str | None = super().handle(*args, **options)
-                if not (options["plan"] or options["check_unapplied"]):
-                    # Generations are made by the owner of the templates, and are tables with grants of their own.
-                    _isolate(connection, app)
-                    declaring.ensure_all()
-                    _isolate(connection, app)
+                if is_done:
+                    with transaction.atomic(using=options["database"]), connection.cursor() as cursor:
+                        isolating.ensure(cursor, app=app, columns=TENANT_COLUMNS, rights=RIGHTS)
+            if is_done:
+                declaring.ensure_all()  # as the application, whose the generations are
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         return answer
-
-
-def _isolate(connection: Any, app: str) -> None:
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        isolating.ensure(cursor, app=app, columns=TENANT_COLUMNS, rights=RIGHTS)
