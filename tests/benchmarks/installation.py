@@ -69,9 +69,9 @@ def set_up_django() -> None:
 
     import django
 
-    from tests.kernel import limiting
+    from rustok.testing import limits
 
-    os.environ.setdefault("RUSTOK_LIMITS", limiting.OUT_OF_REACH)
+    os.environ.setdefault("RUSTOK_LIMITS", limits.OUT_OF_REACH)
 
     django.setup()
     logging.disable(logging.WARNING)

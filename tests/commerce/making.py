@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -11,25 +10,10 @@ from django.db import connection
 from apps.commerce import models, services, snapshots
 from apps.kernel import validation
 from apps.tenants import scope
+from rustok.testing.factories import NOW, make_collection, product_fields, sized_fields, variant_fields
+from rustok.testing.factories import make_shop_category as _make_category
 
-NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-
-
-def product_fields(title: str = "Red Shoes", **fields: Any) -> dict[str, Any]:
-    """A draft with one variant; `fields` replace or add."""
-    return {"translations": [{"locale": "en", "title": title}], "variants": [variant_fields()], **fields}
-
-
-def variant_fields(**fields: Any) -> dict[str, Any]:
-    """A variant at 19.90 EUR."""
-    return {"prices": [{"currency": "EUR", "amount": "19.90"}], **fields}
-
-
-def sized_fields(*sizes: str, **fields: Any) -> dict[str, Any]:
-    """A product with an option Size and a variant for each size, its SKU being the size."""
-    options = [{"names": {"en": "Size"}, "values": [{"names": {"en": size}} for size in sizes]}]
-    variants = [variant_fields(values=[size]) for size in sizes]
-    return product_fields(options=options, **{"variants": variants, **fields})
+__all__ = ["NOW", "make_collection", "product_fields", "sized_fields", "variant_fields"]
 
 
 def new_product(fields: dict[str, Any]) -> services.NewProduct:
@@ -76,18 +60,12 @@ def reserve(variant_id: uuid.UUID, quantity: int, **fields: Any) -> models.Reser
 
 
 def make_category(name: str, parent: models.Category | None = None, **fields: Any) -> models.Category:
-    fields = {"parent_id": parent.id if parent else None, "translations": [{"locale": "en", "name": name}], **fields}
-    return services.create_category(new=validation.parse(services.NewCategory, fields))
+    return _make_category(name, parent_id=parent.id if parent else None, **fields)
 
 
 def update_category(category: models.Category, **changes: Any) -> models.Category:
     parsed = validation.parse(services.CategoryChanges, changes)
     return services.update_category(category_id=category.id, changes=parsed)
-
-
-def make_collection(title: str = "Summer") -> models.Collection:
-    fields = {"translations": [{"locale": "en", "title": title}]}
-    return services.create_collection(new=validation.parse(services.CollectionInput, fields))
 
 
 def events(aggregate_id: uuid.UUID | None = None, *, commerce_only: bool = True) -> list[tuple[str, dict[str, Any]]]:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import IntegrityError, transaction
 
 from apps.commerce import errors, models, services, snapshots
 from apps.kernel import ids, validation
@@ -20,6 +19,7 @@ from apps.media.errors import AssetInUse
 from apps.outbox.models import Log
 from apps.readmodels.projections import products as projection
 from apps.tenants import scope
+from rustok.testing.asserting import assert_same_queries
 from tests import factories
 from tests.commerce import making
 from tests.content.making import make_node, update
@@ -150,14 +150,12 @@ def test_a_page_that_mentions_an_asset_is_known_and_gives_way_to_force() -> None
 
 
 def test_products_are_read_in_as_many_queries_however_many_images_are_of_the_library() -> None:
-    def queries(products: list[models.Product]) -> int:
-        with CaptureQueriesContext(connection) as asked:
-            payloads = [snapshots.product_fields(snapshot) for snapshot in snapshots.load(products)]
+    def load(products: list[models.Product]) -> None:
+        payloads = [snapshots.product_fields(snapshot) for snapshot in snapshots.load(products)]
         assert {len(payload["images"]) for payload in payloads} == {2}
-        return len(asked)
 
     for number in range(3):
         making.make_product(title=f"P{number}", images=[{"asset_id": str(make_asset().id)} for _ in range(2)])
     products = list(models.Product.objects.all())
 
-    assert queries(products) == queries(products[:1])
+    assert_same_queries(lambda: load(products[:1]), lambda: load(products))

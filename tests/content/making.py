@@ -11,6 +11,10 @@ from django.db import connection
 from apps.content import models, services
 from apps.kernel import validation
 from apps.outbox.models import Log
+from rustok.testing import factories
+from rustok.testing.factories import make_category, make_menu, make_tag
+
+__all__ = ["make_category", "make_menu", "make_tag"]
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LATER = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -18,32 +22,16 @@ LATER = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 def make_node(title: str = "A page", **fields: Any) -> models.Node:
     """A page with an English title, unless told otherwise."""
-    fields.setdefault("kind", "page")
-    fields.setdefault("translations", [{"locale": "en", "title": title}])
-    return services.create_node(new=validation.parse(services.NewNode, fields), now=NOW)
+    return factories.make_node(title, now=NOW, **fields)
 
 
 def update(node: models.Node, **fields: Any) -> models.Node:
     return services.update_node(node_id=node.id, changes=validation.parse(services.NodeChanges, fields))
 
 
-def make_category(name: str = "News", **fields: Any) -> models.Category:
-    fields.setdefault("translations", [{"locale": "en", "name": name}])
-    return services.create_category(new=validation.parse(services.NewCategory, fields))
-
-
 def update_category(category: models.Category, **fields: Any) -> models.Category:
     changes = validation.parse(services.CategoryChanges, fields)
     return services.update_category(category_id=category.id, changes=changes)
-
-
-def make_tag(name: str = "red", **fields: Any) -> models.Tag:
-    fields.setdefault("translations", [{"locale": "en", "name": name}])
-    return services.create_tag(new=validation.parse(services.NewTag, fields))
-
-
-def make_menu(name: str = "Main", **fields: Any) -> models.Menu:
-    return services.create_menu(new=validation.parse(services.NewMenu, {"name": name, **fields}))
 
 
 def slug_of(node: models.Node, locale: str = "en") -> str:

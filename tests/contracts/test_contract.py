@@ -13,8 +13,8 @@ from django.http import HttpResponse
 
 from apps.kernel import cache
 from apps.kernel.limits import deciding, shared
+from rustok.testing.plugin import Superuser, empty_database, empty_valkey
 from tests import factories
-from tests.conftest import Superuser, _empty_database, _empty_valkey
 from tests.contracts import story
 from tests.contracts.inspecting import RULES, Inspector, tells_limits
 from tests.contracts.telling import operations
@@ -43,8 +43,8 @@ def inspected(django_db_setup: None, django_db_blocker: Any, _superuser: Superus
             story.play(inspector)
             yield inspector
         finally:
-            _empty_database(_superuser)
-            _empty_valkey()
+            empty_database(_superuser)
+            empty_valkey()
             cache.forget_process()
             deciding.forget_process()
 

@@ -11,8 +11,8 @@ from django.db import connection
 
 from apps.kernel import cache
 from rustok.servers import processes
+from rustok.testing.plugin import Superuser, empty_database, empty_valkey
 from tests import serving
-from tests.conftest import Superuser, _empty_database, _empty_valkey
 from tests.contracts.fuzzing import callers, fuzzer
 from tests.sweep import mirrored
 
@@ -51,8 +51,8 @@ def asked(
                 assert is_up, log.read_text()
                 yield Asked(f"http://127.0.0.1:{port}", side)
         finally:
-            _empty_database(_superuser)
-            _empty_valkey()
+            empty_database(_superuser)
+            empty_valkey()
             cache.forget_process()
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from tests.kernel import limiting
+from rustok.testing import limits
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -34,7 +34,7 @@ class Stack:
         inherited = {key: value for key, value in inherited.items() if key not in {"DATABASE_URL", "VALKEY_URL"}}
         self.environment = inherited | {
             "RUSTOK_DATA_DIR": str(data_dir),
-            "RUSTOK_LIMITS": limiting.OUT_OF_REACH,
+            "RUSTOK_LIMITS": limits.OUT_OF_REACH,
             "COVERAGE_CORE": "",
             "PYTHONUNBUFFERED": "1",
         }

@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from apps.consumers import generations, projections, runner, tasks, writing
 from apps.outbox import sequencer
-from tests import conftest
+from rustok.testing import plugin
 from tests.faults import invariants, scenes
 from tests.faults.mutants import MUTANTS, Mutant
 
@@ -70,12 +70,12 @@ class Writer:
 
 
 class Schedule(RuleBasedStateMachine):
-    superuser: conftest.Superuser
+    superuser: plugin.Superuser
 
     def __init__(self) -> None:
         super().__init__()
-        conftest._empty_database(self.superuser)
-        conftest._empty_valkey()
+        plugin.empty_database(self.superuser)
+        plugin.empty_valkey()
         self.stage = scenes.Stage()
         self.writers = [Writer(self.stage.connect()) for _ in WRITERS]
         self.foreign: dict[str | None, psycopg.Connection[Any]] = {}
@@ -254,7 +254,7 @@ def in_position_order() -> list[tuple[int, str]]:
 
 
 @pytest.fixture
-def machine(_superuser: conftest.Superuser) -> Iterator[type[Schedule]]:
+def machine(_superuser: plugin.Superuser) -> Iterator[type[Schedule]]:
     yield type("Schedule", (Schedule,), {"superuser": _superuser})
 
 

@@ -16,11 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import django
 
-from apps.kernel.limits import policies
-
 ENOUGH_SECONDS = 20
-# RUSTOK_LIMITS for whatever asks from one address hundreds of times a minute and is not about limits.
-OUT_OF_REACH = ",".join(f"{name}=1000000" for name in policies.Limits.model_fields)
 
 
 def be_patient() -> None:

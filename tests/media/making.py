@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import io
-import itertools
 import uuid
 from pathlib import Path
 from typing import Any
 
 import orjson
 from django.test import Client
-from PIL import Image
 
 from apps.kernel import validation
 from apps.media import inputs, models, services
 from apps.outbox.models import Log
 from apps.tenants import models as tenants
+from rustok.testing.factories import picture
 from tests import factories
 
-_shades = itertools.count(1)
-
-
-def picture(size: tuple[int, int] = (300, 200), format: str = "PNG", mode: str = "RGB", **options: Any) -> bytes:
-    """An image that no other test has made."""
-    number = next(_shades)
-    colour = (number % 256, number // 256 % 256, 7, 128)[: len(mode)]
-    written = io.BytesIO()
-    Image.new(mode, size, colour).save(written, format=format, **options)
-    return written.getvalue()
+__all__ = ["picture"]
 
 
 def upload(

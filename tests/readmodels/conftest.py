@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.commerce import services as commerce
 from apps.consumers import tasks
-from apps.content import services as content
-from apps.kernel import validation
 from apps.tenants.models import Tenant
-from tests import factories
+from rustok.testing import factories
+from rustok.testing.contexts import at_work
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -25,7 +23,7 @@ type Get = Callable[..., Any]
 def tenant(committed_db: None) -> Iterator[Tenant]:
     """English by default and German; work happens in its scope."""
     tenant = factories.make_tenant(currency="EUR", default_locale="en", locales=["de"])
-    with factories.at_work(tenant):
+    with at_work(tenant):
         yield tenant
 
 
@@ -43,17 +41,10 @@ def get(tenant: Tenant, client: Client) -> Get:
 
 def make_product(title: str = "Red shoes", *, at: int = 0, **fields: Any) -> Any:
     """A published product, `at` minutes after NOW."""
-    fields = {
-        "translations": [{"locale": "en", "title": title}],
-        "variants": [{"prices": [{"currency": "EUR", "amount": "19.90"}], "stock": [{"quantity": 5}]}],
-        "status": "published",
-    } | fields
-    new = validation.parse(commerce.NewProduct, fields)
-    return commerce.create_product(new=new, now=NOW + timedelta(minutes=at))
+    fields = {"variants": [factories.variant_fields(stock=[{"quantity": 5}])], "status": "published"} | fields
+    return factories.make_product(title, now=NOW + timedelta(minutes=at), **fields)
 
 
 def make_node(title: str = "Hello", *, at: int = 0, **fields: Any) -> Any:
     """A published post, `at` minutes after NOW."""
-    fields = {"kind": "post", "translations": [{"locale": "en", "title": title}], "publish": True} | fields
-    new = validation.parse(content.NewNode, fields)
-    return content.create_node(new=new, now=NOW + timedelta(minutes=at))
+    return factories.make_node(title, now=NOW + timedelta(minutes=at), **{"kind": "post", "publish": True} | fields)

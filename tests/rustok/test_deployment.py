@@ -242,6 +242,9 @@ def test_the_image_copies_what_there_is() -> None:
 
     assert {"pyproject.toml", "uv.lock", "manage.py", "apps", "rustok", "docs"} == set(copied)
     assert all((CHECKOUT / name).exists() for name in copied)
+    lines = (CHECKOUT / ".dockerignore").read_text().splitlines()
+    assert {line[1:] for line in lines if line.startswith("!")} == set(copied), "nothing else is sent to the builder"
+    assert "rustok/testing" in lines
 
 
 def test_the_documents_name_commands_and_targets_that_exist() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from apps.kernel import cache
-from tests.conftest import Superuser, _empty_database, _empty_valkey
+from rustok.testing.plugin import Superuser, empty_database, empty_valkey
 from tests.sweep import canaries, mirrored, probing, rows
 
 
@@ -40,8 +40,8 @@ def pair(django_db_setup: None, django_db_blocker: Any, _superuser: Superuser) -
             theirs = canaries.Canaries(other.words.mark, frozenset(others - own))
             yield Pair(here, other, theirs, frozenset(own | others))
         finally:
-            _empty_database(_superuser)
-            _empty_valkey()
+            empty_database(_superuser)
+            empty_valkey()
             cache.forget_process()
 
 
