@@ -15,7 +15,7 @@ class ConsumersConfig(AppConfig):
 
         wake.on_positions(tasks.nudge)
         retention.register(holding.holds)
-        post_migrate.connect(_ensure_generations, dispatch_uid="consumers.generations")
+        post_migrate.connect(_ensure_generations, sender=self, dispatch_uid="consumers.generations")
 
 
 def _ensure_generations(using: str = "default", **_: Any) -> None:
