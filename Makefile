@@ -140,7 +140,7 @@ rebuild-proof: env ## rebuild under reads, killed at every step, documents equal
 	$(PYTHON) -m tests.faults.rebuild_proof --events $(or $(EVENTS),1000000) $(if $(REPORT),--json $(REPORT))
 
 .PHONY: import-proof
-import-proof: env ## import every export, killed at random rows, resumed, undone (ARGS="import_shopify=shop.csv")
+import-proof: env ## import every export, killed at random rows, and undone (SEED=7)
 	$(PYTHON) -m tests.imports.proof $(if $(SEED),--seed $(SEED)) $(SAID)
 
 .PHONY: fuzz-api
