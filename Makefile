@@ -139,6 +139,10 @@ soak: env ## kill parts at random, check every promise (MINUTES=10 SEED=7 REPORT
 rebuild-proof: env ## rebuild under reads, killed at every step, documents equal (EVENTS=1000000)
 	$(PYTHON) -m tests.faults.rebuild_proof --events $(or $(EVENTS),1000000) $(if $(REPORT),--json $(REPORT))
 
+.PHONY: import-proof
+import-proof: env ## import every export, killed at random rows, and undone (SEED=7)
+	$(PYTHON) -m tests.imports.proof $(if $(SEED),--seed $(SEED)) $(SAID)
+
 .PHONY: fuzz-api
 fuzz-api: env ## ask anything as every caller, hold it to the document (MINUTES=20 SEED=7)
 	$(PYTHON) -m tests.contracts.fuzzing --minutes $(or $(MINUTES),20) $(if $(SEED),--seed $(SEED))

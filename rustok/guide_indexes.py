@@ -39,6 +39,7 @@ SHELVES = (
             ),
             "Extend it": (
                 "add-an-app",
+                "add-an-event",
                 "add-an-event-version",
                 "add-a-projection",
                 "add-a-kind",

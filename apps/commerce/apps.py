@@ -6,14 +6,15 @@ class CommerceConfig(AppConfig):
     label = "commerce"
 
     def ready(self) -> None:
-        from apps.commerce import bulk, consumers, custom_fields, events, showing  # noqa: F401 - register what they have
+        from apps.commerce import bulk, consumers, custom_fields, events, queries, services, showing  # noqa: F401 - register
         from apps.commerce.importing import registering
-        from apps.media import usage
+        from apps.media import fetching, usage
         from apps.tenants import modules
 
         usage.register(showing.PRODUCTS)
         usage.register(showing.FOUND_PRODUCTS)
         registering.register()
+        fetching.register(fetching.Holder("products", "commerce", queries.images_elsewhere, services.take_fetched))
 
         modules.register(
             modules.Module(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from django.db.models import QuerySet, Window
 from django.db.models.functions import RowNumber
@@ -69,6 +71,13 @@ def first_products(collection_ids: Sequence[uuid.UUID], *, limit: int) -> Mappin
     for collection_id, product_id in placed.values_list("collection_id", "product_id"):
         found[collection_id].append(product_id)
     return found
+
+
+def images_elsewhere() -> Iterator[tuple[uuid.UUID, list[str]]]:
+    """Each product that has images outside of the media library, with their addresses."""
+    rows = models.ProductImage.objects.filter(asset__isnull=True).order_by("product_id", "position")
+    for product_id, images in groupby(rows.values_list("product_id", "url"), key=itemgetter(0)):
+        yield product_id, [url for _, url in images]
 
 
 def load_products(products: Iterable[models.Product]) -> list[snapshots.Snapshot]:

@@ -115,7 +115,7 @@ def load(products: Iterable[models.Product]) -> list[Snapshot]:
     for translation in models.ProductTranslation.objects.filter(product_id__in=product_ids).order_by("locale"):
         snapshots[translation.product_id].translations[translation.locale] = translation
     images = models.ProductImage.objects.filter(product_id__in=product_ids).select_related("asset")
-    in_library = images.prefetch_related("asset__translations", "asset__renditions")
+    in_library = images.prefetch_related("asset__translations", "asset__renditions", "asset__sources")
     for image in in_library.order_by("position", "id"):
         snapshots[image.product_id].images.append(image)
     placed = models.ProductCategory.objects.filter(product_id__in=product_ids).order_by("category_id")

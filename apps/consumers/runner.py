@@ -47,24 +47,27 @@ class Run:
 def advance_all(*, deadline: float | None = None) -> int:
     """Bring every active consumer up to the head of the log, or until `deadline` (time.monotonic).
 
-    They take turns, a window each, so that none starves another. Returns how many positions were covered. Any number
-    of callers may run at once. A consumer that fails is logged and does not hold up the others; the error is raised
-    at the end.
+    They take turns, a window each, so that none starves another; every round asks anew who takes part, so that a
+    generation swapped in meanwhile, or a consumer another caller was just at, is not left behind while the others chase
+    a head that moves. Returns how many positions were covered. Any number of callers may run at once. A consumer that
+    fails is logged and does not hold up the others; the error is raised at the end.
     """
-    waiting = _runs()
-    covered = 0
-    failure: Exception | None = None
-    while waiting and (deadline is None or time.monotonic() < deadline):
-        for run in list(waiting):
+    covered, moved = 0, True
+    failed: dict[Run, Exception] = {}
+    while moved and (deadline is None or time.monotonic() < deadline):
+        moved = False
+        for run in _runs():
+            if run in failed:
+                continue
             try:
                 step = advance_window(run)
             except Exception as error:
                 log.exception("consumers.failed", consumer=run.consumer, generation=run.generation)
-                failure, step = error, 0
-            covered += step
-            if step == 0:
-                waiting.remove(run)
-    if failure is not None:
+                failed[run] = error
+            else:
+                covered += step
+                moved = moved or step > 0
+    for failure in failed.values():
         raise failure
     return covered
 

@@ -177,9 +177,12 @@ def _needs_rebuild(consumer: models.Consumer) -> bool:
 
 
 def _verify_reader(consumer: str, generation: int, head: int) -> list[str]:
-    if models.Consumer.objects.filter(name=consumer, status="retired").exists():
+    known = models.Consumer.objects.filter(name=consumer).first()
+    if known and known.status == "retired":
         return []
     found = []
+    if known and known.status != "active":
+        found.append(f"{consumer} is {known.status}: {known.reason or 'no reason was given'}")
     shards = models.Checkpoint.objects.filter(consumer=consumer, generation=generation)
     position = min(shards.values_list("position", flat=True), default=0)
     if position < head:

@@ -6,12 +6,13 @@ class ContentConfig(AppConfig):
     label = "content"
 
     def ready(self) -> None:
-        from apps.content import bulk, custom_fields, events, showing  # noqa: F401 - register what they have
+        from apps.content import bulk, custom_fields, events, pictures, showing  # noqa: F401 - register what they have
         from apps.content.wordpress import registering
         from apps.media import usage
         from apps.tenants import modules
 
         registering.register()
+        pictures.register()
         usage.register(showing.NODES)
         modules.register(
             modules.Module(

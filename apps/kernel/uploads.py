@@ -10,6 +10,7 @@ import io
 import stat
 import unicodedata
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
@@ -122,6 +123,11 @@ def accept_archive(file: IO[bytes], *, name: str, declared: str) -> Accepted:
     return Accepted(kind, f"{uuid4().hex}{kind.endings[0]}", shown_name(name), content)
 
 
+def kind_of(content: bytes, *, kinds: Sequence[Kind] = IMAGES) -> Kind | None:
+    """What the first bytes say it is; None for none of the kinds."""
+    return next((kind for kind in kinds if all(content.startswith(mark, at) for at, mark in kind.marks)), None)
+
+
 def shown_name(name: str) -> str:
     """The last part of a name, for people: without folders and signs that turn or hide others."""
     last = name.replace("\\", "/").rpartition("/")[2]
@@ -133,7 +139,7 @@ def _identify(file: IO[bytes], *, name: str, declared: str, kinds: tuple[Kind, .
     largest = max(kind.largest for kind in kinds)
     content = file.read(largest + 1)
     named = ", ".join(dict.fromkeys(kind.name for kind in kinds))
-    kind = next((kind for kind in kinds if all(content.startswith(mark, at) for at, mark in kind.marks)), None)
+    kind = kind_of(content, kinds=kinds)
     if kind is None and b"<svg" in content[:_HEAD].lower():
         raise _refused("svg", wording.say("an SVG is a page that can run scripts; send it as PNG or WebP"))
     if kind is None:

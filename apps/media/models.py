@@ -99,6 +99,30 @@ class AssetTranslation(TenantModel):
         return self.locale
 
 
+class Source(TenantModel):
+    """An address elsewhere that was asked for an image: the `asset` it gave, or the `problem` there was with it.
+
+    While the asset is there the address means it, wherever one is given.
+    """
+
+    url = models.CharField(max_length=2048)
+    url_sha256 = models.CharField(max_length=64)
+    asset = InTenantForeignKey(Asset, null=True, related_name="sources")
+    problem = models.CharField(max_length=500, blank=True)
+    asked_at = models.DateTimeField()
+
+    class Meta(TenantModel.Meta):
+        constraints = [
+            # Addresses are longer than what an index holds.
+            models.UniqueConstraint(fields=["tenant", "url_sha256"], name="media_source_once"),
+            SameTenant(field="asset", name="media_source_asset"),
+        ]
+        indexes = [models.Index(fields=["tenant", "asset"], name="media_source_by_asset")]
+
+    def __str__(self) -> str:
+        return self.url
+
+
 class Rendition(TenantModel):
     """An image in one of the sizes that `renditions.PRESETS` names."""
 

@@ -400,15 +400,17 @@ def test_rebuilds_beside_runners_and_writers_never_go_back(tenant_id: uuid.UUID)
     for each in running:
         each.start()
     reached = 0
-    for _ in range(4):
-        done = rebuild.rebuild(CONTENT)
-        assert done.position >= reached
-        reached = done.position
-        broken = status.verify(wait_seconds=60)
-        assert (failures, broken) == ([], [])  # a thread that died explains what is behind
-    stop.set()
-    for each in running:
-        each.join()
+    try:
+        for _ in range(4):
+            done = rebuild.rebuild(CONTENT)
+            assert done.position >= reached
+            reached = done.position
+            broken = status.verify(wait_seconds=60)
+            assert (failures, broken) == ([], [])  # a thread that died explains what is behind
+    finally:
+        stop.set()
+        for each in running:
+            each.join()
     tasks.drain()
 
     assert failures == []
@@ -460,6 +462,42 @@ def test_projections_take_turns(tenant_id: uuid.UUID, settings: Any) -> None:
 
     taking_turns = sorted(set(calls))
     assert calls[: 2 * len(taking_turns)] == taking_turns * 2
+
+
+def test_a_round_asks_anew_who_takes_part(tenant_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two ways to be left behind while the others chase a head that moves: somebody else was just there, or swapped."""
+    passed_by: list[runner.Run] = []
+    original = runner.advance_window
+
+    def disturbed(run: runner.Run, **options: Any) -> int:
+        if run.consumer == "content" and not passed_by:
+            passed_by.append(run)
+            record(tenant_id, uuid.uuid4(), created(), published())
+            sequencer.assign_positions()
+            return 0
+        if run.consumer != "content" and len(passed_by) == 1:
+            passed_by.append(run)
+            with monkeypatch.context() as undisturbed:
+                undisturbed.setattr(runner, "advance_window", original)
+                rebuild.rebuild(CONTENT)
+            record(tenant_id, uuid.uuid4(), created("Later"), published())
+            sequencer.assign_positions()
+        return original(run, **options)
+
+    monkeypatch.setattr(runner, "advance_window", disturbed)
+    runner.advance_all()
+
+    assert len(passed_by) == 2
+    assert checkpoint().position == sequencer.head()
+    assert titles(tenant_id) == ["Hello", "Later"]
+
+
+def test_verification_tells_who_was_stopped(tenant_id: uuid.UUID) -> None:
+    models.Consumer.objects.filter(name="content").update(status="tripped", reason="7 of 7 aggregates failed at once")
+    try:
+        assert "content is tripped: 7 of 7 aggregates failed at once" in status.verify()
+    finally:
+        models.Consumer.objects.filter(name="content").update(status="active", reason="")
 
 
 def test_verification_waits_for_running_workers(tenant_id: uuid.UUID) -> None:

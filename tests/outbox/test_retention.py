@@ -102,7 +102,7 @@ def answers(tenant: uuid.UUID, nodes: list[uuid.UUID], types: list[str], moments
         }
 
 
-@pytest.mark.parametrize("budget", [archived.BUDGET_BYTES, 3000, 800])
+@pytest.mark.parametrize("budget", [archived.BUDGET_BYTES, 6000, 800])
 def test_every_read_answers_the_same_from_archives_as_from_tables(
     tenant_id: uuid.UUID, nodes: list[uuid.UUID], monkeypatch: pytest.MonkeyPatch, budget: int
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rustok import environment, servers
 from rustok.environment import CHECKOUT
 
-OURS = ("RUSTOK_", "PYTEST_", "DJANGO_", "MAKE", "DATABASE_", "VALKEY_", "COV_")
+OURS = ("RUSTOK_", "PYTEST_", "DJANGO_", "MAKE", "MFLAGS", "ARGS", "DATABASE_", "VALKEY_", "COV_")
 GIT = ["git", "-c", "user.name=Nobody", "-c", "user.email=nobody@example.test"]
 
 

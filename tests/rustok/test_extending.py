@@ -1,4 +1,4 @@
-"""docs/how-to/add-a-kind.md, add-a-projection.md, add-a-language.md: followed to the letter in a copy of the code."""
+"""Four pages of docs/how-to, add-a-kind, -an-event, -a-projection and -a-language: followed to the letter in a copy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | 
 KINDS, TABLES = "apps/content/kinds.py", "apps/readmodels/models.py"
 PROJECTION = "apps/readmodels/projections/collection_sizes.py"
 RECIPES, SIZES = "tests/content/test_recipes.py", "tests/readmodels/test_collection_sizes.py"
-MADE = (KINDS, TABLES, PROJECTION, RECIPES, SIZES)
+EVENTS, REVIEWING, REVIEWS = "apps/content/events.py", "apps/content/services/reviewing.py", "apps/content/reviews.py"
+REVIEWS_TEST = "tests/content/test_reviews.py"
+MADE = (KINDS, TABLES, PROJECTION, RECIPES, SIZES, EVENTS, REVIEWING, REVIEWS, REVIEWS_TEST)
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -40,6 +42,12 @@ class Copy:
     def append(self, file: str, text: str) -> None:
         target = self.root / file
         target.write_text(f"{target.read_text('utf-8').rstrip()}\n\n\n{text}", "utf-8")
+
+    def change(self, file: str, diff: str) -> None:
+        old, new = (line[1:] for line in diff.strip().splitlines())
+        text = (self.root / file).read_text("utf-8")
+        assert text.count(old) == 1, old
+        (self.root / file).write_text(text.replace(old, new), "utf-8")
 
     def write(self, file: str, text: str) -> None:
         assert not (self.root / file).exists(), file
@@ -79,27 +87,38 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         copy.run(".venv/bin/python manage.py services stop")
 
 
-def test_a_kind_and_a_projection_work_as_their_pages_make_them(copy: Copy) -> None:
+def test_a_kind_an_event_and_a_projection_work_as_their_pages_make_them(copy: Copy) -> None:
     kind, kind_test = blocks("add-a-kind.md", "python")
     copy.append(KINDS, kind)
     copy.write(RECIPES, kind_test)
+    event, use_case, effect, event_test = blocks("add-an-event.md", "python")
+    copy.append(EVENTS, event)
+    copy.write(REVIEWING, use_case)
+    copy.write(REVIEWS, effect)
+    copy.change("apps/content/apps.py", *blocks("add-an-event.md", "diff"))
+    copy.write(REVIEWS_TEST, event_test)
     tables, projection, projection_test = blocks("add-a-projection.md", "python")
     copy.append(TABLES, tables)
     copy.write(PROJECTION, projection)
     copy.write(SIZES, projection_test)
     (kind_commands,) = blocks("add-a-kind.md", "sh")
+    (event_commands,) = blocks("add-an-event.md", "sh")
     (commands,) = blocks("add-a-projection.md", "sh")
-    # One run of pytest for both: what takes time is to make a database.
+    # One run of pytest for all: what takes time is to make a database.
     *steps, tested = commands.splitlines()
+    *event_steps, event_tested = event_commands.splitlines()
 
-    for step in steps:
+    for step in dict.fromkeys([*event_steps, *steps]):
         copy.succeed(step)
-    printed = copy.succeed(f"{tested} {kind_commands.split()[-1]}")
+    printed = copy.succeed(f"{tested} {kind_commands.split()[-1]} {event_tested.split()[-1]}")
 
-    assert "3 passed" in printed
+    assert "4 passed" in printed
     reference = (copy.root / "docs" / "reference" / "events.md").read_text("utf-8")
     heard = reference.partition("## commerce.collection.created\n")[2].partition("\n## ")[0]
     assert "projection collection_sizes" in heard
+    assert "effect review_notice" in reference.partition("## content.node.reviewed\n")[2].partition("\n## ")[0]
+    copy.succeed(".venv/bin/python manage.py events_schema check")
+    copy.succeed(".venv/bin/lint-imports")
     copy.succeed(".venv/bin/python manage.py makemigrations --check")
     copy.succeed(f".venv/bin/python -m ruff check {' '.join(MADE)}")
     copy.succeed(f".venv/bin/python -m ruff format --check {' '.join(MADE)}")

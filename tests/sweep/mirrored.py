@@ -19,6 +19,8 @@ from apps.imports import models as imports
 from apps.jobs import models as models_of_jobs
 from apps.jobs import services as jobs
 from apps.kernel import context, ids, isolation
+from apps.media import models as media
+from apps.media import queries as library_queries
 from apps.outbox import models as outbox
 from apps.tenants import custom_fields, models, services
 from tests import factories
@@ -204,6 +206,10 @@ def _fill_site(words: canaries.Words) -> Names:
     talk = site.make_node(words(), publish=True)
     site.make_node(words(), kind="comment", parent_id=talk.id, publish=True)
     asset = library.make_asset(name=f"{words()}.png", folder=words(), alt=words(), caption=words())
+    source = f"https://{words()}.test/shoes.png"
+    media.Source.objects.create(
+        url=source, url_sha256=library_queries.url_sha256(source), asset=asset, problem=words(), asked_at=timezone.now()
+    )
     menu = site.make_menu(words(), location="header", items=[item, outside], external_id=words())
     return {
         "talk_slug": site.slug_of(talk),

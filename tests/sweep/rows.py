@@ -42,6 +42,7 @@ OF_THE_PROGRAM_IN = {
     ("imports.Run", "file_digest"): "a hash",
     **dict.fromkeys((("media.Asset", "media_type"), ("media.Rendition", "media_type")), "told by the bytes"),
     ("media.Asset", "place"): "drawn at random",
+    ("media.Source", "url_sha256"): "a hash",
     **dict.fromkeys((("media.Asset", "sha256"), ("media.Asset", "sent_sha256")), "a hash"),
     **dict.fromkeys((("media.Rendition", "name"), ("media.Rendition", "stored_name")), "one of the program's sizes"),
     ("jobs.Operation", "written_id"): "an id, and looked for as such",

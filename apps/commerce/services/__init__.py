@@ -39,6 +39,7 @@ from apps.commerce.services.inputs import (
 )
 from apps.commerce.services.inventory import adjust_inventory, set_inventory
 from apps.commerce.services.locations import create_location, get_location
+from apps.commerce.services.pictures import take_fetched
 from apps.commerce.services.pricing import set_prices
 from apps.commerce.services.products import (
     archive_product,
@@ -111,6 +112,7 @@ __all__ = [
     "set_inventory",
     "set_prices",
     "sync_products",
+    "take_fetched",
     "unpublish_product",
     "update_category",
     "update_collection",

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from apps.commerce import errors, models, snapshots
 from apps.commerce.services import bulk, handles, inputs
@@ -174,25 +176,68 @@ def replace_options(
     return differs, reordered
 
 
-def build_images(product: models.Product, wanted: Sequence[inputs.ImageInput]) -> list[models.ProductImage]:
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The assets that images name, by id and by address."""
+
+    by_id: Mapping[uuid.UUID, media.Asset]
+    by_url: Mapping[str, media.Asset]
+
+    @classmethod
+    def of(cls, wanted: Iterable[inputs.ImageInput]) -> Self:
+        """Whoever gives the address of a file of the library, or one it was fetched from, means the asset."""
+        given = list(wanted)
+        asset_ids = {image.asset_id for image in given if image.asset_id is not None}
+        return cls(
+            library.find_assets(ids=asset_ids) if asset_ids else {},
+            library.find_by_address(image.url for image in given if image.url),
+        )
+
+    def sources(self, wanted: Sequence[inputs.ImageInput]) -> list[tuple[inputs.ImageInput, str, media.Asset | None]]:
+        """Each image with its address, and its asset if it is one. Raises UnknownAsset for those that are not there."""
+        found: list[tuple[inputs.ImageInput, str, media.Asset | None]] = []
+        for index, given in enumerate(wanted):
+            asset = self.by_id.get(given.asset_id) if given.asset_id else self.by_url.get(given.url or "")
+            if given.asset_id and (asset is None or asset.kind != media.Kind.IMAGE):
+                shown = ids.encode("asset", given.asset_id)
+                said = wording.say("the media library has no image {asset}; upload it first.", asset=shown)
+                raise errors.UnknownAsset.for_field(f"/images/{index}/asset_id", "unknown_asset", said)
+            found.append((given, files.address(asset.path) if asset else given.url or "", asset))
+        return found
+
+
+def build_images(
+    product: models.Product, wanted: Sequence[inputs.ImageInput], found: Library
+) -> list[models.ProductImage]:
     """Raises UnknownAsset."""
     return [
         models.ProductImage(
             tenant_id=product.tenant_id, product_id=product.id, url=url, alt=given.alt, position=position, asset=asset
         )
-        for position, (given, url, asset) in enumerate(_sources(wanted))
+        for position, (given, url, asset) in enumerate(found.sources(wanted))
     ]
+
+
+def shows(image: models.ProductImage, url: str | None) -> bool:
+    """Whether the address means the image: its own, or the one its file was fetched from."""
+    return url is not None and (image.url == url or (image.asset is not None and library.means(image.asset, url)))
 
 
 def replace_images(
     snapshot: snapshots.Snapshot, wanted: Sequence[inputs.ImageInput]
 ) -> tuple[bool, list[snapshots.Variant]]:
-    """Whether anything differs, and the variants that lost their image. An image keeps its identity by its URL.
+    """Whether anything differs, and the variants that lost their image. An image keeps its identity by its URL, also
+    when what is there was fetched into the library meanwhile.
 
     Raises UnknownAsset.
     """
     before = [(image.url, image.alt, image.position) for image in snapshot.images]
-    sources = _sources(wanted)
+    if len(before) == len(wanted) and all(
+        shows(image, given.url) and (image.alt, image.position) == (given.alt, position)
+        for position, (image, given) in enumerate(zip(snapshot.images, wanted, strict=True))
+    ):
+        return False, []
+    sources = Library.of(wanted).sources(wanted)
     if before == [(url, given.alt, position) for position, (given, url, _) in enumerate(sources)]:
         return False, []
     stored: dict[str, list[models.ProductImage]] = defaultdict(list)
@@ -200,14 +245,15 @@ def replace_images(
         stored[image.url].append(image)
     after: list[models.ProductImage] = []
     for position, (given, url, asset) in enumerate(sources):
-        if not stored[url]:
+        same = stored[url] or (stored[given.url] if given.url else [])
+        if not same:
             image = models.ProductImage(product_id=snapshot.id, url=url, alt=given.alt, position=position, asset=asset)
             image.save(force_insert=True)
         else:
-            image = stored[url].pop(0)
-            if (image.alt, image.position) != (given.alt, position):
-                image.alt, image.position = given.alt, position
-                image.save(update_fields=["alt", "position"])
+            image = same.pop(0)
+            if (image.url, image.alt, image.position) != (url, given.alt, position):
+                image.url, image.asset, image.alt, image.position = url, asset, given.alt, position
+                image.save(update_fields=["url", "asset", "alt", "position"])
         after.append(image)
     gone = {image.id for images in stored.values() for image in images}
     bared = [variant for variant in snapshot.variants if variant.row.image_id in gone]
@@ -217,23 +263,6 @@ def replace_images(
     models.ProductImage.objects.filter(id__in=gone).delete()
     snapshot.images = after
     return True, bared
-
-
-def _sources(wanted: Sequence[inputs.ImageInput]) -> list[tuple[inputs.ImageInput, str, media.Asset | None]]:
-    """Each image with its address, and its asset if it is one. Raises UnknownAsset for those that are not there."""
-    asset_ids = {given.asset_id for given in wanted if given.asset_id is not None}
-    assets = library.find_assets(ids=asset_ids) if asset_ids else {}
-    # Whoever copies the address of a file out of the library means the asset.
-    addressed = library.find_by_address(given.url for given in wanted if given.url)
-    found: list[tuple[inputs.ImageInput, str, media.Asset | None]] = []
-    for index, given in enumerate(wanted):
-        asset = assets.get(given.asset_id) if given.asset_id else addressed.get(given.url or "")
-        if given.asset_id and (asset is None or asset.kind != media.Kind.IMAGE):
-            shown = ids.encode("asset", given.asset_id)
-            said = wording.say("the media library has no image {asset}; upload it first.", asset=shown)
-            raise errors.UnknownAsset.for_field(f"/images/{index}/asset_id", "unknown_asset", said)
-        found.append((given, files.address(asset.path) if asset else given.url or "", asset))
-    return found
 
 
 def _build_option(product: models.Product, given: inputs.OptionInput, position: int) -> snapshots.Option:

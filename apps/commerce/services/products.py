@@ -217,16 +217,17 @@ def _create_batch(new: Sequence[inputs.NewProduct], now: datetime) -> Outcome:
 
 def _build_all(new: Sequence[inputs.NewProduct], outcome: Outcome, now: datetime) -> dict[int, snapshots.Snapshot]:
     built = {}
+    library = parts.Library.of(image for product in new for image in product.images)
     for index, product in enumerate(new):
         permitted.check_new(category_ids=product.category_ids)
         try:
-            built[index] = _build(product, now)
+            built[index] = _build(product, library, now)
         except DomainError as failure:
             outcome.failures[index] = failure
     return built
 
 
-def _build(new: inputs.NewProduct, now: datetime) -> snapshots.Snapshot:
+def _build(new: inputs.NewProduct, library: parts.Library, now: datetime) -> snapshots.Snapshot:
     if not new.variants:
         raise errors.NoVariants.for_field(
             "/variants", "no_variants", wording.say("a product needs at least one variant.")
@@ -246,7 +247,7 @@ def _build(new: inputs.NewProduct, now: datetime) -> snapshots.Snapshot:
     for translation in new.translations:
         snapshot.translations[translation.locale] = parts.build_translation(product, translation)
     snapshot.options = parts.build_options(product, new.options)
-    snapshot.images = parts.build_images(product, new.images)
+    snapshot.images = parts.build_images(product, new.images, library)
     for position, variant in enumerate(new.variants):
         pointer = f"/variants/{position}"
         snapshot.variants.append(variants.build_variant(snapshot, variant, position=position, pointer=pointer))

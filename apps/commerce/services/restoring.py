@@ -62,7 +62,7 @@ class _Restoring:
         """What others point at comes first and goes last."""
         before = snapshots.product_fields(self.at)
         self._put_options()
-        self._put(self.at.images, self.to.images, ("url", "alt", "position"))
+        self._put(self.at.images, self.to.images, ("url", "asset_id", "alt", "position"))
         self._restore_variants()
         self._drop_rest()
         self._restore_texts()

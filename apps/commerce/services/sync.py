@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.commerce import errors, models, snapshots
-from apps.commerce.services import aligning, inputs, inventory, locations, pricing, products, variants
+from apps.commerce.services import aligning, inputs, inventory, locations, parts, pricing, products, variants
 from apps.commerce.services.recording import writing
 from apps.kernel import wording
 from apps.kernel.errors import DomainError
@@ -282,7 +282,7 @@ class _Sync:
         changes: dict[str, Any] = {name: getattr(given, name) for name in names} | {"position": position}
         if "metadata" in given.model_fields_set:
             changes["metadata"] = variant.row.metadata | given.metadata
-        if (image := self._stored_image(variant)) is not None and changes.get("image", "") == image.url:
+        if (image := self._stored_image(variant)) is not None and parts.shows(image, changes.get("image")):
             del changes["image"]  # the same picture, perhaps there more than once
         return inputs.VariantChanges.model_construct(_fields_set=set(changes), **changes)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.commerce import errors, events, models, permitted, snapshots
-from apps.commerce.services import bulk, inputs, inventory, locations, pricing
+from apps.commerce.services import bulk, inputs, inventory, locations, parts, pricing
 from apps.commerce.services.recording import is_before_wanted, record, writing
 from apps.kernel import wording
 from apps.kernel.errors import FieldProblem, ValidationFailed
@@ -234,11 +234,11 @@ def find_values(snapshot: snapshots.Snapshot, names: Sequence[str], *, pointer: 
 
 
 def find_image(snapshot: snapshots.Snapshot, url: str | None, *, pointer: str) -> models.ProductImage | None:
-    """The product's first image with this URL. Raises UnknownImage."""
+    """The product's first image with this URL, or fetched from it. Raises UnknownImage."""
     if url is None:
         return None
     for image in snapshot.images:
-        if image.url == url:
+        if parts.shows(image, url):
             return image
     raise errors.UnknownImage.for_field(
         f"{pointer}/image",

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from apps.content import models, services
+from apps.content import models, pictures, services
 from apps.content.services import bodies
 from apps.content.services.locks import lock_content
 from apps.content.wordpress import mapping, menus, reading, restoring, terms
 from apps.imports import formats
 from apps.kernel import errors, ids, validation
+from apps.media import queries as library
 from apps.outbox.append import unit_of_work
 
 TERMS_AT_ONCE, CHILDREN_AT_ONCE = 50, 50
@@ -214,6 +215,7 @@ class Importer(formats.Importer):
         self._new_terms.clear()
 
     def _take(self, batch: Sequence[mapping.WantedNode]) -> None:
+        batch = _from_library(batch)
         self._new_terms.clear()
         outcomes: list[tuple[str, str]] = []
         notes: list[mapping.Note] = []
@@ -459,6 +461,23 @@ class Importer(formats.Importer):
 
     def _note(self, note: mapping.Note) -> None:
         self._taking.note(row=note.row, column=note.column, value=note.value, problem=note.problem)
+
+
+def _from_library(batch: Sequence[mapping.WantedNode]) -> Sequence[mapping.WantedNode]:
+    """What the file shows by an address that was fetched is shown from the media library."""
+    urls = {url for wanted in batch for url in pictures.in_text(wanted.body)}
+    urls |= {wanted.metadata["url"] for wanted in batch if wanted.metadata.get("url")}
+    assets = library.find_by_address(urls)
+    if not assets:
+        return batch
+    return [
+        replace(
+            wanted,
+            body=pictures.from_library(wanted.body, assets),
+            metadata=pictures.file_from_library(wanted.metadata, assets),
+        )
+        for wanted in batch
+    ]
 
 
 def _late(wanted: mapping.WantedNode, parent: str) -> tuple[str, mapping.Note]:
