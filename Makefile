@@ -28,7 +28,7 @@ NEEDS = test -n "$($(1))" || { echo "Say $(1)=…, for example: make $@ $(1)=$(2
 DELETES = test "$(YES)" = 1 || { echo "This deletes all data below .rustok for good. Say: make $@ YES=1" >&2; exit 2; }
 # Rules and records, without processes, browsers and whole stores: under a minute on kept databases.
 FAST_TESTS := tests/architecture tests/events tests/kernel tests/content tests/commerce -k "not import and not export"
-WHOLE_TESTS := tests/flows tests/faults tests/sweep tests/lifecycle tests/contracts tests/rustok
+WHOLE_TESTS := tests/flows tests/faults tests/sweep tests/lifecycle tests/contracts tests/upgrades tests/rustok
 MADE := .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles build dist
 
 .PHONY: help
