@@ -143,6 +143,13 @@ class SeoUpdated(registry.Payload):
     seo: dict[str, fields.Seo]
 
 
+@registry.event("content.paths.updated", aggregate=NODE)
+class PathsUpdated(registry.Payload):
+    """Where the node was on another site; carries all of these paths."""
+
+    paths: list[str]
+
+
 @registry.event("content.fields.updated", aggregate=NODE)
 class FieldsUpdated(registry.Payload):
     """The values of the fields the tenant has defined for nodes of this kind; carries all of them."""

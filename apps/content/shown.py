@@ -34,6 +34,7 @@ class Node(TypedDict):
     seo: dict[str, SeoWords]
     fields: Free
     external_id: str | None
+    old_paths: list[str]
     comments_open: bool | None
     published_at: Moment | None
     created_at: Moment
@@ -163,6 +164,7 @@ def node(row: models.Node) -> Node:
         "seo": seo.shown(row.seo),
         "fields": row.fields,
         "external_id": row.external_id,
+        "old_paths": row.old_paths,
         "comments_open": row.comments_open,
         "published_at": validation.to_text(row.published_at) if row.published_at else None,
         "created_at": validation.to_text(row.created_at),

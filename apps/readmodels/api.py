@@ -17,16 +17,17 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
-from apps.kernel import errors, filters, ids, operations, pagination, wording
+from apps.kernel import errors, filters, ids, operations, pagination, paths, wording
 from apps.kernel.listing import Listing, View
 from apps.kernel.operations import operation
-from apps.readmodels import assets, grids, menus, models, queries, search, shown
+from apps.readmodels import addresses, assets, grids, menus, models, queries, search, shown
 from apps.tenants import modules, scope
 from apps.tenants.modules import ModuleOff
 
 # Whose words and documents these are.
 MODULES = {"product": "commerce", "collection": "commerce", "content": "content", "tag": "content"}
 LONGEST_QUERY = 200
+LONGEST_ADDRESS = 2048
 _QUERY = {"type": "string", "minLength": 1, "maxLength": LONGEST_QUERY, "pattern": r"\S"}
 _LOCALE = OpenApiParameter(
     "locale", description="Language; falls back to the tenant's default. Default: Accept-Language."
@@ -278,6 +279,35 @@ class AssetView(StoreView):
         return _json(request, orjson.dumps(asset), locale)
 
 
+class RedirectView(StoreView):
+    modules = ("content",)
+    parameters = (
+        OpenApiParameter(
+            "path",
+            {"type": "string", "minLength": 1, "maxLength": LONGEST_ADDRESS},
+            required=True,
+            description="What was asked for: a path with its query, or a whole address.",
+        ),
+        _LOCALE,
+    )
+
+    @operation("store_redirect", tag="store", answers=shown.StoreRedirect, refuses=(queries.ContentNotFound,))
+    def get(self, request: Request) -> HttpResponse:
+        """Where a page of a former site is now: frontends ask before they answer 404, and lead there with 301."""
+        locale = read_locale(request)
+        path = _read_old_path(request)
+        node = queries.find_by_old_path(path=path, locale=locale)
+        found: shown.StoreRedirect = {
+            "path": path,
+            "location": addresses.paths().path("node", node.slug, node.locale, kind=node.kind),
+            "id": ids.encode("node", node.id),
+            "kind": node.kind,
+            "slug": node.slug,
+            "locale": node.locale,
+        }
+        return _json(request, orjson.dumps(found), node.locale)
+
+
 class SearchView(StoreView):
     modules = ("search",)
     limit_cost = 2
@@ -296,6 +326,20 @@ class SearchView(StoreView):
             for hit, document in zip(page.rows, documents, strict=True)
         ]
         return _list(request, page, rows, locale)
+
+
+def _read_old_path(request: Request) -> str:
+    """Raises ValidationFailed for what is no path, and without one."""
+    asked = request.GET.get("path", "")
+    if not asked or len(asked) > LONGEST_ADDRESS:
+        said = wording.say("send the path that was asked for, at most {limit} characters.", limit=LONGEST_ADDRESS)
+        raise errors.ValidationFailed.for_field("/path", "invalid_path", said)
+    try:
+        return paths.plain(asked)
+    except paths.NoPath:
+        raise queries.ContentNotFound(
+            wording.say('Nothing that is published was at "{path}".', path=asked[:200])
+        ) from None
 
 
 def read_locale(request: HttpRequest | Request) -> str:
@@ -455,5 +499,6 @@ urlpatterns = [
     path("categories", CategoriesView.as_view()),
     path("menus/<str:location>", MenuView.as_view()),
     path("assets/<str:asset_id>", AssetView.as_view()),
+    path("redirects", RedirectView.as_view()),
     path("search", SearchView.as_view()),
 ]

@@ -87,6 +87,13 @@ class _RedirectColumns(tables.Row):
         abstract = True
 
 
+class _PathColumns(tables.Row):
+    path = models.TextField()
+
+    class Meta:
+        abstract = True
+
+
 class _TermColumns(_LocalisedColumns):
     """Categories, collections and tags. `source` is the aggregate type, `taxonomy` the tree within it."""
 
@@ -167,6 +174,10 @@ class ContentRedirect(_RedirectColumns):
     pk = models.CompositePrimaryKey("tenant_id", "kind", "locale", "slug", "id")
 
 
+class ContentPath(_PathColumns):
+    pk = models.CompositePrimaryKey("tenant_id", "path", "id")
+
+
 class TermDocument(_TermColumns):
     pk = models.CompositePrimaryKey("tenant_id", "id", "locale")
 
@@ -213,6 +224,15 @@ class LiveRedirect(_RedirectColumns):
     class Meta:
         managed = False
         db_table = "readmodels_contentredirect_live"
+
+
+class LivePath(_PathColumns):
+    pk = models.CompositePrimaryKey("tenant_id", "path", "id")
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
+
+    class Meta:
+        managed = False
+        db_table = "readmodels_contentpath_live"
 
 
 class LiveTerm(_TermColumns):

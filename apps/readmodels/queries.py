@@ -114,6 +114,18 @@ def find_redirect(*, kind: str, slug: str, locale: str) -> str | None:
     return found.slug if found else None
 
 
+def find_by_old_path(*, path: str, locale: str) -> models.LiveContent:
+    """The published node that was at this path of another site, in the locale or the default one.
+
+    Raises ContentNotFound.
+    """
+    owners = models.LivePath.objects.filter(path=path).values("id")
+    found = in_locale(shown_content().filter(id__in=owners), locale).order_by("id").first()
+    if found is None:
+        raise ContentNotFound(wording.say('Nothing that is published was at "{path}".', path=path))
+    return found
+
+
 def get_term(*, source: str, slug: str, taxonomy: str | None = None) -> models.LiveTerm:
     """A category, collection or tag by its slug in any locale. Raises TermNotFound."""
     terms = models.LiveTerm.objects.filter(source=source, slug=slug)

@@ -170,6 +170,17 @@ class StoreComment(TypedDict):
     published_at: Moment
 
 
+class StoreRedirect(TypedDict):
+    """Where a page of a former site is now; `location` is a path, as the setting `site` has it."""
+
+    path: str
+    location: str
+    id: Id
+    kind: str
+    slug: str
+    locale: str
+
+
 class StoreTerm(TypedDict):
     """A category, collection or tag in one language; `type` says which."""
 

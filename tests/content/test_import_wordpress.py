@@ -73,6 +73,7 @@ def state() -> dict[str, Any]:
         found[str(external_id)] = {
             "fields": (whole.kind, whole.status, whole.author_name, whole.metadata, whole.published_at, whole.depth),
             "parent": names.get(whole.parent_id) if whole.parent_id else None,
+            "old_paths": whole.old_paths,
             "translations": [(row.locale, row.title, row.slug, row.excerpt) for row in whole.translations.all()],
             "bodies": [(row.locale, row.format, row.body) for row in whole.bodies.all()],
             "terms": [terms[link.category_id] for link in whole.category_links.all()],
@@ -263,8 +264,9 @@ def test_a_newer_export_changes_what_differs_only(run: Run, tmp_path: Path, at_w
 
     assert "posts: 0 created, 4 updated, 1 unchanged, 0 skipped" in output
     assert "categories: 1 created, 1 updated" in output
-    assert making.types_of(node(1).id) == ["node.created", "node.published"]
-    assert making.types_of(node(2).id)[2:] == ["node.updated", "translation.updated", "redirect.added"]
+    assert making.types_of(node(1).id) == ["node.created", "paths.updated", "node.published"]
+    changed = ["node.updated", "paths.updated", "translation.updated", "redirect.added"]
+    assert making.types_of(node(2).id)[3:] == changed
     assert making.slug_of(node(2)) == "new-slug"
     assert [node(id).status for id in (3, 4, 6)] == ["published", "draft", "archived"]
     assert node(5).parent_id == node(7).id

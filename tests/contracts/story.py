@@ -266,6 +266,7 @@ def _post(category: str, tag: str) -> dict[str, Any]:
         "tag_ids": [tag],
         "seo": {"en": {"description": "How enamel stays new for a hundred years."}},
         "author_name": "Ada Lindqvist",
+        "old_paths": ["/2019/05/enamel-care"],
     }
 
 
@@ -337,6 +338,7 @@ def _look_around(visitor: Person, pages: dict[str, str]) -> None:
     visitor("store_content", kind="post", slug="how-to-look-after-enamel")
     visitor("store_menu", location="header")
     visitor("store_asset", asset_id=pages["asset"])
+    visitor("store_redirect", query={"path": "/2019/05/enamel-care/"})
     visitor("store_search", query={"q": "mug"})
 
 

@@ -65,6 +65,8 @@ KINDS: dict[str, str | dict[str, str]] = {
     "menu_id": "menu",
     "node_id": "node",
     "object_id": "object_id",
+    "old_paths": "old_path",
+    "path": "old_path",
     "parent": {
         "admin/comments": "post",
         "store/account/comments": "post",
@@ -124,7 +126,7 @@ OF_PEOPLE = {
     "email_verify.token": "staff_verify_token",
 }
 # Bodies take nothing for these that is there already; and what operations need that their description does not tell.
-NEW = ("code", "external_id", "handle", "sku", "slug")
+NEW = ("code", "external_id", "handle", "old_paths", "sku", "slug")
 _TITLES_OF_MENUS = tuple(("items", *(0, "children") * level, 0, "titles", "en") for level in range(5))
 NEEDED: dict[str, tuple[Path, ...]] = {
     "invitation_accept": (("password",),),

@@ -39,6 +39,10 @@ class Asked:
     def many(self, path: str) -> list[str]:
         return [*self.document.get(path, [])]
 
+    def lines(self, path: str) -> list[str]:
+        """What stands in the lines that are not empty."""
+        return [line.strip() for line in self.text(path).splitlines() if line.strip()]
+
     def maybe(self, path: str) -> str | None:
         """None where nothing is filled in."""
         return self.text(path).strip() or None

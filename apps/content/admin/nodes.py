@@ -129,6 +129,7 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
         found: Document = {
             "parent_id": str(node.parent_id or ""),
             "author_name": node.author_name,
+            "old_paths": "\n".join(node.old_paths),
             "seo": to_json(node.seo),
             "fields": to_json(node.fields),
             "metadata": to_json(node.metadata),
@@ -153,6 +154,12 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
             Field(name="tag_ids", label="Tags", kind="find_many", find=reverse("admin:content_tag_find")),
         )
         more = (
+            Field(
+                name="old_paths",
+                label="Old addresses",
+                kind="text",
+                help="Where it was on another site, one a line, such as /2019/05/hello.",
+            ),
             Field(name="seo", label="For search engines, by language (JSON)", kind="code", lines=4),
             Field(name="fields", label="Custom fields (JSON)", kind="code", lines=4),
             Field(name="metadata", label="Metadata (JSON)", kind="code", lines=5),
@@ -175,6 +182,7 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:
         values: dict[str, Any] = {
             "author_name": asked.text("author_name"),
+            "old_paths": asked.lines("old_paths"),
             "seo": asked.json("seo"),
             "fields": asked.json("fields"),
             "metadata": asked.json("metadata"),

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Deferrable, Q
 from guardian.managers import UserObjectPermissionManager
 from guardian.models import UserObjectPermissionBase
 
 from apps.content import kinds
-from apps.kernel import ids, validation
+from apps.kernel import ids, paths, validation
 from apps.tenants.constraints import SameTenant, tenant_key
 from apps.tenants.models import InTenantForeignKey, TenantManager, TenantModel, loaded_words
 
@@ -55,6 +57,13 @@ class Node(TenantModel):
     fields = models.JSONField(default=dict, db_default={}, blank=True, help_text="Values of the tenant's own fields.")
     external_id = models.CharField(
         max_length=255, null=True, blank=True, help_text="Where it came from, such as wordpress:example.com:42."
+    )
+    old_paths = ArrayField(
+        models.CharField(max_length=paths.LONGEST),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Where it was on another site: storefronts lead from there to here.",
     )
     published_at = models.DateTimeField(null=True, blank=True, help_text="First publication; kept when unpublished.")
     comments_open = models.BooleanField(null=True, blank=True, help_text="Null is as the tenant's settings say.")
@@ -101,6 +110,7 @@ class Node(TenantModel):
             models.Index(
                 fields=["tenant", "created_by", "id"], name="content_node_own", condition=Q(created_by__isnull=False)
             ),
+            GinIndex(fields=["old_paths"], name="content_node_old_paths"),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db.models import Max
 
 from apps.content import events, models, permitted
-from apps.content.services import bodies, places, records, redirects, trees
+from apps.content.services import bodies, paths, places, records, redirects, trees
 from apps.content.services.checks import (
     FIELDS,
     check_bodies_are_translated,
@@ -33,7 +33,7 @@ _ROWS_PER_STATEMENT = 500
 def create_node(*, new: NewNode, now: datetime) -> models.Node:
     """A node in its place in the tree, a draft unless `publish` is given.
 
-    Raises LocaleNotEnabled, SlugTaken, ExternalIdTaken, TreeTooDeep, ValidationFailed.
+    Raises LocaleNotEnabled, SlugTaken, ExternalIdTaken, PathTaken, TreeTooDeep, ValidationFailed.
     """
     with unit_of_work():
         [node] = create_nodes(batch=[BatchNode.model_construct(**new.__dict__)], now=now)
@@ -58,6 +58,7 @@ def create_nodes(
             tag_ids={id for new in batch for id in new.tag_ids},
         )
         nodes = _placed(batch, now)
+        paths.check_free({node.id: node.old_paths for node in nodes if node.old_paths})
         translations = _translated(nodes, batch, when_taken)
         texts = [
             models.Body(
@@ -126,6 +127,7 @@ def _placed(batch: Sequence[BatchNode], now: datetime) -> list[models.Node]:
             metadata=new.metadata,
             external_id=new.external_id,
             comments_open=new.comments_open,
+            old_paths=new.old_paths,
             seo=seo.stored(new.seo),
             fields=new.fields,
             created_by=new.created_by or permitted.creator(),
@@ -222,6 +224,8 @@ def _record(
             records.of_node(node.id, events.SeoUpdated(seo=node.seo))
         if node.fields:
             records.of_node(node.id, events.FieldsUpdated(fields=node.fields))
+        if node.old_paths:
+            records.of_node(node.id, events.PathsUpdated(paths=node.old_paths))
         if node.comments_open is not None:
             records.of_node(node.id, events.CommentsSwitched(is_open=node.comments_open))
         if node.published_at is not None:

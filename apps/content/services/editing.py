@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.content import events, models, permitted
-from apps.content.services import bodies, records, redirects
+from apps.content.services import bodies, paths, records, redirects
 from apps.content.services.checks import (
     FIELDS,
     check_bodies_are_translated,
@@ -43,7 +43,7 @@ def locked_node(node_id: uuid.UUID) -> models.Node:
 def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTaken = WhenTaken.REFUSE) -> models.Node:
     """Change what is given; nothing is written and no event recorded where nothing differs.
 
-    Raises NodeNotFound, LocaleNotEnabled, SlugTaken, ValidationFailed.
+    Raises NodeNotFound, LocaleNotEnabled, SlugTaken, PathTaken, ValidationFailed.
     """
     check_locales(translations=changes.translations, bodies=changes.bodies)
     check_seo_locales(changes.seo or ())
@@ -57,6 +57,7 @@ def update_node(*, node_id: uuid.UUID, changes: NodeChanges, when_taken: WhenTak
         is_different |= _switch_comments(node, changes)
         is_different |= _change_seo(node, changes.seo)
         is_different |= _change_own_fields(node, changes.fields)
+        is_different |= paths.change(node, changes.old_paths)
         is_different |= _change_translations(node, changes.translations or [], when_taken)
         is_different |= _change_bodies(node, changes.bodies or [])
         if is_different:

@@ -60,6 +60,13 @@ class ExternalIdTaken(errors.Conflict):
     title = "The external id is taken"
 
 
+class PathTaken(errors.Conflict):
+    """An old path leads to another node already. Take it from there first, or leave it out."""
+
+    code = "path_taken"
+    title = "The path leads elsewhere"
+
+
 class LocationTaken(errors.Conflict):
     """Another menu is shown at this location. Take it from there first, or choose another one."""
 

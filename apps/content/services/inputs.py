@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator
 
 from apps.content import kinds, models
-from apps.kernel import validation, wording
+from apps.kernel import paths, validation, wording
 from apps.kernel.seo import Seo
 from apps.tenants.custom_fields import FieldValues
 
@@ -85,6 +85,21 @@ CategoryIds = Annotated[list[CategoryId], Field(max_length=1000), AfterValidator
 TagIds = Annotated[list[TagId], Field(max_length=1000), AfterValidator(_distinct)]
 
 
+def _old_path(value: str) -> str:
+    try:
+        return paths.plain(value)
+    except paths.NoPath:
+        raise wording.refusal("invalid_path", "a path begins with / and names a page, such as /2019/05/hello") from None
+
+
+def _once_each(items: list[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+OldPath = Annotated[str, validation.Line(paths.LONGEST, 1), AfterValidator(_old_path)]
+OldPaths = Annotated[list[OldPath], Field(max_length=100), AfterValidator(_once_each)]
+
+
 class TranslationInput(validation.Input):
     """`slug` is derived from the title when it is absent."""
 
@@ -115,7 +130,10 @@ class BodyInput(validation.Input):
 
 
 class NewNode(validation.Input):
-    """A node to create: a draft unless `publish` is true, last among its siblings unless a `position` is given."""
+    """A node to create: a draft unless `publish` is true, last among its siblings unless a `position` is given.
+
+    `old_paths` are where it was on another site: the path of an address, with what of its query names a page.
+    """
 
     kind: Kind
     translations: Annotated[list[TranslationInput], _ONE_OR_MORE, _ONCE_PER_LOCALE]
@@ -129,6 +147,7 @@ class NewNode(validation.Input):
     category_ids: CategoryIds = []
     tag_ids: TagIds = []
     external_id: ExternalId | None = None
+    old_paths: OldPaths = []
     comments_open: validation.Flag | None = None
     publish: validation.Flag = False
     published_at: validation.Moment | None = None
@@ -158,6 +177,7 @@ class NodeChanges(validation.Input):
     fields: FieldValues | None = None
     category_ids: CategoryIds | None = None
     tag_ids: TagIds | None = None
+    old_paths: OldPaths | None = None
     comments_open: validation.Flag | None = None
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from apps.content import models, pictures, services
-from apps.content.services import bodies
+from apps.content.services import bodies, paths
 from apps.content.services.locks import lock_content
 from apps.content.wordpress import mapping, menus, reading, restoring, terms
 from apps.imports import formats
@@ -44,6 +44,7 @@ class Importer(formats.Importer):
         self._new_terms: list[tuple[str, str]] = []
         self._seen: set[str] = set()
         self._late: dict[str, tuple[str, mapping.Note]] = {}
+        self._paths: dict[str, list[str]] = {}
         self._menu_items: list[reading.Item] = []
 
     def begin(self, taking: formats.Taking) -> None:
@@ -227,6 +228,7 @@ class Importer(formats.Importer):
             for found in existing.values():
                 restoring.remember_node(self._taking, found)
             fresh = [wanted for wanted in batch if wanted.external_id not in existing]
+            self._paths = _led_here(batch, existing, notes)
             known = {external_id: node.id for external_id, node in existing.items()}
             known |= self._known_parents(batch, known)
             parents = {wanted.external_id: self._parent(wanted, fresh, known, late) for wanted in batch}
@@ -384,6 +386,7 @@ class Importer(formats.Importer):
             or (translation.title, translation.excerpt) != (text.title, text.excerpt)
             or (stored.format, stored.body) != (body.format.value, bodies.stored(body))
             or (node.author_name, node.metadata) != (content.author_name, content.metadata)
+            or node.old_paths != content.old_paths
             or [link.category_id for link in links] != content.category_ids
             or {link.tag_id for link in node.tag_links.all()} != set(content.tag_ids or [])
         )
@@ -398,6 +401,7 @@ class Importer(formats.Importer):
             "bodies": [{"locale": self.locale, "format": wanted.format, "body": wanted.body}],
             "author_name": wanted.author_name,
             "metadata": wanted.metadata,
+            "old_paths": self._paths.get(wanted.external_id, []),
             "category_ids": list(dict.fromkeys(self._terms[term.key] for term in categories)),
             "tag_ids": list(dict.fromkeys(self._terms[term.key] for term in tags)),
         }
@@ -478,6 +482,26 @@ def _from_library(batch: Sequence[mapping.WantedNode]) -> Sequence[mapping.Wante
         )
         for wanted in batch
     ]
+
+
+def _led_here(
+    batch: Sequence[mapping.WantedNode], existing: Mapping[str, models.Node], notes: list[mapping.Note]
+) -> dict[str, list[str]]:
+    """The old paths of each node, with those it has; what leads to another node already is noted and left out."""
+    owners: dict[str, str] = {}
+    known = paths.owners(path for wanted in batch for path in wanted.old_paths)
+    found = {}
+    for wanted in batch:
+        node = existing.get(wanted.external_id)
+        led = list(node.old_paths) if node is not None else []
+        for path in wanted.old_paths:
+            is_free = known.get(path) in {None, node.id if node is not None else None}
+            if is_free and owners.setdefault(path, wanted.external_id) == wanted.external_id:
+                led += [path] if path not in led else []
+            else:
+                notes.append(mapping.Note(wanted.row, "link", path, "it leads to another node already; left out"))
+        found[wanted.external_id] = led
+    return found
 
 
 def _late(wanted: mapping.WantedNode, parent: str) -> tuple[str, mapping.Note]:

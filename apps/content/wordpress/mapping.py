@@ -6,6 +6,7 @@ import hashlib
 import mimetypes
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from apps.content import kinds, models
 from apps.content.wordpress import reading
-from apps.kernel import text, validation
+from apps.kernel import paths, text, validation
 
 MENU_TYPE, MENU_TAXONOMY, TAG_TAXONOMY = "nav_menu_item", "nav_menu", "post_tag"
 MAXIMUM_META_LENGTH = 10_000
@@ -98,6 +99,7 @@ class WantedNode:
     body: str
     author_name: str
     metadata: dict[str, Any]
+    old_paths: list[str] = field(default_factory=list)
     terms: list[WantedTerm] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
@@ -143,6 +145,7 @@ class Mapper:
             body=item.content,
             author_name=_person(self.site.authors.get(item.creator, item.creator)),
             metadata=self._metadata(item, notes),
+            old_paths=_old_paths(item),
             terms=_terms(item, notes),
             notes=notes,
         )
@@ -368,6 +371,22 @@ def _person(name: str) -> str:
 
 def _is_web(url: str) -> bool:
     return url.startswith(("http://", "https://")) and "@" not in url
+
+
+# What WordPress calls the number of a page in an address, which works whatever its permalinks look like.
+_NUMBERED = {"page": "page_id", "attachment": "attachment_id"}
+
+
+def _old_paths(item: reading.Item) -> list[str]:
+    """Where the item was: its permalink, and the address by its number. Parts of themes were nowhere."""
+    if item.type in _INTERNAL_TYPES:
+        return []
+    addresses = [item.link, f"/?{_NUMBERED.get(item.type, 'p')}={item.post_id}" if item.post_id.isdecimal() else ""]
+    found = []
+    for address in filter(None, addresses):
+        with suppress(paths.NoPath):
+            found.append(paths.plain(address))
+    return list(dict.fromkeys(found))
 
 
 def _file(item: reading.Item, meta: dict[str, str]) -> dict[str, Any]:

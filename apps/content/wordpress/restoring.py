@@ -72,7 +72,8 @@ def restore_node(node_id: uuid.UUID, state: dict[str, Any], now: datetime) -> No
     with unit_of_work():
         for locale in _locales_of(models.NodeTranslation.objects.filter(node_id=node_id), state):
             services.remove_translation(node_id=node_id, locale=locale)
-        changes = {name: state[name] for name in ("translations", "bodies", "author_name", "metadata")}
+        names = ("translations", "bodies", "author_name", "metadata", "old_paths")
+        changes = {name: state[name] for name in names if name in state}
         changes |= {name: [uuid.UUID(id) for id in state[name]] for name in ("category_ids", "tag_ids")}
         services.update_node(node_id=node_id, changes=validation.parse(services.NodeChanges, changes))
         services.set_parent(node_id=node_id, parent_id=_id(state["parent_id"]))
@@ -117,6 +118,7 @@ def _dumped(node: models.Node) -> dict[str, Any]:
         "parent_id": node.parent_id and str(node.parent_id),
         "author_name": node.author_name,
         "metadata": node.metadata,
+        "old_paths": node.old_paths,
         "category_ids": [str(link.category_id) for link in links],
         "tag_ids": [str(link.tag_id) for link in node.tag_links.all()],
         "translations": [

@@ -31,6 +31,7 @@ TYPES = (
     "content.comments.switched",
     "content.seo.updated",
     "content.fields.updated",
+    "content.paths.updated",
 )
 
 DOCUMENT = projections.Relation(
@@ -41,6 +42,7 @@ DOCUMENT = projections.Relation(
     ),
 )  # fmt: skip
 REDIRECT = projections.Relation("readmodels_contentredirect", ("tenant_id", "id", "kind", "locale", "slug"))
+PATH = projections.Relation("readmodels_contentpath", ("tenant_id", "id", "path"))
 
 
 def apply(state: projections.State | None, event: envelope.Event) -> projections.State | None:
@@ -62,7 +64,7 @@ def apply(state: projections.State | None, event: envelope.Event) -> projections
 
 def _changed(state: projections.State, verb: str, data: dict[str, Any]) -> dict[str, Any]:
     match verb:
-        case "node.updated" | "node.moved" | "seo.updated" | "fields.updated":
+        case "node.updated" | "node.moved" | "seo.updated" | "fields.updated" | "paths.updated":
             return data
         case "node.published":
             return {"status": "published", "published_at": data["published_at"]}
@@ -98,7 +100,7 @@ def _except(entries: list[Any], entry: Any) -> list[Any]:
 
 
 def render(tenant_id: uuid.UUID, node_id: uuid.UUID, state: projections.State) -> dict[str, list[projections.Row]]:
-    """A row per locale of a published node and one per redirect to it, none otherwise."""
+    """A row per locale of a published node and one per redirect and old path to it, none otherwise."""
     if state["status"] != "published":
         return {}
     return {
@@ -106,6 +108,7 @@ def render(tenant_id: uuid.UUID, node_id: uuid.UUID, state: projections.State) -
         REDIRECT.template: [
             (tenant_id, node_id, state["kind"], redirect["locale"], redirect["slug"]) for redirect in state["redirects"]
         ],
+        PATH.template: [(tenant_id, node_id, path) for path in state.get("paths", [])],
     }
 
 
@@ -247,11 +250,11 @@ def _strings(value: Any, key: str = "") -> list[str]:
 PROJECTION = projections.register(
     projections.Projection(
         name="content",
-        version=3,
+        version=4,
         aggregate_types=("content.node",),
         types=TYPES,
         state_template="readmodels_contentstate",
-        relations=(DOCUMENT, REDIRECT),
+        relations=(DOCUMENT, REDIRECT, PATH),
         apply=apply,
         render=render,
     )

@@ -2623,6 +2623,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/store/redirects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where a page of a former site is now: frontends ask before they answer 404, and lead there with 301
+         * @description Where a page of a former site is now: frontends ask before they answer 404, and lead there with 301.
+         */
+        get: operations["store_redirect"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/store/search": {
         parameters: {
             query?: never;
@@ -4318,6 +4338,8 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             };
+            /** Old Paths */
+            old_paths?: string[];
             /** @description Only if `expand` names it. */
             parent?: components["schemas"]["Node"] | null;
             /** Parent Id */
@@ -5157,6 +5179,8 @@ export interface components {
         /**
          * NewNode
          * @description A node to create: a draft unless `publish` is true, last among its siblings unless a `position` is given.
+         *
+         *     `old_paths` are where it was on another site: the path of an address, with what of its query names a page.
          */
         NewNode: {
             /**
@@ -5204,6 +5228,11 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             };
+            /**
+             * Old Paths
+             * @default []
+             */
+            old_paths?: string[];
             /**
              * Parent Id
              * @default null
@@ -5462,6 +5491,8 @@ export interface components {
             metadata: {
                 [key: string]: unknown;
             };
+            /** Old Paths */
+            old_paths: string[];
             /** Parent Id */
             parent_id: string | null;
             /** Position */
@@ -5526,6 +5557,11 @@ export interface components {
             metadata?: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Old Paths
+             * @default null
+             */
+            old_paths?: string[] | null;
             /**
              * Seo
              * @default null
@@ -6979,6 +7015,24 @@ export interface components {
             prev: string | null;
         };
         /**
+         * StoreRedirect
+         * @description Where a page of a former site is now; `location` is a path, as the setting `site` has it.
+         */
+        StoreRedirect: {
+            /** Id */
+            id: string;
+            /** Kind */
+            kind: string;
+            /** Locale */
+            locale: string;
+            /** Location */
+            location: string;
+            /** Path */
+            path: string;
+            /** Slug */
+            slug: string;
+        };
+        /**
          * StoreRendition
          * @description An image in another size: thumbnail, small, medium or large.
          */
@@ -7596,6 +7650,8 @@ export interface components {
             metadata: {
                 [key: string]: unknown;
             };
+            /** Old Paths */
+            old_paths: string[];
             /** Parent Id */
             parent_id: string | null;
             /** Position */
@@ -8436,7 +8492,7 @@ export interface operations {
                      *           "id": "audit_01kjpy1d00e00800000000001h",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:42:00Z"
+                     *           "occurred_at": "2026-03-02T11:43:00Z"
                      *         },
                      *         {
                      *           "action": "commerce.price.updated",
@@ -8462,7 +8518,7 @@ export interface operations {
                      *           "id": "audit_01kjpy1d00e00800000000001m",
                      *           "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *           "object_type": "commerce.product",
-                     *           "occurred_at": "2026-03-02T11:42:00Z"
+                     *           "occurred_at": "2026-03-02T11:43:00Z"
                      *         }
                      *       ],
                      *       "next": "https://shop.example.com/api/v1/admin/audit?action=commerce.&limit=2&cursor=place-4",
@@ -8516,7 +8572,7 @@ export interface operations {
                 content: {
                     /**
                      * @example id,occurred_at,actor,authority,action,object_type,object_id,changes,correlation_id,client_address,hash
-                     *     audit_01kjpy1d00e00800000000001p,2026-03-02T11:44:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000032,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000e,"{""published_at"":[null,""2026-03-02T10:06:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000037,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000004
+                     *     audit_01kjpy1d00e00800000000001p,2026-03-02T11:45:00Z,user:019cade0-b400-7000-8000-000000000001,token:019cade0-b400-7000-8000-000000000032,commerce.product.published,commerce.product,019cade0-b400-7000-8000-00000000000e,"{""published_at"":[null,""2026-03-02T10:06:00Z""],""status"":[""draft"",""published""]}",019cade0-b400-7000-8000-000000000037,203.0.113.7,0000000000000000000000000000000000000000000000000000000000000004
                      */
                     "text/csv": string;
                 };
@@ -8563,7 +8619,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"id":"audit_01kjpy1d00e00800000000001p","occurred_at":"2026-03-02T11:44:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000032","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000e","changes":{"published_at":[null,"2026-03-02T10:06:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000037","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000004"} */
+                    /** @example {"id":"audit_01kjpy1d00e00800000000001p","occurred_at":"2026-03-02T11:45:00Z","actor":"user:019cade0-b400-7000-8000-000000000001","authority":"token:019cade0-b400-7000-8000-000000000032","action":"commerce.product.published","object_type":"commerce.product","object_id":"019cade0-b400-7000-8000-00000000000e","changes":{"published_at":[null,"2026-03-02T10:06:00Z"],"status":["draft","published"]},"correlation_id":"019cade0-b400-7000-8000-000000000037","client_address":"203.0.113.7","hash":"0000000000000000000000000000000000000000000000000000000000000004"} */
                     "application/x-ndjson": string;
                 };
             };
@@ -8632,7 +8688,7 @@ export interface operations {
                      *       "id": "audit_01kjpy1d00e00800000000001h",
                      *       "object_id": "019cade0-b400-7000-8000-00000000000e",
                      *       "object_type": "commerce.product",
-                     *       "occurred_at": "2026-03-02T11:42:00Z"
+                     *       "occurred_at": "2026-03-02T11:43:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["AuditEntry"];
@@ -8713,10 +8769,10 @@ export interface operations {
                      *         {
                      *           "approved_by": null,
                      *           "closed_at": null,
-                     *           "expires_at": "2026-03-02T12:11:00Z",
+                     *           "expires_at": "2026-03-02T12:12:00Z",
                      *           "id": "glass_01kjpy1d00e00800000000001g",
                      *           "is_read_only": true,
-                     *           "opened_at": "2026-03-02T11:41:00Z",
+                     *           "opened_at": "2026-03-02T11:42:00Z",
                      *           "reason": "The owner cannot log in",
                      *           "state": "open",
                      *           "ticket": "T-4711",
@@ -9561,7 +9617,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "author_name": "Dora Klein-Moreau",
-                     *           "created_at": "2026-03-02T11:20:00Z",
+                     *           "created_at": "2026-03-02T11:21:00Z",
                      *           "id": "node_01kjpy1d00e00800000000001d",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
@@ -9570,7 +9626,7 @@ export interface operations {
                      *         },
                      *         {
                      *           "author_name": "Dora Klein-Moreau",
-                     *           "created_at": "2026-03-02T11:19:00Z",
+                     *           "created_at": "2026-03-02T11:20:00Z",
                      *           "id": "node_01kjpy1d00e00800000000001c",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
@@ -9691,7 +9747,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "author_name": "Dora Klein-Moreau",
-                     *       "created_at": "2026-03-02T11:17:00Z",
+                     *       "created_at": "2026-03-02T11:18:00Z",
                      *       "id": "node_01kjpy1d00e00800000000001a",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
@@ -9740,7 +9796,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "author_name": "Dora Klein-Moreau",
-                     *       "created_at": "2026-03-02T11:19:00Z",
+                     *       "created_at": "2026-03-02T11:20:00Z",
                      *       "id": "node_01kjpy1d00e00800000000001c",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
@@ -9789,7 +9845,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "author_name": "Dora Klein-Moreau",
-                     *       "created_at": "2026-03-02T11:18:00Z",
+                     *       "created_at": "2026-03-02T11:19:00Z",
                      *       "id": "node_01kjpy1d00e00800000000001b",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
@@ -10163,7 +10219,7 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T11:12:00Z",
+                     *           "created_at": "2026-03-02T11:13:00Z",
                      *           "email": "dora@example.com",
                      *           "id": "cust_01kjpy1d00e008000000000019",
                      *           "is_active": true,
@@ -10211,7 +10267,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:12:00Z",
+                     *       "created_at": "2026-03-02T11:13:00Z",
                      *       "email": "dora@example.com",
                      *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "is_active": true,
@@ -10267,7 +10323,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:12:00Z",
+                     *       "created_at": "2026-03-02T11:13:00Z",
                      *       "email": "dora@example.com",
                      *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "is_active": false,
@@ -12269,7 +12325,7 @@ export interface operations {
                 /** @description external_id: any of these, separated by commas */
                 external_id__in?: string[];
                 /** @description Members to show, separated by commas; all by default. */
-                fields?: ("author_name" | "comments_open" | "created_at" | "depth" | "external_id" | "fields" | "id" | "kind" | "metadata" | "parent_id" | "position" | "published_at" | "seo" | "status" | "translations" | "updated_at")[];
+                fields?: ("author_name" | "comments_open" | "created_at" | "depth" | "external_id" | "fields" | "id" | "kind" | "metadata" | "old_paths" | "parent_id" | "position" | "published_at" | "seo" | "status" | "translations" | "updated_at")[];
                 /** @description Such as page or post. */
                 kind?: "article" | "attachment" | "comment" | "custom" | "page" | "post";
                 /** @description kind: any of these, separated by commas */
@@ -12338,6 +12394,7 @@ export interface operations {
                      *           "id": "node_01kjpy1d00e00800000000000y",
                      *           "kind": "page",
                      *           "metadata": {},
+                     *           "old_paths": [],
                      *           "parent_id": "node_01kjpy1d00e00800000000000x",
                      *           "position": 0,
                      *           "published_at": null,
@@ -12363,6 +12420,7 @@ export interface operations {
                      *           "id": "node_01kjpy1d00e00800000000000x",
                      *           "kind": "page",
                      *           "metadata": {},
+                     *           "old_paths": [],
                      *           "parent_id": null,
                      *           "position": 1,
                      *           "published_at": null,
@@ -12423,6 +12481,9 @@ export interface operations {
                  *         "cat_01kjpy1d00e00800000000000v"
                  *       ],
                  *       "kind": "post",
+                 *       "old_paths": [
+                 *         "/2019/05/enamel-care"
+                 *       ],
                  *       "seo": {
                  *         "en": {
                  *           "description": "How enamel stays new for a hundred years."
@@ -12475,6 +12536,9 @@ export interface operations {
                      *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
+                     *       "old_paths": [
+                     *         "/2019/05/enamel-care"
+                     *       ],
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": null,
@@ -12666,9 +12730,9 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,seo,fields,external_id,comments_open,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
-                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,,2026-03-02T11:01:00Z,2026-03-02T10:34:00Z,2026-03-02T11:01:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
-                     *     node_01kjpy1d00e00800000000000y,page,draft,node_01kjpy1d00e00800000000000x,0,1,,{},{},{},,,,2026-03-02T10:35:00Z,2026-03-02T10:36:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
+                     * @example id,kind,status,parent_id,position,depth,author_name,metadata,seo,fields,external_id,old_paths,comments_open,published_at,created_at,updated_at,translations,bodies,category_ids,tag_ids,redirects
+                     *     node_01kjpy1d00e00800000000000x,page,published,,1,0,,{},{},{},,[],,2026-03-02T11:01:00Z,2026-03-02T10:34:00Z,2026-03-02T11:01:00Z,"[{""locale"":""en"",""title"":""About us"",""slug"":""about-us"",""excerpt"":""""}]",[],[],[],[]
+                     *     node_01kjpy1d00e00800000000000y,page,draft,node_01kjpy1d00e00800000000000x,0,1,,{},{},{},,[],,,2026-03-02T10:35:00Z,2026-03-02T10:36:00Z,"[{""locale"":""en"",""title"":""How to find us"",""slug"":""how-to-find-us"",""excerpt"":""""}]",[],[],[],[]
                      */
                     "text/csv": string;
                 };
@@ -12752,8 +12816,8 @@ export interface operations {
                 };
                 content: {
                     /**
-                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":"2026-03-02T11:01:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T11:01:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
-                     *     {"id":"node_01kjpy1d00e00800000000000y","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000x","position":0,"depth":1,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"comments_open":null,"published_at":null,"created_at":"2026-03-02T10:35:00Z","updated_at":"2026-03-02T10:36:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     * @example {"id":"node_01kjpy1d00e00800000000000x","kind":"page","status":"published","parent_id":null,"position":1,"depth":0,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"old_paths":[],"comments_open":null,"published_at":"2026-03-02T11:01:00Z","created_at":"2026-03-02T10:34:00Z","updated_at":"2026-03-02T11:01:00Z","translations":[{"locale":"en","title":"About us","slug":"about-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
+                     *     {"id":"node_01kjpy1d00e00800000000000y","kind":"page","status":"draft","parent_id":"node_01kjpy1d00e00800000000000x","position":0,"depth":1,"author_name":"","metadata":{},"seo":{},"fields":{},"external_id":null,"old_paths":[],"comments_open":null,"published_at":null,"created_at":"2026-03-02T10:35:00Z","updated_at":"2026-03-02T10:36:00Z","translations":[{"locale":"en","title":"How to find us","slug":"how-to-find-us","excerpt":""}],"bodies":[],"category_ids":[],"tag_ids":[],"redirects":[]}
                      */
                     "application/x-ndjson": string;
                 };
@@ -12814,6 +12878,9 @@ export interface operations {
                      *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
+                     *       "old_paths": [
+                     *         "/2019/05/enamel-care"
+                     *       ],
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": null,
@@ -12963,6 +13030,9 @@ export interface operations {
                      *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
+                     *       "old_paths": [
+                     *         "/2019/05/enamel-care"
+                     *       ],
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": null,
@@ -13063,6 +13133,9 @@ export interface operations {
                      *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
+                     *       "old_paths": [
+                     *         "/2019/05/enamel-care"
+                     *       ],
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
@@ -13088,7 +13161,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:53:00Z"
+                     *       "updated_at": "2026-03-02T11:54:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -13158,6 +13231,7 @@ export interface operations {
                      *       "id": "node_01kjpy1d00e00800000000000y",
                      *       "kind": "page",
                      *       "metadata": {},
+                     *       "old_paths": [],
                      *       "parent_id": "node_01kjpy1d00e00800000000000x",
                      *       "position": 0,
                      *       "published_at": null,
@@ -13251,6 +13325,9 @@ export interface operations {
                      *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
+                     *       "old_paths": [
+                     *         "/2019/05/enamel-care"
+                     *       ],
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
@@ -13610,6 +13687,9 @@ export interface operations {
                      *       "id": "node_01kjpy1d00e00800000000000w",
                      *       "kind": "post",
                      *       "metadata": {},
+                     *       "old_paths": [
+                     *         "/2019/05/enamel-care"
+                     *       ],
                      *       "parent_id": null,
                      *       "position": 0,
                      *       "published_at": "2026-03-02T08:00:00Z",
@@ -13635,7 +13715,7 @@ export interface operations {
                      *           "title": "How to look after enamel"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T11:52:00Z"
+                     *       "updated_at": "2026-03-02T11:53:00Z"
                      *     }
                      */
                     "application/json": components["schemas"]["WholeNode"];
@@ -14876,7 +14956,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T12:01:00Z",
+                     *       "updated_at": "2026-03-02T12:02:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -15212,7 +15292,7 @@ export interface operations {
                      *           "title": "Enamel mug"
                      *         }
                      *       ],
-                     *       "updated_at": "2026-03-02T12:00:00Z",
+                     *       "updated_at": "2026-03-02T12:01:00Z",
                      *       "variants": [
                      *         {
                      *           "barcode": "",
@@ -18128,7 +18208,7 @@ export interface operations {
                      *       "count": null,
                      *       "data": [
                      *         {
-                     *           "created_at": "2026-03-02T11:20:00Z",
+                     *           "created_at": "2026-03-02T11:21:00Z",
                      *           "id": "node_01kjpy1d00e00800000000001d",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
@@ -18136,7 +18216,7 @@ export interface operations {
                      *           "text": "Buy likes"
                      *         },
                      *         {
-                     *           "created_at": "2026-03-02T11:19:00Z",
+                     *           "created_at": "2026-03-02T11:20:00Z",
                      *           "id": "node_01kjpy1d00e00800000000001c",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
@@ -18192,7 +18272,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:17:00Z",
+                     *       "created_at": "2026-03-02T11:18:00Z",
                      *       "id": "node_01kjpy1d00e00800000000001a",
                      *       "locale": "en",
                      *       "parent_id": "node_01kjpy1d00e00800000000000w",
@@ -18243,7 +18323,7 @@ export interface operations {
                      * @example {
                      *       "access_token": "access-token",
                      *       "customer": {
-                     *         "created_at": "2026-03-02T11:12:00Z",
+                     *         "created_at": "2026-03-02T11:13:00Z",
                      *         "email": "dora@example.com",
                      *         "id": "cust_01kjpy1d00e008000000000019",
                      *         "name": "Dora Klein"
@@ -18311,7 +18391,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:12:00Z",
+                     *       "created_at": "2026-03-02T11:13:00Z",
                      *       "email": "dora@example.com",
                      *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein"
@@ -18357,7 +18437,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:12:00Z",
+                     *       "created_at": "2026-03-02T11:13:00Z",
                      *       "email": "dora@example.com",
                      *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein-Moreau"
@@ -18615,20 +18695,20 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:30:00Z",
+                     *           "created_at": "2026-03-02T11:31:00Z",
                      *           "current": false,
-                     *           "expires_at": "2026-04-01T11:30:00Z",
+                     *           "expires_at": "2026-04-01T11:31:00Z",
                      *           "id": "sess_01kjpy1d00e00800000000001e",
-                     *           "last_used_at": "2026-03-02T11:30:00Z",
+                     *           "last_used_at": "2026-03-02T11:31:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         },
                      *         {
                      *           "address": "203.0.113.7",
-                     *           "created_at": "2026-03-02T11:30:00Z",
+                     *           "created_at": "2026-03-02T11:31:00Z",
                      *           "current": true,
-                     *           "expires_at": "2026-04-01T11:30:00Z",
+                     *           "expires_at": "2026-04-01T11:31:00Z",
                      *           "id": "sess_01kjpy1d00e00800000000001f",
-                     *           "last_used_at": "2026-03-02T11:30:00Z",
+                     *           "last_used_at": "2026-03-02T11:31:00Z",
                      *           "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
                      *         }
                      *       ]
@@ -18734,7 +18814,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "created_at": "2026-03-02T11:12:00Z",
+                     *       "created_at": "2026-03-02T11:13:00Z",
                      *       "email": "dora@example.com",
                      *       "id": "cust_01kjpy1d00e008000000000019",
                      *       "name": "Dora Klein"
@@ -19081,7 +19161,7 @@ export interface operations {
                      *           "slug": "how-to-look-after-enamel",
                      *           "title": "How to look after enamel",
                      *           "updated_at": "2026-03-02T11:06:00Z",
-                     *           "version": 4
+                     *           "version": 5
                      *         }
                      *       ],
                      *       "next": null,
@@ -19190,7 +19270,7 @@ export interface operations {
                      *       "slug": "how-to-look-after-enamel",
                      *       "title": "How to look after enamel",
                      *       "updated_at": "2026-03-02T11:06:00Z",
-                     *       "version": 4
+                     *       "version": 5
                      *     }
                      */
                     "application/json": components["schemas"]["StoreContent"];
@@ -19279,7 +19359,7 @@ export interface operations {
                      *           "id": "node_01kjpy1d00e00800000000001a",
                      *           "locale": "en",
                      *           "parent_id": "node_01kjpy1d00e00800000000000w",
-                     *           "published_at": "2026-03-02T11:27:00Z"
+                     *           "published_at": "2026-03-02T11:28:00Z"
                      *         }
                      *       ],
                      *       "next": null,
@@ -19752,6 +19832,63 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["StoreProduct"];
+                };
+            };
+            /** @description What If-None-Match names still holds. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store_redirect: {
+        parameters: {
+            query: {
+                /** @description Language; falls back to the tenant's default. Default: Accept-Language. */
+                locale?: string;
+                /**
+                 * @description What was asked for: a path with its query, or a whole address.
+                 * @example /2019/05/enamel-care/
+                 */
+                path: string;
+            };
+            header?: {
+                /** @description An ETag; the answer is 304 if it holds. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "node_01kjpy1d00e00800000000000w",
+                     *       "kind": "post",
+                     *       "locale": "en",
+                     *       "location": "/en/blog/how-to-look-after-enamel",
+                     *       "path": "/2019/05/enamel-care",
+                     *       "slug": "how-to-look-after-enamel"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoreRedirect"];
                 };
             };
             /** @description What If-None-Match names still holds. */

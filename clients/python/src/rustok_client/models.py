@@ -1106,6 +1106,7 @@ class ListedNode(TypedDict):
     id: NotRequired[str]
     kind: NotRequired[str]
     metadata: NotRequired[dict[str, Any]]
+    old_paths: NotRequired[list[str]]
     parent: NotRequired[Node | None]
     """Only if `expand` names it."""
     parent_id: NotRequired[str | None]
@@ -1726,7 +1727,10 @@ class NewMenu(TypedDict):
 
 
 class NewNode(TypedDict):
-    """A node to create: a draft unless `publish` is true, last among its siblings unless a `position` is given."""
+    """A node to create: a draft unless `publish` is true, last among its siblings unless a `position` is given.
+
+    `old_paths` are where it was on another site: the path of an address, with what of its query names a page.
+    """
 
     author_name: NotRequired[str]
     bodies: NotRequired[list[BodyInput]]
@@ -1737,6 +1741,7 @@ class NewNode(TypedDict):
     """Values of the fields the tenant has defined."""
     kind: Literal["article", "attachment", "comment", "custom", "page", "post"]
     metadata: NotRequired[dict[str, Any]]
+    old_paths: NotRequired[list[str]]
     parent_id: NotRequired[str | None]
     position: NotRequired[int | None]
     publish: NotRequired[bool]
@@ -1823,6 +1828,7 @@ class Node(TypedDict):
     id: str
     kind: str
     metadata: dict[str, Any]
+    old_paths: list[str]
     parent_id: str | None
     position: int
     published_at: str | None
@@ -1844,6 +1850,7 @@ class NodeChanges(TypedDict):
     comments_open: NotRequired[bool | None]
     fields: NotRequired[dict[str, Any] | None]
     metadata: NotRequired[dict[str, Any] | None]
+    old_paths: NotRequired[list[str] | None]
     seo: NotRequired[dict[str, SeoInput] | None]
     tag_ids: NotRequired[list[str] | None]
     translations: NotRequired[list[TranslationChange] | None]
@@ -2771,6 +2778,17 @@ class StoreProductPage(TypedDict):
     """The page before."""
 
 
+class StoreRedirect(TypedDict):
+    """Where a page of a former site is now; `location` is a path, as the setting `site` has it."""
+
+    id: str
+    kind: str
+    locale: str
+    location: str
+    path: str
+    slug: str
+
+
 class StoreRendition(TypedDict):
     """An image in another size: thumbnail, small, medium or large."""
 
@@ -3231,6 +3249,7 @@ class WholeNode(TypedDict):
     id: str
     kind: str
     metadata: dict[str, Any]
+    old_paths: list[str]
     parent_id: str | None
     position: int
     published_at: str | None

@@ -1542,6 +1542,7 @@ class Operations(Sender):
                 "id",
                 "kind",
                 "metadata",
+                "old_paths",
                 "parent_id",
                 "position",
                 "published_at",
@@ -3326,6 +3327,20 @@ class Operations(Sender):
             "/api/v1/store/products/{handle}",
             path_values={"handle": handle},
             query={"locale": locale},
+            headers={"If-None-Match": if_none_match},
+        )
+
+    def store_redirect(
+        self, *, locale: str | None = None, path: str, if_none_match: str | None = None
+    ) -> Answer[models.StoreRedirect]:
+        """Where a page of a former site is now: frontends ask before they answer 404, and lead there with 301.
+
+        GET /api/v1/store/redirects
+        """
+        return self.send(
+            "GET",
+            "/api/v1/store/redirects",
+            query={"locale": locale, "path": path},
             headers={"If-None-Match": if_none_match},
         )
 
