@@ -120,6 +120,7 @@ LANGUAGES = [
 ]
 LOCALE_PATHS = [CHECKOUT / "rustok" / "locale"]
 USE_I18N = True
+FORMAT_MODULE_PATH = ["rustok.formats"]
 
 # --- Database, Valkey, cache --------------------------------------------------------------------------------
 

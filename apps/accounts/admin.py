@@ -35,6 +35,7 @@ class MembershipAdmin(TenantReadOnlyAdmin):
     """Of the tenant of the host; on a host of no tenant, of all."""
 
     resource = "users"
+    called = ("member", "members")
     list_display = ("user", "tenant", "created_at")
     list_filter = ("roles__system_role",)
     list_select_related = ("user", "tenant")

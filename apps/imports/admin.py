@@ -23,6 +23,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from apps.accounts.access.backend import rights_here
 from apps.accounts.access.rights import ANY
@@ -106,10 +107,15 @@ def seen_by(request: HttpRequest) -> list[str]:
 class RunAdmin(TenantReadOnlyAdmin):
     """For those who may import something. Files are sent, and runs acted on, on the tenant's host only."""
 
-    list_display = ("created_at", "file_name", "format", "status", "progress", "written", "skipped", "notes", "actor")
+    called = ("import", "imports")
+    list_display = ("file_name", "format", "state", "progress", "written", "skipped", "notes", "actor", "created_at")
     list_filter = ("status", "format", "is_dry_run")
     search_fields = ("file_name", "actor")
     ordering = ("-id",)
+
+    @admin.display(description="status", ordering="status")
+    def state(self, run: models.Run) -> str:
+        return format_html('<span class="pill pill-{}">{}</span>', run.status, run.get_status_display())
 
     @admin.display(description="progress")
     def progress(self, run: models.Run) -> str:

@@ -38,6 +38,7 @@ class JobAdmin(TenantReadOnlyAdmin):
 class OperationAdmin(TenantReadOnlyAdmin):
     """Those that failed: the others are what they wrote."""
 
+    called = ("failed step of a job", "failed steps of jobs")
     resource = "audit"
     list_display = ("job", "index", "status", "code")
     list_filter = ("status",)

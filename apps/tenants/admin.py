@@ -32,6 +32,11 @@ class TenantReadOnlyAdmin(ReadOnlyAdmin):
         own = super().get_list_filter(request)
         return [*own] if scope.find() is not None else ["tenant", *own]
 
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Whose a row is goes without saying on the host of one tenant."""
+        shown = super().get_list_display(request)
+        return [*shown] if scope.find() is None else [name for name in shown if name != "tenant"]
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         others = super().get_fields(request, obj)
         return ["tenant", *(name for name in others if name != "tenant")]
@@ -60,7 +65,7 @@ class TenantReadOnlyAdmin(ReadOnlyAdmin):
 
 
 class TranslatedReadOnlyAdmin(TenantReadOnlyAdmin):
-    """Lists show the words of every locale; they come with the page in one query."""
+    """Lists show the words of every locale, those of a tenant the words it would show; all come in one query."""
 
     shown = "name"
 
@@ -70,6 +75,8 @@ class TranslatedReadOnlyAdmin(TenantReadOnlyAdmin):
 
     @admin.display(description="name")
     def words(self, row: Any) -> str:
+        if scope.find() is not None:
+            return str(row)
         translations = sorted(row.translations.all(), key=lambda entry: entry.locale)
         return ", ".join(f"{getattr(entry, self.shown)} ({entry.locale})" for entry in translations)
 

@@ -17,11 +17,13 @@ _OF_VARIANT = (
     "values",
 )  # fmt: skip
 
+_ONLY_FLAGS = {"inventory_policy", "manage_inventory", "requires_shipping"}
+
 
 def create(asked: Asked, *, now: datetime) -> uuid.UUID:
     """Raises what `create_product` raises."""
     values = _product(asked)
-    variants = {row: _new_variant(asked, row) for row in asked.many("variants")}
+    variants = {row: _new_variant(asked, row) for row in _filled(asked)}
     values["variants"] = asked.listed("variants", variants)
     snapshot = services.create_product(new=validation.parse(services.NewProduct, values), now=now)
     _place(snapshot.id, asked)
@@ -31,7 +33,7 @@ def create(asked: Asked, *, now: datetime) -> uuid.UUID:
 def update(product_id: uuid.UUID, asked: Asked, *, now: datetime) -> None:
     """Raises what the services of products, variants, prices and stock raise."""
     snapshot = queries.get_product(product_id=product_id)
-    rows, before = asked.many("variants"), [variant.row.id.hex for variant in snapshot.variants]
+    rows, before = _filled(asked), [variant.row.id.hex for variant in snapshot.variants]
     gone = [row for row in before if row not in rows]
     is_any_left = len(gone) < len(before)
     if is_any_left:
@@ -134,6 +136,19 @@ def _with_those_in_use(snapshot: snapshots.Snapshot, wanted: list[dict[str, Any]
         ]
         widened.append({**option, "values": [*option["values"], *kept]} if kept else option)
     return widened
+
+
+def _filled(asked: Asked) -> list[str]:
+    """The rows of variants without new ones nobody wrote anything into; the only one stays, as it is the default."""
+    rows = asked.many("variants")
+    written = asked.group("variants")
+    blank = {
+        row
+        for row in rows
+        if row.startswith("new")
+        and not any(str(value).strip() for name, value in written.get(row, {}).items() if name not in _ONLY_FLAGS)
+    }
+    return [row for row in rows if row not in blank] or rows[:1]
 
 
 def _variant(asked: Asked, row: str) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     def state(self, row: Any) -> str:
         return format_html('<span class="pill pill-{0}">{0}</span>', row.status)
 
-    @admin.display(description="missing")
+    @admin.display(description="untranslated")
     def missing(self, row: Any) -> str:
         """The languages of the tenant it is not translated into."""
         there = {entry.locale for entry in row.translations.all()}

@@ -152,6 +152,23 @@ function drop(form) {
   });
 }
 
+// Rows of a tree say their level, which is moved by buttons and seen by how far in they stand.
+function levelButtons(row, button, tell) {
+  const level = row.querySelector("select[name$='/level']");
+  if (!level) return [];
+  level.closest("td").classList.add("row-level");
+  const show = () => { row.dataset.level = level.value; };
+  const step = (by) => () => {
+    const wanted = level.selectedIndex + by;
+    if (wanted >= 0 && wanted < level.options.length) level.selectedIndex = wanted;
+    show();
+    tell();
+  };
+  level.addEventListener("change", show);
+  queueMicrotask(show);
+  return [button("Further out", "←", step(-1)), button("Further in", "→", step(1))];
+}
+
 // --- Rows: add, remove, move ------------------------------------------------------------------------------------
 
 function arrange(section) {
@@ -170,6 +187,8 @@ function arrange(section) {
     if (!gone) return;
     gone.replaceWith(
       button("Move up", "↑", () => { row.previousElementSibling?.matches(".row") && row.previousElementSibling.before(row); tell(); }),
+      button("Move down", "↓", () => { row.nextElementSibling?.matches(".row") && row.nextElementSibling.after(row); tell(); }),
+      ...levelButtons(row, button, tell),
       button("Remove", "×", () => { row.remove(); tell(); }),
     );
     every("select[data-find]", row).forEach(choose);
@@ -186,7 +205,10 @@ function arrange(section) {
     every("*", row).concat(row).forEach((element) => [...element.attributes].forEach((attribute) => {
       if (attribute.value.includes("__row__")) attribute.value = attribute.value.replaceAll("__row__", fresh);
     }));
+    const before = every("select[name$='/level']", table).at(-1);
     table.append(row);
+    const level = row.querySelector("select[name$='/level']");
+    if (before && level) level.value = before.value;
     if (name === "variants") every("input[name$='/manage_inventory'], input[name$='/requires_shipping']", row).forEach((box) => { box.checked = true; });
     equip(row);
     row.querySelector("input:not([type=hidden]), textarea, select")?.focus();
@@ -203,8 +225,10 @@ function offerLanguages(section) {
   const wrong = panels.filter((panel) => panel.matches(".is-wrong"));
   const filled = panels.filter((panel) => !panel.matches(".is-missing"));
   const first = new Set([...wrong, ...(filled.length ? filled : panels)].slice(0, Math.max(most, wrong.length)));
+  const called = new Intl.DisplayNames([document.documentElement.lang || "en"], { type: "language", fallback: "code" });
   const tabs = panels.map((panel) => {
-    const tab = make("button", { type: "button", className: "tab", textContent: panel.dataset.language });
+    const tab = make("button", { type: "button", className: "tab", textContent: called.of(panel.dataset.language) });
+    panel.querySelector("legend").firstChild.textContent = tab.textContent + " ";
     if (panel.matches(".is-missing")) tab.append(" ", make("small", { textContent: "missing" }));
     tab.classList.toggle("is-wrong", panel.matches(".is-wrong"));
     const set = (isShown) => { panel.hidden = !isShown; tab.setAttribute("aria-pressed", String(isShown)); };
@@ -384,6 +408,18 @@ function foldFilters(filters) {
   place.append(button);
 }
 
+// --- Phones: the list of screens is a button away -------------------------------------------------------------------
+
+function offerScreens(screens) {
+  const button = make("button", { type: "button", className: "screens-button", textContent: "All screens" });
+  const set = (isShown) => { screens.classList.toggle("is-open", isShown); button.setAttribute("aria-expanded", String(isShown)); };
+  button.setAttribute("aria-controls", screens.id);
+  button.addEventListener("click", () => set(!screens.matches(".is-open")));
+  set(false);
+  document.querySelector("#user-tools")?.before(button);
+}
+
+every("#nav-sidebar").forEach(offerScreens);
 every("#changelist-filter").forEach(foldFilters);
 every("[data-languages]").forEach(offerLanguages);
 every("[data-rows]").forEach(arrange);
