@@ -33,7 +33,11 @@ NOTICING = (
     "tests/events/test_registry.py",
     "tests/events/test_schema_lock.py",
     "tests/contracts/test_examples.py",
+    "tests/contracts/test_asyncapi.py",
+    "tests/contracts/test_contract.py::test_the_operation_keeps_the_rules[voucher_create]",
+    "tests/tenants/test_modules.py",
     "tests/sweep/test_inventory.py",
+    "tests/sweep/test_http.py::test_both_tenants_have_rows_in_every_table_and_words_in_every_field",
 )
 BIN = CHECKOUT / ".venv/bin"
 
@@ -93,7 +97,7 @@ def run(tree: Path, *command: str | Path) -> str:
 
 def test_it_takes_less_than_120_lines() -> None:
     """Its test among them; empty lines and what the scaffold has written are not counted."""
-    assert (len(FILES), len(CHANGES)) == (6, 2)
+    assert (len(FILES), len(CHANGES)) == (6, 4)
     written = [*FILES.values(), *(after for _, _, after in CHANGES)]
     assert sum(bool(line.strip()) for text in written for line in text.splitlines()) < 120
 

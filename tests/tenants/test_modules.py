@@ -63,7 +63,7 @@ def filled(pattern: str) -> str:
 
 
 def test_a_new_tenant_has_the_default_set() -> None:
-    assert queries.scope_of(factories.make_tenant()).modules == ("accounts", *CHOOSABLE, "tenants")
+    assert {"accounts", *CHOOSABLE, "tenants"} <= set(queries.scope_of(factories.make_tenant()).modules)
 
 
 def test_the_scope_costs_one_query_with_modules_and_locales(django_assert_num_queries: Any) -> None:

@@ -219,9 +219,9 @@ class ProductAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     acts = ACTS
     list_filter = ("status", TypeFilter, VendorFilter, CategoryFilter, "is_gift_card")
 
-    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
         where = ("tenant",) if scope.find() is None else ()
-        return ("picture", "words", *where, "state", "price", "stock", "vendor", "product_type", "changed")
+        return ["picture", "words", *where, "state", "price", "stock", "vendor", "product_type", "changed"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)

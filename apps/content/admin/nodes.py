@@ -90,9 +90,9 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     show_full_result_count = False
     list_per_page = 50
 
-    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
         where = ("tenant",) if scope.find() is None else ("missing",)
-        return ("words", *where, "kind", "state", "author_name", "published_at", "updated_at")
+        return ["words", *where, "kind", "state", "author_name", "published_at", "updated_at"]
 
     @admin.display(description="status", ordering="status")
     def state(self, row: Any) -> str:
