@@ -41,6 +41,10 @@ SECRET = re.compile(r"\b(?:rt[a-z]_[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]+)")
 OTHER_HEADERS = ("X-Correlation-Id", "Content-Length", "ETag", "Expires", "Set-Cookie", *headers.DESCRIPTIONS)
 
 
+# What these addresses can't be asked without, and which of a tenant's things it is.
+ASKED_FOR = {"store/search": ("q", "title"), "store/redirects": ("path", "old_path")}
+
+
 @dataclass(frozen=True)
 class Request:
     """`sent` are the names of things in it."""
@@ -237,8 +241,9 @@ class Asking:
         }
         request = Request(operation.method, operation.path.format(**values), {}, body, self.headers(operation))
         request.query.update(_everything_in_full(request))
-        if operation.area == "store/search":
-            request.query["q"] = self.side.names["title"]
+        if operation.area in ASKED_FOR:
+            name, kind = ASKED_FOR[operation.area]
+            request.query[name] = self.side.names[kind]
         if wanted is None or is_body:
             return request
         return replace(self.put(operation, request, wanted, self._fill(operation, wanted.name)), sent=())
