@@ -28,7 +28,7 @@ NEEDS = test -n "$($(1))" || { echo "Say $(1)=…, for example: make $@ $(1)=$(2
 DELETES = test "$(YES)" = 1 || { echo "This deletes all data below .rustok for good. Say: make $@ YES=1" >&2; exit 2; }
 # Rules and records, without processes, browsers and whole stores: under a minute on kept databases.
 FAST_TESTS := tests/architecture tests/events tests/kernel tests/content tests/commerce -k "not import and not export"
-WHOLE_TESTS := tests/flows tests/faults tests/sweep tests/lifecycle tests/contracts tests/rustok
+WHOLE_TESTS := tests/flows tests/faults tests/sweep tests/lifecycle tests/contracts tests/upgrades tests/rustok
 MADE := .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles build dist
 
 .PHONY: help
@@ -138,6 +138,10 @@ soak: env ## kill parts at random, check every promise (MINUTES=10 SEED=7 REPORT
 .PHONY: rebuild-proof
 rebuild-proof: env ## rebuild under reads, killed at every step, documents equal (EVENTS=1000000)
 	$(PYTHON) -m tests.faults.rebuild_proof --events $(or $(EVENTS),1000000) $(if $(REPORT),--json $(REPORT))
+
+.PHONY: import-proof
+import-proof: env ## import every export, killed at random rows, and undone (SEED=7)
+	$(PYTHON) -m tests.imports.proof $(if $(SEED),--seed $(SEED)) $(SAID)
 
 .PHONY: fuzz-api
 fuzz-api: env ## ask anything as every caller, hold it to the document (MINUTES=20 SEED=7)

@@ -27,6 +27,7 @@ SHELVES = (
             "Use the API": ("call-the-api", "api-keys", "second-factor"),
             "Run a tenant": ("import", "roles", "modules", "move-a-tenant", "purge-a-tenant", "break-glass"),
             "Run an installation": (
+                "upgrade",
                 "rebuild-and-replay",
                 "parked-events",
                 "retention",

@@ -281,7 +281,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 LARGEST_BODY = ENVIRONMENT.largest_body_mib * 2**20
 # Where forms with files come, which may be larger than other bodies.
 LARGEST_UPLOAD = ENVIRONMENT.largest_upload_mib * 2**20
-UPLOAD_PATHS = frozenset({"/api/v1/admin/assets"})
+UPLOAD_PATHS = frozenset({"/api/v1/admin/assets", "/admin/media/asset/upload/", "/admin/imports/run/upload/"})
 EXPORT_SECONDS = ENVIRONMENT.export_seconds
 API_DOCUMENT = CHECKOUT / "rustok/openapi/openapi.json"
 API_EXAMPLES = CHECKOUT / "rustok/openapi/examples.json"

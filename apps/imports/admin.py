@@ -7,6 +7,7 @@ from itertools import batched
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import (
@@ -41,7 +42,7 @@ _CHOICES = ("locale", "currency", "location", "encoding")
 class UploadForm(forms.Form):
     """What can be chosen; what a format has no use for is left alone."""
 
-    file = forms.FileField(help_text=f"Up to {serving.LARGEST_FILE >> 20} MiB; it may be gzipped.")
+    file = forms.FileField()
     format = forms.ChoiceField()
     locale = forms.ChoiceField(label="Language of the texts")
     currency = forms.CharField(label="Currency of the prices", max_length=3)
@@ -70,6 +71,8 @@ class UploadForm(forms.Form):
             field = self.fields[name]
             if isinstance(field, forms.ChoiceField):
                 field.choices = given
+        most = min(serving.LARGEST_FILE, settings.LARGEST_UPLOAD) >> 20
+        self.fields["file"].help_text = f"Up to {most} MiB; it may be gzipped."
         self.fields["locale"].initial = at_work.default_locale
         self.fields["currency"].initial = at_work.currency
 

@@ -156,7 +156,7 @@ def test_the_first_log_is_whole_streams_of_version_1_only() -> None:
     assert {row["schema_version"] for row in FIRST_LOG} == {1}
     assert all(versions == list(range(1, len(versions) + 1)) for versions in streams.values())
     assert {row["type"] for row in FIRST_LOG} == {
-        name for name, versions in schemas.published().items() if 1 in versions
+        name for name, versions in schemas.published().items() if 1 in versions and versions[1].is_released
     }
 
 
@@ -187,7 +187,10 @@ def test_the_first_log_replays_under_todays_code() -> None:
         for projection in projections.all_projections()
     }
     assert {name: found.problems for name, found in compared.items()} == {name: [] for name in compared}
-    assert all(found.aggregates > 0 for found in compared.values())
+    logged = {row["type"] for row in FIRST_LOG}
+    read = {projection.name for projection in projections.all_projections() if logged & set(projection.types)}
+    assert len(read) >= 5
+    assert all(compared[name].aggregates > 0 for name in read)
 
 
 @pytest.mark.usefixtures("replayed")

@@ -205,11 +205,17 @@ def test_a_stored_sample_that_does_not_become_the_newest_version_is_named(
 
 @pytest.fixture
 def lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the lock for the command to read and write, with this application's types alone in the catalogue."""
+    """A copy of the lock for the command to read and write, with what this application has released alone in it and in
+    the catalogue."""
     path = tmp_path / "schemas.lock.json"
-    path.write_text(schemas.LOCK.read_text())
+    released = {
+        name: versions
+        for name, versions in json.loads(schemas.LOCK.read_text()).items()
+        if any(version["released"] for version in versions.values())
+    }
+    path.write_text(json.dumps(released, indent=2, ensure_ascii=False) + "\n")
     monkeypatch.setattr(schemas, "LOCK", path)
-    types = {name: found for name, found in registry._types.items() if found.payload.__module__.startswith("apps.")}
+    types = {name: found for name, found in registry._types.items() if name in released}
     monkeypatch.setattr(registry, "_types", types)
     return path
 
@@ -275,9 +281,10 @@ def test_a_spoilt_lock_and_arguments_that_do_not_belong_together_are_refused(loc
     assert refused.value.returncode == 2
 
 
-def test_the_deployment_check_says_no_to_drafts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deployment_check_says_no_to_drafts(lock_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from apps.events.apps import _everything_is_released
 
+    monkeypatch.setattr(schemas, "published", lambda: schemas.read(lock_file))
     assert _everything_is_released() == []
     monkeypatch.setattr(schemas, "published", lambda: checking.export(types=[entry(**ORDER)], lock={}))
     assert NAME in _everything_is_released()[0].msg

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -30,7 +31,6 @@ from apps.commerce import queries
 from apps.content import models as content
 from apps.imports import models as imports
 from apps.kernel import context, failpoints
-from apps.media import files
 from apps.tenants import models as tenants
 from rustok.testing.draining import drain
 from tests import factories
@@ -316,8 +316,7 @@ def editor(desk: Desk) -> Person:
 def test_the_day_of_an_editor(desk: Desk, editor: Person, media_root: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the login to what customers see, with nothing but the browser; workers are at work beside it."""
     with factories.at_work(desk.tenant):
-        picture = media.make_asset()
-        address = files.address(picture.path)
+        media.make_asset(name="Tape.png")
         about = site.make_node("About us", bodies=[{"locale": "en", "body": "# Hello"}])
         for title in ("First", "Second"):
             site.make_node(title)
@@ -328,7 +327,7 @@ def test_the_day_of_an_editor(desk: Desk, editor: Person, media_root: Any, monke
     assert [(row["column"], row["value"]) for row in problems] == [("Variant Price", "six")]
     assert _import(desk, SHOP + "jug,Jug,active,true,JUG,6.00\n", monkeypatch) == ([], [0, 50, 100])
 
-    desk.do(lambda page: _make_product(page, address))
+    desk.do(lambda page: _make_product(page, media.picture()))
     desk.do(lambda page: _translate(page, about.id))
     desk.do(_reorder)
     desk.do(_build_menu)
@@ -345,7 +344,10 @@ def test_the_day_of_an_editor(desk: Desk, editor: Person, media_root: Any, monke
     assert read("products/jug")["variants"][0]["sku"] == "JUG"
     product = read("products/linen-shirt")
     assert len(product["variants"]) == 2
-    assert product["images"][0]["url"].endswith(address)
+    assert [image["alt"] for image in product["images"]] == ["A shirt on a line", "A measuring tape"]
+    for image in product["images"]:
+        with closing(browser.get(urlsplit(image["url"]).path)) as file:
+            assert (file.status_code, file.headers["Content-Type"]) == (200, "image/png")
     page = read("content/page/uber-uns?locale=de")
     assert (page["title"], "Wir sind hier" in str(page["body"])) == ("Über uns", True)
     (shown,) = read("menus/header")["items"]
@@ -406,7 +408,7 @@ def _import(desk: Desk, shop: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Seq
     return desk.do(finish), watched
 
 
-def _make_product(page: Page, picture: str) -> None:
+def _make_product(page: Page, picture: bytes) -> None:
     page.goto("/admin/")
     page.get_by_role("link", name="New product", exact=True).click()
     page.locator("[name='translations/en/title']").fill("Linen shirt")
@@ -419,12 +421,21 @@ def _make_product(page: Page, picture: str) -> None:
         line.locator("[name$='/values/0']").fill(size)
         line.locator("[name$='/sku']").fill(f"SHIRT-{size}")
         line.locator("[name$='/prices/EUR/amount']").fill(price)
+    images = page.locator("[data-rows=images] tbody.row")
     page.get_by_role("button", name="Add an image").click()
-    page.locator("[name^='images/'][name$='/url']").fill(picture)
-    page.locator("[name^='images/'][name$='/alt']").fill("A shirt on a line")
+    with page.expect_file_chooser() as choosing:
+        images.first.get_by_role("button", name="Upload…").click()
+    choosing.value.set_files({"name": "Shirt.png", "mimeType": "image/png", "buffer": picture})
+    expect(images.first.locator("[name$='/url']")).to_have_value(re.compile("^/media/.+/shirt.png$"))
+    images.first.locator("[name$='/alt']").fill("A shirt on a line")
+    page.get_by_role("button", name="Add an image").click()
+    images.nth(1).get_by_role("button", name="Library").click()
+    images.nth(1).get_by_role("textbox", name="Search the library").fill("tape")
+    images.nth(1).get_by_role("button", name="Tape.png").click()
+    images.nth(1).locator("[name$='/alt']").fill("A measuring tape")
     page.get_by_role("button", name="Save", exact=True).last.click()
     expect(page.locator(".messagelist")).to_contain_text("is saved")
-    assert page.locator(".row-picture img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    assert page.locator(".row-picture img").first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.locator(".messagelist")).to_contain_text("is saved and published")
 

@@ -53,7 +53,7 @@ CHEAP = {
 # Measurements, whole test runs and what asks the network: make can start each, and their programs answer to --help.
 DEAR = {
     "dev", "test", "test-fast", "test-integration", "test-coverage", "test-core", "test-content", "test-commerce",
-    "test-app", "test-failed", "soak", "rebuild-proof", "fuzz-api", "check", "ci", "types",
+    "test-app", "test-failed", "soak", "rebuild-proof", "import-proof", "fuzz-api", "check", "ci", "types",
     "build-server", "build-clients", "clients", "clients-check", "clean", "audit", "audit-all", "outdated",
     "update-deps", "docs", "docs-serve", "screenshots",
     "pre-commit", "pre-push", "docs-all", "examples", "bench", "bench-events", "bench-isolation",

@@ -78,6 +78,18 @@ class EditingAdmin(TenantReadOnlyAdmin):
         """Links beside the heading of the list."""
         return []
 
+    def looks_like(self, row: Any) -> str:
+        """The address of what the row looks like, on this host; nothing where it looks like nothing."""
+        return ""
+
+    def offered(self, request: HttpRequest, rows: Any) -> Any:
+        """Of the rows that were found, those a chooser offers."""
+        return rows
+
+    def as_found(self, row: Any) -> dict[str, str]:
+        """A row as a chooser shows it."""
+        return {"id": str(row.pk), "text": str(row)}
+
     def tools(self, request: HttpRequest, row: Any) -> list[tuple[str, str]]:
         """Links beside the heading: what they say, and where they lead."""
         return []
@@ -110,8 +122,8 @@ class EditingAdmin(TenantReadOnlyAdmin):
             raise PermissionDenied
         words = request.GET.get("q", "")[:200]
         rows, _ = self.get_search_results(request, self.get_queryset(request), words)
-        found = [{"id": str(row.pk), "text": str(row)} for row in rows.distinct()[:MOST_FOUND]]
-        return JsonResponse({"found": found})
+        rows = self.offered(request, rows)
+        return JsonResponse({"found": [self.as_found(row) for row in rows.distinct()[:MOST_FOUND]]})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         with at_work(request):
@@ -272,6 +284,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
             "conflict": conflict,
             "acts": self._acts_for(request, row),
             "tools": self.tools(request, row) if row is not None else [],
+            "picture": self.looks_like(row) if row is not None else "",
             "history_address": self._address("history", row.pk) if row is not None else None,
             "delete_address": self._address("delete", row.pk)
             if row is not None and self.has_delete_permission(request)

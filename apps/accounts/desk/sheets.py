@@ -27,9 +27,9 @@ _LISTS = frozenset({"many", "find_many"})
 class Field:
     """One thing to fill in.
 
-    `kind` is how it looks: line, text, code, number, flag, choice, many, find, find_many, body. `name` is its path;
-    `{locale}` and `{row}` stand for where it is repeated. `find` is the address a chooser asks. What `is_live` changes
-    by itself, such as stock, and is no conflict unless the editor changed it as well.
+    `kind` is how it looks: line, text, code, number, flag, choice, many, find, find_many, image, body. `name` is its
+    path; `{locale}` and `{row}` stand for where it is repeated. `find` is the address a chooser asks. What `is_live`
+    changes by itself, such as stock, and is no conflict unless the editor changed it as well.
     """
 
     name: str

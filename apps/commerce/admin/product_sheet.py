@@ -80,7 +80,13 @@ def _organisation(*, may_collect: bool) -> tuple[Field, ...]:
 
 def _images() -> Table:
     columns = (
-        Field(name="images/{row}/url", label="Address", is_required=True),
+        Field(
+            name="images/{row}/url",
+            label="Address",
+            kind="image",
+            find=choosing.address_of("media.asset"),
+            is_required=True,
+        ),
         Field(name="images/{row}/alt", label="What it shows"),
     )
     return Table(name="images", title="Images", row="an image", columns=columns, picture="images/{row}/url")

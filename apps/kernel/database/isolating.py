@@ -66,6 +66,15 @@ THE_REST = (
         """,
         "REVOKE ALL ON FUNCTION {0} FROM PUBLIC; GRANT EXECUTE ON FUNCTION {0} TO {app}",
     ),
+    # Whoever has a generation made is granted it, which here is the migrator: it needs nothing beside its membership.
+    (
+        """
+        SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
+            AND relkind IN ('r', 'p', 'v') AND relowner = %(owner)s::regrole AND session_user <> %(app)s
+            AND EXISTS (SELECT 1 FROM aclexplode(relacl) WHERE grantee = session_user::regrole)
+        """,
+        "REVOKE ALL ON {0} FROM SESSION_USER",
+    ),
 )
 # A generation of a read model that is being built may only be written: consumers_finish_generation() does the rest.
 UNFINISHED = f"(c.relname ~ '{GENERATION}' AND NOT c.relhasindex)"

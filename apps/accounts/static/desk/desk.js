@@ -87,6 +87,71 @@ function choose(select) {
   draw();
 }
 
+// --- Pictures: one of the library, or one that comes into it now -------------------------------------------------
+
+function pick(input) {
+  if (input.disabled || input.dataset.ready || !input.dataset.library) return;
+  input.dataset.ready = "yes";
+  const find = input.dataset.library;
+  const search = make("input", { type: "text", autocomplete: "off", placeholder: "Search the library…" });
+  search.setAttribute("aria-label", "Search the library");
+  const found = make("div", { className: "picker-found" });
+  const said = make("p", { className: "problem", hidden: true });
+  said.setAttribute("role", "alert");
+  const panel = make("div", { className: "picker", hidden: true }, search, found);
+  const file = make("input", { type: "file", accept: "image/*", hidden: true });
+  let timer = null;
+
+  const say = (text) => { said.textContent = text; said.hidden = !text; };
+  const take = ({ address, picture }) => {
+    input.value = address;
+    const frame = input.closest(".row")?.querySelector(".row-picture");
+    frame?.replaceChildren(make("img", { src: picture || address, alt: "", width: 48, height: 48 }));
+    panel.hidden = true;
+    say("");
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const ask = async () => {
+    const answer = await fetch(`${find}?${new URLSearchParams({ q: search.value, kind: "image" })}`);
+    const rows = answer.ok ? (await answer.json()).found : [];
+    found.replaceChildren(...(rows.length ? rows.map((row) => {
+      const made = make("button", { type: "button", title: row.text, onclick: () => take(row) }, make("img", { src: row.picture, alt: row.text, loading: "lazy" }));
+      return made;
+    }) : [make("p", { className: "help", textContent: "Nothing is called that." })]));
+  };
+  const send = async () => {
+    const body = new FormData();
+    body.append("file", file.files[0]);
+    say("");
+    const answer = await fetch(find.replace(/find\/$/, "upload/"), { method: "POST", body, headers: { "X-CSRFToken": token(), Accept: "application/json" } });
+    const told = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
+    if (told.taken?.length) take(told.taken[0]);
+    else say(told.refused?.[0]?.reason ?? "The file could not be sent.");
+    file.value = "";
+  };
+  const open = make("button", { type: "button", textContent: "Library", onclick: () => {
+    panel.hidden = !panel.hidden;
+    if (!panel.hidden) { ask(); search.focus(); }
+  } });
+  const upload = make("button", { type: "button", textContent: "Upload…", onclick: () => file.click() });
+  search.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 150); });
+  search.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+  file.addEventListener("change", () => { if (file.files.length) send(); });
+  input.after(make("span", { className: "picker-tools" }, open, upload, file), panel, said);
+}
+
+function drop(form) {
+  const file = form.querySelector("input[type=file]");
+  const over = (event) => { event.preventDefault(); form.classList.add("is-over"); };
+  form.addEventListener("dragover", over);
+  form.addEventListener("dragleave", () => form.classList.remove("is-over"));
+  form.addEventListener("drop", (event) => {
+    event.preventDefault();
+    form.classList.remove("is-over");
+    file.files = event.dataTransfer.files;
+  });
+}
+
 // Rows of a tree say their level, which is moved by buttons and seen by how far in they stand.
 function levelButtons(row, button, tell) {
   const level = row.querySelector("select[name$='/level']");
@@ -135,6 +200,7 @@ function arrange(section) {
       button("Remove", "×", () => { row.remove(); tell(); }),
     );
     every("select[data-find]", row).forEach(choose);
+    every("input[data-library]", row).forEach(pick);
     every(".writer", row).forEach(write);
   };
   every(".row", table).forEach(equip);
@@ -372,7 +438,9 @@ every("#changelist-filter").forEach(foldFilters);
 every("[data-languages]").forEach(offerLanguages);
 every("[data-rows]").forEach(arrange);
 every("select[data-find]").forEach(choose);
+every("input[data-library]").forEach(pick);
 every(".writer").forEach(write);
+every("form[data-drop]").forEach(drop);
 every(".tree").forEach(grow);
 every("form[data-watch]").forEach(watch);
 document.querySelector("[data-focus]")?.focus();
