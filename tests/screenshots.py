@@ -102,6 +102,7 @@ PICTURES = (
         at="[data-rows=images]",
     ),
     Picture("admin-product-phone", PRODUCTS, "A product on a phone", size=PHONE, follow="Harbour lamp"),
+    Picture("admin-media", "/admin/media/asset/", "The media library"),
     Picture("admin-nodes", NODES, "Pages and posts"),
     Picture("admin-tree", f"{NODES}tree/", "The tree of pages", press="Open The workshop"),
     Picture(
