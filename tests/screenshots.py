@@ -27,7 +27,7 @@ from rustok.environment import CHECKOUT, Environment
 from tests.serving import MANAGE, Dev
 
 FOLDER = CHECKOUT / "docs" / "images"
-PRODUCTS = "/admin/commerce/product/"
+PRODUCTS, NODES, IMPORTS = "/admin/commerce/product/", "/admin/content/node/", "/admin/imports/run/"
 DESKTOP, PHONE = (1280, 800), (390, 844)
 SLUG = "leuchtkontor"
 EDITOR, EDITORS_PASSWORD = "ines@example.com", "tea with lemon peel"
@@ -42,6 +42,11 @@ STEPS = (
     ["import_wordpress", "docs/tutorial/site.xml", "--tenant", SLUG],
     ["shell", "--command", NEW_EDITOR],
     ["grant_role", EDITOR, "owner", "--tenant", SLUG],
+    [
+        "shell",
+        "--command",
+        f"from tests.furnishing import furnish; furnish('{SLUG}', editor='{EDITOR}')",
+    ],
     ["events_run", "--once"],
 )
 # Of the import of the shop: one product of the file has a price in words.
@@ -49,13 +54,15 @@ SKIPPED_SOME = 3
 # What `make dev` says when it is ready.
 LOGIN = re.compile(r"/admin/  \((\S+), password (\S+)\)")
 PATIENCE = 30_000  # ms
+DRAWN = 1_000  # ms, for what comes into a frame or a branch after its button is pressed
 QUALITY = 82
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """`name` is that of the file, `shows` the text for who can't see it; `follow` is a link to click on at `address`,
-    `ready` what has to be seen before the picture is taken."""
+    `press` a button or link to press after that, `at` what is scrolled to, `ready` what has to be seen before the
+    picture is taken."""
 
     name: str
     address: str
@@ -63,6 +70,8 @@ class Picture:
     size: tuple[int, int] = DESKTOP
     scheme: Literal["light", "dark"] = "light"
     follow: str = ""
+    press: str = ""
+    at: str = ""
     ready: str = "body"
     seen_by: Literal["owner", "administrator", "anybody"] = "owner"
 
@@ -85,8 +94,38 @@ PICTURES = (
     Picture("admin-products", PRODUCTS, "The list of products"),
     Picture("admin-product", PRODUCTS, "One product with its texts, prices and stock", follow="Harbour lamp"),
     Picture("admin-product-dark", PRODUCTS, "The same product in the dark", scheme="dark", follow="Harbour lamp"),
-    Picture("admin-nodes", "/admin/content/node/", "Pages and posts"),
-    Picture("admin-node-phone", "/admin/content/node/", "A post on a phone", size=PHONE, follow="How brass grows old"),
+    Picture(
+        "admin-variants",
+        PRODUCTS,
+        "Its images, options and variants, in rows",
+        follow="Harbour lamp",
+        at="[data-rows=images]",
+    ),
+    Picture("admin-product-phone", PRODUCTS, "A product on a phone", size=PHONE, follow="Harbour lamp"),
+    Picture("admin-media", "/admin/media/asset/", "The media library"),
+    Picture("admin-nodes", NODES, "Pages and posts"),
+    Picture("admin-tree", f"{NODES}tree/", "The tree of pages", press="Open The workshop"),
+    Picture(
+        "admin-preview",
+        NODES,
+        "A post with its preview below the text, as it is written",
+        follow="How brass grows old",
+        press="Preview",
+        at="[data-language=en] .writer",
+    ),
+    Picture("admin-menu", "/admin/content/menu/", "A menu with items below items", follow="Main menu"),
+    Picture("admin-screens-phone", "/admin/", "All screens, a button away on a phone", size=PHONE, press="All screens"),
+    Picture("admin-upload", "/admin/imports/run/upload/", "Sending a file to be imported"),
+    Picture("admin-import", IMPORTS, "An import with its bar, and the row that is wrong", follow="spring-prices.csv"),
+    Picture(
+        "admin-import-phone",
+        IMPORTS,
+        "The same import on a phone, in the dark",
+        size=PHONE,
+        scheme="dark",
+        follow="spring-prices.csv",
+    ),
+    Picture("admin-node-phone", NODES, "A post on a phone", size=PHONE, follow="How brass grows old"),
     Picture(
         "admin-consumers",
         "/admin/consumers/consumer/",
@@ -135,6 +174,12 @@ def _shoot(page: Page, picture: Picture) -> bytes:
     if picture.follow:
         page.locator("#content").get_by_role("link", name=picture.follow).first.click()
         page.wait_for_load_state("networkidle")
+    if picture.press:
+        pressed = page.get_by_role("button", name=picture.press).or_(page.get_by_role("link", name=picture.press))
+        pressed.first.click()
+        page.wait_for_timeout(DRAWN)
+    if picture.at:
+        page.locator(picture.at).first.evaluate("element => element.scrollIntoView({block: 'start'})")
     page.locator(picture.ready).first.wait_for()
     taken = Image.open(io.BytesIO(page.screenshot(animations="disabled", caret="hide")))
     written = io.BytesIO()

@@ -48,7 +48,7 @@ class CappedPaginator(Paginator[Any]):
 @admin.register(models.Entry)
 class EntryAdmin(ReadOnlyAdmin):
     resource = "audit"
-    called = ("entry", "entries of the audit log")
+    called = ("entry of the audit log", "audit log")
     list_display = ("occurred_at", "actor", "action", "object_type", "object_id", "tenant_id")
     list_filter = (ModuleFilter, "occurred_at")
     search_fields = ("actor__exact", "object_id__exact", "action__startswith")

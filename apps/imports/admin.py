@@ -108,7 +108,7 @@ class RunAdmin(TenantReadOnlyAdmin):
     """For those who may import something. Files are sent, and runs acted on, on the tenant's host only."""
 
     called = ("import", "imports")
-    list_display = ("file_name", "format", "state", "progress", "written", "skipped", "notes", "actor", "created_at")
+    list_display = ("file_name", "format", "state", "progress", "written", "skipped", "notes", "created_at", "actor")
     list_filter = ("status", "format", "is_dry_run")
     search_fields = ("file_name", "actor")
     ordering = ("-id",)

@@ -32,10 +32,10 @@ class TenantReadOnlyAdmin(ReadOnlyAdmin):
         own = super().get_list_filter(request)
         return [*own] if scope.find() is not None else ["tenant", *own]
 
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
+    def get_list_display(self, request: HttpRequest) -> list[Any] | tuple[Any, ...]:
         """Whose a row is goes without saying on the host of one tenant."""
         shown = super().get_list_display(request)
-        return [*shown] if scope.find() is None else [name for name in shown if name != "tenant"]
+        return shown if scope.find() is None else [name for name in shown if name != "tenant"]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         others = super().get_fields(request, obj)

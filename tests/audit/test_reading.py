@@ -254,8 +254,8 @@ def test_pages_of_the_admin_are_counted_to_a_limit(
     monkeypatch.setattr(admin.CappedPaginator, "most", 3)
     writing.write(tenant.id, 5)
 
-    assert "3 entries" in page(browser, "?module=&q=user:ann", host=tenant)
-    assert "3 entries" in page(browser)
+    assert "3 in all" in page(browser, "?module=&q=user:ann", host=tenant)
+    assert "3 in all" in page(browser)
 
 
 def test_looking_is_told_to_whom_it_concerns(browser: Client, tenant: tenants.Tenant) -> None:

@@ -487,7 +487,7 @@ def test_every_screen_is_found_on_a_phone(desk: Desk) -> None:
         page.keyboard.press("Enter")
         menus.click()
         expect(page.get_by_role("heading", name="Menus", exact=True)).to_be_visible()
-        expect(page.locator("#content")).to_contain_text("There are no menus yet.")
+        expect(page.locator("#content")).to_contain_text("There is no menu yet.")
         page.locator("#content").get_by_role("link", name="New menu").first.click()
         expect(page.get_by_role("heading", name="New menu")).to_be_visible()
 

@@ -165,8 +165,16 @@ function levelButtons(row, button, tell) {
     tell();
   };
   level.addEventListener("change", show);
+  row.addEventListener("change", () => offerTitle(row));
+  queueMicrotask(() => offerTitle(row));
   queueMicrotask(show);
   return [button("Further out", "←", step(-1)), button("Further in", "→", step(1))];
+}
+
+// Without a title of its own an item has that of what it leads to.
+function offerTitle(row) {
+  const chosen = every("select[data-find] option", row).find((option) => option.value && option.selected);
+  every("input[name*='/titles/']", row).forEach((title) => { title.placeholder = chosen?.text ?? ""; });
 }
 
 // --- Rows: add, remove, move ------------------------------------------------------------------------------------
@@ -274,7 +282,13 @@ function write(writer) {
   const draw = () => {
     const marks = MARKS[format()] ?? {};
     const look = make("button", { type: "button", className: "is-right", textContent: view.hidden ? "Preview" : "Hide preview" });
-    look.addEventListener("click", () => { view.hidden = !view.hidden; draw(); render(); });
+    look.addEventListener("click", () => {
+      view.hidden = !view.hidden;
+      writer.classList.toggle("has-view", !view.hidden);
+      draw();
+      render();
+      view.scrollIntoView({ block: "nearest" });
+    });
     bar.replaceChildren(...Object.entries(marks).map(([label, around]) =>
       make("button", { type: "button", textContent: label, onclick: () => wrap(around) })), ...(writer.dataset.preview ? [look] : []));
   };
