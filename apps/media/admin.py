@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html
@@ -45,9 +46,9 @@ class AssetAdmin(EditingAdmin):
     """Thumbnails beside names; who shows an asset stands on its own page."""
 
     resource = "media"
-    called = ("file", "media library")
+    called = ("file", "media files")
     aggregate = events.ASSET
-    list_display = ("thumbnail", "name", "tenant", "kind", "folder", "dimensions", "size", "created_at")
+    list_display = ("thumbnail", "name", "tenant", "kind", "folder", "dimensions", "room", "created_at")
     list_display_links = ("thumbnail", "name")
     list_filter = ("kind", "folder")
     search_fields = ("name", "translations__alt")
@@ -68,6 +69,10 @@ class AssetAdmin(EditingAdmin):
     @admin.display(description="dimensions")
     def dimensions(self, asset: models.Asset) -> str:
         return f"{asset.width} × {asset.height}" if asset.width else ""
+
+    @admin.display(description="size", ordering="size")
+    def room(self, asset: models.Asset) -> str:
+        return filesizeformat(asset.size)
 
     # --- One file ---------------------------------------------------------------------------------------------
 

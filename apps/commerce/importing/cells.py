@@ -55,10 +55,11 @@ def amount(mapped: Mapped, row: Row, key: str, currency: str, *, mark: str = "")
     if others and currency not in others:
         named = " or ".join(sorted(others)[:3])
         mapped.note(row, key, f"the amount is in {named}; taken as {currency}")
+    plain = plain_number(number, mark=mark)
     try:
-        return money.to_minor_units(plain_number(number, mark=mark), currency)
+        return money.to_minor_units(plain, currency)
     except money.InvalidAmount as error:
-        detail = error.detail.rstrip(".")
+        detail = error.detail.rstrip(".").replace(f'"{plain}"', f'"{number}"')  # as it stands in the file
         raise Skipped(Note(row.number, key, text, f'{detail}; product "{mapped.name}" skipped')) from None
 
 

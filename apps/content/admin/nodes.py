@@ -26,7 +26,7 @@ from apps.kernel import validation
 from apps.tenants import scope
 from apps.tenants.admin import ReadOnlyInline, TranslatedReadOnlyAdmin
 
-_FORMATS = tuple((format.value, format.label) for format in models.Format)
+_FORMATS = (("markdown", "Markdown"), ("html", "HTML"), ("plain", "Plain text"), ("json", "Blocks (JSON)"))
 _WORDS = (
     Field(name="translations/{locale}/title", label="Title", is_required=True),
     Field(name="translations/{locale}/slug", label="Slug", help="In the address; made of the title if it is empty."),
@@ -55,6 +55,15 @@ ACTS = (
         "archived",
         lambda row_id: services.archive_node(node_id=row_id),
         is_for=lambda row: row.status != "archived",
+    ),
+    Act(
+        "spam",
+        "Take for spam",
+        "taken for spam",
+        lambda row_id: services.moderate_comment(
+            comment_id=row_id, state=services.CommentState.SPAM, now=timezone.now()
+        ),
+        is_for=lambda row: row.kind == kinds.COMMENT and not row.is_spam,
     ),
 )
 
