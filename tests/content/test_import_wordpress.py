@@ -128,6 +128,7 @@ def test_comments_are_nodes_below_what_they_answer(run: Run, site: Path, at_work
     assert first.parent_id == spam.parent_id == lost.parent_id == node(20).id
     assert (answer.parent_id, answer.depth) == (first.id, 2)
     assert [row.status for row in (first, spam, waiting)] == ["published", "archived", "draft"]
+    assert [row.is_spam for row in (first, spam, waiting)] == [False, True, False]
     assert answer.metadata == {"author_name": "Bob", "url": "https://bob.test/"}
     assert ping.metadata["comment_type"] == "pingback"
     assert first.author_name == "Eve"

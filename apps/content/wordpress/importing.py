@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from apps.content import models, pictures, services
+from apps.content import kinds, models, pictures, services
 from apps.content.services import bodies, paths
 from apps.content.services.locks import lock_content
 from apps.content.wordpress import mapping, menus, reading, restoring, terms
@@ -332,7 +332,7 @@ class Importer(formats.Importer):
         for wanted in fresh:
             node_id = new_ids[wanted.external_id]
             if wanted.status == models.Status.ARCHIVED:
-                services.archive_node(node_id=node_id)
+                self._archive(node_id, wanted)
             if wanted.slug is not None and slug_of[node_id] != wanted.slug:
                 problem = f'the slug "{wanted.slug}" is taken; got "{slug_of[node_id]}"'
                 notes.append(mapping.Note(wanted.row, "wp:post_name", wanted.slug, problem))
@@ -364,13 +364,20 @@ class Importer(formats.Importer):
         is_other_date = wanted.published_at is not None and node.published_at != wanted.published_at
         if wanted.status == models.Status.PUBLISHED and (node.status != wanted.status or is_other_date):
             services.publish_node(node_id=node.id, now=self._taking.now, published_at=wanted.published_at)
-        elif node.status == wanted.status:
+        elif (node.status, node.is_spam) == (wanted.status, wanted.is_spam):
             return False
         elif wanted.status == models.Status.ARCHIVED:
-            services.archive_node(node_id=node.id)
+            self._archive(node.id, wanted)
         else:
             services.unpublish_node(node_id=node.id)
         return True
+
+    def _archive(self, node_id: uuid.UUID, wanted: mapping.WantedNode) -> None:
+        if wanted.kind != kinds.COMMENT:
+            services.archive_node(node_id=node_id)
+            return
+        state = services.CommentState.SPAM if wanted.is_spam else services.CommentState.REJECTED
+        services.moderate_comment(comment_id=node_id, state=state, now=self._taking.now)
 
     def _differs(self, node: models.Node, wanted: mapping.WantedNode) -> bool:
         content = validation.parse(

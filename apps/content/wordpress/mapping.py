@@ -103,6 +103,10 @@ class WantedNode:
     terms: list[WantedTerm] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
+    @property
+    def is_spam(self) -> bool:
+        return self.kind == kinds.COMMENT and self.metadata.get("status") == "spam"
+
 
 class Mapper:
     """Maps the objects of one site. `kept_private` counts custom fields with personal data, which are left out."""

@@ -85,6 +85,9 @@ def restore_node(node_id: uuid.UUID, state: dict[str, Any], now: datetime) -> No
         elif node.status != state["status"]:
             is_archived = state["status"] == models.Status.ARCHIVED
             (services.archive_node if is_archived else services.unpublish_node)(node_id=node_id)
+        if state.get("is_spam", node.is_spam) != node.is_spam:
+            was = services.CommentState.SPAM if state["is_spam"] else services.CommentState.REJECTED
+            services.moderate_comment(comment_id=node_id, state=was, now=now)
 
 
 def restore_category(category_id: uuid.UUID, state: dict[str, Any], now: datetime) -> None:
@@ -114,6 +117,7 @@ def _dumped(node: models.Node) -> dict[str, Any]:
     links = sorted(node.category_links.all(), key=lambda link: link.position)
     return {
         "status": str(node.status),
+        "is_spam": node.is_spam,
         "published_at": node.published_at and node.published_at.isoformat(),
         "parent_id": node.parent_id and str(node.parent_id),
         "author_name": node.author_name,
