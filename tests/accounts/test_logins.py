@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.accounts import attempts, hashing, services
+from apps.accounts import attempts, hashing, realms, services
 from tests import factories
 from tests.accounts.conftest import at_once
 
@@ -154,6 +154,6 @@ def test_ending_all_sessions_ends_those_of_the_admin_too(client: Client) -> None
     client.force_login(user)
     assert client.get("/admin/").status_code == 200
 
-    services.revoke_all(realm=factories.realms.STAFF, account=user)
+    services.revoke_all(realm=realms.STAFF, account=user)
 
     assert client.get("/admin/").status_code == 302

@@ -24,7 +24,8 @@ TABLES = sorted(
 INSUFFICIENT_PRIVILEGE, NOT_NULL_VIOLATION = "42501", "23502"
 # The views of the read models, which nobody writes through.
 VIEWS = {
-    f"readmodels.{name}" for name in ("LiveAsset", "LiveContent", "LiveMenu", "LiveProduct", "LiveRedirect", "LiveTerm")
+    f"readmodels.{name}"
+    for name in ("LiveAsset", "LiveContent", "LiveMenu", "LivePath", "LiveProduct", "LiveRedirect", "LiveTerm")
 }
 COUNT = "SELECT count(*) FROM {table} WHERE tenant_id = {tenant}"
 INSERT = "INSERT INTO {table} (tenant_id) VALUES ({tenant})"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Deferrable, Q
 from guardian.managers import UserObjectPermissionManager
@@ -110,7 +109,6 @@ class Node(TenantModel):
             models.Index(
                 fields=["tenant", "created_by", "id"], name="content_node_own", condition=Q(created_by__isnull=False)
             ),
-            GinIndex(fields=["old_paths"], name="content_node_old_paths"),
         ]
 
     def __str__(self) -> str:

@@ -388,7 +388,7 @@ def _old_paths(item: reading.Item) -> list[str]:
     addresses = [item.link, f"/?{_NUMBERED.get(item.type, 'p')}={item.post_id}" if item.post_id.isdecimal() else ""]
     found = []
     for address in filter(None, addresses):
-        with suppress(paths.NoPath):
+        with suppress(paths.NoPath):  # such as that of the front page: where it is says nothing
             found.append(paths.plain(address))
     return list(dict.fromkeys(found))
 
