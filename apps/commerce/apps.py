@@ -6,15 +6,17 @@ class CommerceConfig(AppConfig):
     label = "commerce"
 
     def ready(self) -> None:
-        from apps.commerce import bulk, consumers, custom_fields, events, queries, services, showing  # noqa: F401 - register
+        from apps.commerce import bulk, consumers, custom_fields, events, showing  # noqa: F401 - register what they have
         from apps.commerce.importing import registering
+        from apps.commerce.queries import images_elsewhere
+        from apps.commerce.services import take_fetched
         from apps.media import fetching, usage
         from apps.tenants import modules
 
         usage.register(showing.PRODUCTS)
         usage.register(showing.FOUND_PRODUCTS)
         registering.register()
-        fetching.register(fetching.Holder("products", "commerce", queries.images_elsewhere, services.take_fetched))
+        fetching.register(fetching.Holder("products", "commerce", images_elsewhere, take_fetched))
 
         modules.register(
             modules.Module(

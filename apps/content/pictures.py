@@ -21,7 +21,7 @@ from apps.media import queries as library
 from apps.outbox.append import unit_of_work
 
 # Each is read once: what is no image is passed over as a whole.
-_ADDRESS = re.compile(r"https?://[^\s\"'<>()\\,]+")
+_ADDRESS = re.compile(r"https?://[^\s\"'<>()\\]+")
 _ENDINGS = frozenset(ending for kind in uploads.IMAGES for ending in kind.endings)
 # Blocks name images of the library by id.
 _WRITTEN = (models.Format.HTML, models.Format.MARKDOWN)
@@ -100,7 +100,7 @@ def _of_node(node: models.Node) -> list[str]:
 
 
 def _written(found: str) -> str:
-    return found.rstrip(".;:!?*_")
+    return found.rstrip(".,;:!?*_")
 
 
 def _plain(found: str) -> str:

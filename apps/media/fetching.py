@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from apps.kernel import errors, outbound, uploads, wording
-from apps.media import models, queries
+from apps.media import files, models, queries
 from apps.media.inputs import NewAsset
 from apps.media.services import upload_asset
 from apps.outbox.append import unit_of_work
@@ -20,6 +20,8 @@ MOST_REDIRECTS = 3
 LIMITS = outbound.Limits(connect=5.0, read=15.0, total=60.0, size=max(kind.largest for kind in uploads.IMAGES))
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _LONGEST_PROBLEM = 500
+# What means something in an address, and the sign of what is quoted already.
+_KEPT_SIGNS = "%/:=&?~#+!$,;'@()*[]"
 
 
 class NotFetched(errors.DomainError):
@@ -69,7 +71,7 @@ def fetch(*, url: str, now: datetime, folder: str = "") -> models.Source:
         content = _content(url)
         kind = uploads.kind_of(content)
         declared = kind.media_type if kind else ""
-        with unit_of_work():
+        with files.removed_on_error(), unit_of_work():
             uploaded = upload_asset(
                 new=NewAsset(folder=folder), file=io.BytesIO(content), name=_name(url, kind), declared=declared
             )
@@ -80,15 +82,22 @@ def fetch(*, url: str, now: datetime, folder: str = "") -> models.Source:
 
 def _content(url: str) -> bytes:
     """The body, behind a few redirects each of which is judged like the first address."""
-    asked = f"https:{url}" if url.startswith("//") else url
+    asked, way_out = url, client()
     for _ in range(MOST_REDIRECTS + 1):
-        answer = client().send("GET", asked, headers={"Accept": "image/*"})
+        answer = way_out.send("GET", _askable(asked, way_out.schemes), headers={"Accept": "image/*"})
         if answer.status == 200:
             return answer.body
         if answer.status not in _MOVED or not answer.headers.get("location"):
             raise NotFetched(wording.say("The other side answered {status}.", status=answer.status))
         asked = urljoin(asked, answer.headers["location"])
     raise NotFetched(wording.say("The address leads on more than {limit} times.", limit=MOST_REDIRECTS))
+
+
+def _askable(url: str, schemes: Collection[str]) -> str:
+    """As it is sent: by https where the address names no scheme or one that is not used here, in plain ASCII."""
+    scheme, has_scheme, rest = url.partition("//")
+    known = scheme if has_scheme and scheme.removesuffix(":") in schemes else "https:"
+    return quote(f"{known}//{rest}" if has_scheme else url, safe=_KEPT_SIGNS)
 
 
 def _name(url: str, kind: uploads.Kind | None) -> str:

@@ -46,7 +46,7 @@ def find_by_address(urls: Iterable[str]) -> dict[str, models.Asset]:
         return {}
     rows = models.Asset.objects.filter(Q(place__in=places.values()) | Q(id__in=fetched.values()))
     assets: dict[uuid.UUID | str, models.Asset] = {}
-    for asset in _whole(rows):
+    for asset in _whole(rows).prefetch_related("sources"):
         assets[asset.id] = assets[asset.place] = asset
     own = {url: assets[place] for url, place in places.items() if place in assets}
     return {url: asset for url, asset in own.items() if files.address(asset.path) == url} | {
@@ -82,4 +82,4 @@ def not_found(asset_id: uuid.UUID) -> AssetNotFound:
 
 
 def _whole(rows: QuerySet[models.Asset]) -> QuerySet[models.Asset]:
-    return rows.prefetch_related("translations", "renditions", "sources")
+    return rows.prefetch_related("translations", "renditions")

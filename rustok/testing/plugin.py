@@ -46,22 +46,22 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "rustok.settings"
 # All tests ask from one address, hundreds of times a minute; those of the limits set their own.
 os.environ["RUSTOK_LIMITS"] = limits.OUT_OF_REACH
 
-import django  # noqa: E402
-import psycopg  # noqa: E402
-import redis  # noqa: E402
-from django.conf import settings  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.test import TransactionTestCase  # noqa: E402
-from psycopg import sql  # noqa: E402
+import django  # noqa: E402 - after the environment is set
+import psycopg  # noqa: E402 - after the environment is set
+import redis  # noqa: E402 - after the environment is set
+from django.conf import settings  # noqa: E402 - after the environment is set
+from django.db import connection  # noqa: E402 - after the environment is set
+from django.test import TransactionTestCase  # noqa: E402 - after the environment is set
+from psycopg import sql  # noqa: E402 - after the environment is set
 
-from apps.kernel import cache, isolation  # noqa: E402
-from rustok import environment, servers  # noqa: E402
-from rustok.servers.nats import Nats  # noqa: E402
-from rustok.servers.places import Places  # noqa: E402
+from apps.kernel import cache, isolation  # noqa: E402 - after the environment is set
+from rustok import environment, servers  # noqa: E402 - after the environment is set
+from rustok.servers.nats import Nats  # noqa: E402 - after the environment is set
+from rustok.servers.places import Places  # noqa: E402 - after the environment is set
 
 django.setup()
 
-from rustok.testing.recording import Mails, RecordingBus, recorded_bus  # noqa: E402
+from rustok.testing.recording import Mails, RecordingBus, recorded_bus  # noqa: E402 - after the environment is set
 
 # What migrations and the declaration of consumers put in, and no test changes.
 KEPT_TABLES = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -67,6 +69,10 @@ def test_many_are_approved_or_taken_for_spam_at_once(browser: Client, tenant: te
     assert "1 is published" in approved.text and "2 are taken for spam" in taken.text
     with factories.at_work(tenant):
         assert making.types_of(second.id)[-2:] == ["node.archived", "comment.marked"]
+    spam = re.search(r'href="([^"]+is_spam[^"]+)"', browser.get("/admin/").text)
+    assert spam is not None
+    listed = browser.get(unescape(spam[1])).text
+    assert ("Buy pills" in listed, "Buy more" in listed, "Well said" in listed) == (True, True, False)
     act(browser, "publish", second)
     assert states(tenant, rows) == ["approved", "approved", "spam"]
 

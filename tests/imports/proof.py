@@ -136,7 +136,7 @@ def _killed(process: subprocess.Popen[str], is_time: Any) -> bool:
             process.kill()
             process.wait()
             return process.returncode < 0
-        time.sleep(0.002)
+        time.sleep(0.002)  # what is awaited is a row of another process, which tells nobody
     return False
 
 

@@ -201,6 +201,33 @@ def test_what_can_not_be_fetched_stays_is_told_and_is_asked_again_on_demand(
     assert all(url.startswith("/media/") for url in urls(tenant))
 
 
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("http://old.test/a.jpg", "https://old.test/a.jpg"),  # in production nothing is asked for in the clear
+        ("//cdn.test/a.jpg", "https://cdn.test/a.jpg"),
+        ("https://old.test/фото 1.jpg?v=1&w=2", "https://old.test/%D1%84%D0%BE%D1%82%D0%BE%201.jpg?v=1&w=2"),
+        ("https://old.test/a%20b.jpg", "https://old.test/a%20b.jpg"),
+        ("ftp://old.test/a.jpg", "https://old.test/a.jpg"),
+    ],
+)
+def test_addresses_are_asked_for_as_they_can_be(given: str, asked: str) -> None:
+    assert fetching._askable(given, ("https",)) == asked
+
+
+def test_a_file_that_is_not_kept_after_all_leaves_nothing(
+    tenant: tenants.Tenant, export: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    def fails(*given: Any, **told: Any) -> media.Source:
+        raise RuntimeError("the database went away")
+
+    monkeypatch.setattr(fetching, "_keep", fails)
+    with factories.at_work(tenant), pytest.raises(RuntimeError):
+        fetching.fetch(url=shop.url("/blue.png"), now=tenant.created_at)
+
+    assert [path for path in settings.MEDIA_ROOT.rglob("*") if path.is_file()] == []
+
+
 def test_an_address_inside_is_not_asked(tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an export names is somebody else's word, and a redirect too."""
     with factories.at_work(tenant):
@@ -237,10 +264,12 @@ def test_an_interruption_keeps_what_was_done(
 def test_images_of_a_site_are_shown_from_the_library_and_its_export_changes_nothing(
     tenant: tenants.Tenant, export: Path, shop: Shop, tmp_path: Path
 ) -> None:
+    shop.answers["/w_300,h_200/cut.png"] = (200, {"Content-Type": "image/png"}, picture())
     red, blue, other = shop.url("/red.jpg?v=1"), shop.url("/blue.png"), "https://elsewhere.test/kept.png"
+    cut = shop.url("/w_300,h_200/cut.png")
     text = (
         f'<p><img src="{red}" alt="Red"> and <a href="{blue}">blue</a>, {blue}. But not '
-        f'<a href="{shop.url("/page")}">a page</a>.</p><p><img src="{other}" alt=""></p>'
+        f'<a href="{shop.url("/page")}">a page</a>.</p><p><img src="{other}" alt=""><img src="{cut}" alt=""></p>'
     )
     site = wxr.write(
         tmp_path / "site.xml",
@@ -259,7 +288,7 @@ def test_images_of_a_site_are_shown_from_the_library_and_its_export_changes_noth
         body.body
     )
     assert f"{paths['blue.png']}. But not" in body.body
-    assert body.body.count("cdn.example") == 1 and other in body.body
+    assert body.body.count("cdn.example") == 1 and other in body.body and paths["cut.png"] in body.body
     assert attachment.metadata["url"] == paths["blue.png"]
     assert attachment.metadata["asset_id"].startswith("asset_")
     before, asked = events(), list(shop.asked)

@@ -83,9 +83,7 @@ def comments(request: HttpRequest) -> dashboard.Panel | None:
                 address=f"{address}&status__exact={models.Status.DRAFT}",
             ),
             dashboard.Figure(label="all", value=f"{counted['all']:,}", address=address),
-            dashboard.Figure(
-                label="spam", value=f"{counted['spam']:,}", address=f"{address}&status__exact={models.Status.ARCHIVED}"
-            ),
+            dashboard.Figure(label="spam", value=f"{counted['spam']:,}", address=f"{address}&is_spam__exact=1"),
         ],
         lines=[
             dashboard.Line(

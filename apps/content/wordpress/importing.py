@@ -44,7 +44,6 @@ class Importer(formats.Importer):
         self._new_terms: list[tuple[str, str]] = []
         self._seen: set[str] = set()
         self._late: dict[str, tuple[str, mapping.Note]] = {}
-        self._paths: dict[str, list[str]] = {}
         self._menu_items: list[reading.Item] = []
 
     def begin(self, taking: formats.Taking) -> None:
@@ -227,8 +226,8 @@ class Importer(formats.Importer):
             existing = self._existing(wanted.external_id for wanted in batch)
             for found in existing.values():
                 restoring.remember_node(self._taking, found)
+            batch = _led_here(batch, existing, notes)
             fresh = [wanted for wanted in batch if wanted.external_id not in existing]
-            self._paths = _led_here(batch, existing, notes)
             known = {external_id: node.id for external_id, node in existing.items()}
             known |= self._known_parents(batch, known)
             parents = {wanted.external_id: self._parent(wanted, fresh, known, late) for wanted in batch}
@@ -408,7 +407,7 @@ class Importer(formats.Importer):
             "bodies": [{"locale": self.locale, "format": wanted.format, "body": wanted.body}],
             "author_name": wanted.author_name,
             "metadata": wanted.metadata,
-            "old_paths": self._paths.get(wanted.external_id, []),
+            "old_paths": wanted.old_paths,
             "category_ids": list(dict.fromkeys(self._terms[term.key] for term in categories)),
             "tag_ids": list(dict.fromkeys(self._terms[term.key] for term in tags)),
         }
@@ -493,11 +492,11 @@ def _from_library(batch: Sequence[mapping.WantedNode]) -> Sequence[mapping.Wante
 
 def _led_here(
     batch: Sequence[mapping.WantedNode], existing: Mapping[str, models.Node], notes: list[mapping.Note]
-) -> dict[str, list[str]]:
-    """The old paths of each node, with those it has; what leads to another node already is noted and left out."""
+) -> list[mapping.WantedNode]:
+    """With the old paths each has already; what leads to another node is noted and left out."""
     owners: dict[str, str] = {}
     known = paths.owners(path for wanted in batch for path in wanted.old_paths)
-    found = {}
+    found = []
     for wanted in batch:
         node = existing.get(wanted.external_id)
         led = list(node.old_paths) if node is not None else []
@@ -507,7 +506,7 @@ def _led_here(
                 led += [path] if path not in led else []
             else:
                 notes.append(mapping.Note(wanted.row, "link", path, "it leads to another node already; left out"))
-        found[wanted.external_id] = led
+        found.append(replace(wanted, old_paths=led))
     return found
 
 

@@ -114,10 +114,9 @@ function pick(input) {
   const ask = async () => {
     const answer = await fetch(`${find}?${new URLSearchParams({ q: search.value, kind: "image" })}`);
     const rows = answer.ok ? (await answer.json()).found : [];
-    found.replaceChildren(...(rows.length ? rows.map((row) => {
-      const made = make("button", { type: "button", title: row.text, onclick: () => take(row) }, make("img", { src: row.picture, alt: row.text, loading: "lazy" }));
-      return made;
-    }) : [make("p", { className: "help", textContent: "Nothing is called that." })]));
+    found.replaceChildren(...(rows.length ? rows.map((row) => make(
+      "button", { type: "button", title: row.text, onclick: () => take(row) }, make("img", { src: row.picture, alt: row.text, loading: "lazy" }),
+    )) : [make("p", { className: "help", textContent: "Nothing is called that." })]));
   };
   const send = async () => {
     const body = new FormData();
