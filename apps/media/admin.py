@@ -157,8 +157,8 @@ class AssetAdmin(EditingAdmin):
                 found = [self.as_found(asset) for asset in taken]
                 return JsonResponse({"taken": found, "refused": told}, status=200 if found else 422)
             if taken:
-                named = ", ".join(asset.name for asset in taken[:5])
-                messages.success(request, f"{named}{' and more' if len(taken) > 5 else ''} in the library.")
+                what = f"“{taken[0].name}” is" if len(taken) == 1 else f"{len(taken)} files are"
+                messages.success(request, f"{what} in the library.")
             if taken and not refused:
                 alone = taken[0] if len(taken) == 1 else None
                 where = self._address("change", alone.pk) if alone else self._address("changelist")

@@ -41,6 +41,7 @@ def test_several_files_are_sent_and_each_is_taken_or_refused_by_itself(tenant: t
     answer = browser.post(f"{ASSETS}upload/", {"file": files, "folder": "shop/2026"})
 
     assert answer.status_code == 422
+    assert "2 files are in the library" in answer.text
     assert "page.png" in answer.text and "its bytes are not those of" in answer.text
     assert assets(tenant) == ["Cup.png", "Mug.png"]
     with factories.at_work(tenant):
@@ -54,6 +55,7 @@ def test_one_file_leads_to_the_page_where_it_is_described_in_every_language(tena
     fields |= {"name": "Mug", "folder": "", "focal/x": "30", "focal/y": "101"}
     fields |= {"translations/en/alt": "A mug", "translations/de/alt": "Ein Becher"}
 
+    assert "“Mug.png” is in the library" in page.text
     wrong = browser.post(page.request["PATH_INFO"], fields)
     saved = browser.post(page.request["PATH_INFO"], fields | {"focal/y": "60"}, follow=True)
 
