@@ -28,7 +28,6 @@ def plain(address: str) -> str:
     named = sorted((name, value) for name, value in parse_qsl(parts.query) if name in _NAMING)
     query = "&".join(f"{name}={value}" for name, value in named)
     found = f"{path or '/'}?{query}" if query else path
-    is_clean = found.isprintable() and not any(sign.isspace() and sign != " " for sign in found)
-    if not found.startswith("/") or found.startswith("//") or len(found) > LONGEST or not is_clean:
+    if not found.startswith("/") or found.startswith("//") or len(found) > LONGEST or not found.isprintable():
         raise NoPath(address)
     return found
