@@ -42,6 +42,7 @@ class Importer(formats.Importer):
         self._taking: formats.Taking
         self._terms: dict[tuple[str, str], uuid.UUID] = {}
         self._new_terms: list[tuple[str, str]] = []
+        self._told_terms: set[tuple[str, str]] = set()
         self._seen: set[str] = set()
         self._late: dict[str, tuple[str, mapping.Note]] = {}
         self._menu_items: list[reading.Item] = []
@@ -64,7 +65,7 @@ class Importer(formats.Importer):
         for item in reading.items(self.path):
             objects = list(self._objects(item))
             if item.number <= after:
-                self._remember_late(objects)
+                self._remember(objects)
                 continue
             batch += objects
             number = item.number
@@ -97,10 +98,14 @@ class Importer(formats.Importer):
             said.append(f"{self.mapper.kept_private:,} custom fields with addresses or passwords were left out.")
         return said
 
-    def _remember_late(self, objects: Iterable[Any]) -> None:
-        """After a kill nobody knows which children waited for their parents: all of them are looked at again."""
+    def _remember(self, objects: Iterable[Any]) -> None:
+        """What was taken before a kill. Nobody knows which children waited for their parents: all of them are looked at
+        again. Of terms that only items name, those were told of."""
         for entry in objects:
-            if isinstance(entry, mapping.WantedNode) and entry.parent is not None and entry.label != "comments":
+            if not isinstance(entry, mapping.WantedNode):
+                continue
+            self._told_terms.update(term.key for term in entry.terms)
+            if entry.parent is not None and entry.label != "comments":
                 self._late[entry.external_id] = _late(entry, entry.parent)
 
     # --- Terms of the head of the file -----------------------------------------------------------------------
@@ -264,6 +269,8 @@ class Importer(formats.Importer):
             self._new_terms.append(key)
             row = existing.get(key)
             self._terms[key] = terms.create(term, known=self._terms, locale=self.locale) if row is None else row.id
+            if row is not None and key in self._told_terms:
+                continue
             outcomes.append(("terms named on items only", "created" if row is None else "unchanged"))
             problem = f"a term of {term.taxonomy} that is not among those the file lists first; taken from this item"
             notes.append(mapping.Note(row_number, "category", term.name, problem))
