@@ -103,7 +103,7 @@ class Page:
         client.force_login(user)
         return cls(client, f"{tenant.slug}.test", user)
 
-    def get(self, path: str, **query: str) -> Page:
+    def get(self, path: str, **query: Any) -> Page:
         return self._read(self.client.get(path, query, headers={"Host": self.host}, follow=True), path)
 
     def post(self, path: str, **values: Any) -> Page:

@@ -44,6 +44,7 @@ def furnish(slug: str, *, editor: str) -> None:
             images = {"images": [{"url": files.address(asset.path), "alt": alt}]}
             products.update_product(product_id=product.id, changes=validation.parse(products.ProductChanges, images))
         content.create_menu(new=validation.parse(content.NewMenu, _menu()))
+        content.create_node(new=validation.parse(content.NewNode, _welcome()), now=timezone.now())
         with (CHECKOUT / "docs" / "tutorial" / "shop.csv").open("rb") as file:
             serving.ask(
                 format=formats.formats()["shopify"],
@@ -54,6 +55,30 @@ def furnish(slug: str, *, editor: str) -> None:
                 by=user,
                 now=timezone.now(),
             )
+
+
+def _welcome() -> dict[str, object]:
+    """A page of blocks."""
+    lamps = Product.objects.filter(translations__handle__in=ALT).order_by("id").distinct()
+    body = [
+        {
+            "type": "hero",
+            "title": "Light for long evenings",
+            "subtitle": "Lamps of brass and zinc, made to be mended",
+            "actions": [{"label": "See all lamps", "url": "/shop"}],
+        },
+        {"type": "product_grid", "title": "New", "product_ids": [ids.encode("prod", lamp.id) for lamp in lamps]},
+        {
+            "type": "faq",
+            "title": "Questions",
+            "items": [{"question": "Do you mend old lamps?", "answer": "Yes, **also those of others**."}],
+        },
+    ]
+    return {
+        "kind": "page",
+        "translations": [{"locale": "en", "title": "Welcome"}],
+        "bodies": [{"locale": "en", "format": "json", "body": body}],
+    }
 
 
 def _menu() -> dict[str, object]:

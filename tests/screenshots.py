@@ -16,11 +16,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from rustok import servers
 from rustok.environment import CHECKOUT, Environment
@@ -61,8 +62,8 @@ QUALITY = 82
 @dataclass(frozen=True, slots=True)
 class Picture:
     """`name` is that of the file, `shows` the text for who can't see it; `follow` is a link to click on at `address`,
-    `press` a button or link to press after that, `at` what is scrolled to, `ready` what has to be seen before the
-    picture is taken."""
+    `press` a button, link or heading to press after that, `at` what is scrolled to, `ready` what has to be seen before
+    the picture is taken."""
 
     name: str
     address: str
@@ -111,6 +112,14 @@ PICTURES = (
         "A post with its preview below the text, as it is written",
         follow="How brass grows old",
         press="Preview",
+        at="[data-language=en] .writer",
+    ),
+    Picture(
+        "admin-blocks",
+        NODES,
+        "A page of blocks, each with a form of its own",
+        follow="Welcome",
+        press="Hero",
         at="[data-language=en] .writer",
     ),
     Picture("admin-menu", "/admin/content/menu/", "A menu with items below items", follow="Main menu"),
@@ -175,8 +184,9 @@ def _shoot(page: Page, picture: Picture) -> bytes:
         page.locator("#content").get_by_role("link", name=picture.follow).first.click()
         page.wait_for_load_state("networkidle")
     if picture.press:
-        pressed = page.get_by_role("button", name=picture.press).or_(page.get_by_role("link", name=picture.press))
-        pressed.first.click()
+        ways = (page.get_by_role(role, name=picture.press) for role in ("button", "link"))
+        summary = page.locator("#content summary", has_text=picture.press)
+        reduce(Locator.or_, ways, summary).first.click()
         page.wait_for_timeout(DRAWN)
     if picture.at:
         page.locator(picture.at).first.evaluate("element => element.scrollIntoView({block: 'start'})")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.access import roles
-from apps.content import models
+from apps.content import blocks, models
 from apps.tenants import models as tenants
 from apps.tenants import services as tenant_services
 from tests import factories
 from tests.content import making
 from tests.filling import Page
+from tests.media import making as media
 
 LIST, NEW, TREE = "/admin/content/node/", "/admin/content/node/add/", "/admin/content/node/tree/"
 
@@ -210,6 +213,67 @@ def test_a_preview_is_rendered_as_the_storefront_does_and_is_safe(
     assert shown in page.text
     assert "<script>" not in page.text
     assert page.get("/admin/preview/").status == 405
+
+
+def test_blocks_are_previewed_by_what_they_say(page: Page, media_root: Path, tenant: tenants.Tenant) -> None:
+    with factories.at_work(tenant):
+        asset = media.make_asset(name="Kiln.png")
+    body = [
+        {"type": "hero", "title": "<b>Enamel</b>", "picture": {"asset_id": str(asset.id), "alt": "The kiln"}},
+        {"type": "image", "picture": {"url": "https://elsewhere.example.com/a.png", "alt": "Elsewhere"}},
+        {"type": "faq", "items": [{"question": "Dishwasher?", "answer": "Yes, **often**."}]},
+        {"type": "html", "html": "<em>so</em><script>alert(1)</script>"},
+        {"type": "video", "asset_id": "no id", "title": ["not", "text"]},
+        {"type": "banner"},
+    ]
+
+    page.post("/admin/content/node/preview/", format="json", body=json.dumps(body))
+
+    assert "&lt;b&gt;Enamel&lt;/b&gt;" in page.text
+    assert f'<img src="/media/tenants/{tenant.id}/' in page.text
+    assert "https://elsewhere" not in page.text  # no frame of the admin asks anybody else
+    assert "<strong>often</strong>" in page.text
+    assert "<em>so</em>" in page.text
+    assert "<script>" not in page.text
+
+
+def test_a_preview_of_a_node_is_that_of_any_text_and_for_who_may_see_nodes(page: Page, tenant: tenants.Tenant) -> None:
+    address = "/admin/content/node/preview/"
+    page.post(address, format="markdown", body="# Hi")
+    assert "<h1>Hi" in page.text
+    page.post(address, format="json", body='{"no": "list"}')
+    assert "&quot;no&quot;" in page.text
+    assert page.get(address).status == 405
+
+    with factories.at_work(tenant):
+        grants = [roles.GrantInput(permission="products:read")]
+        roles.create_role(new=roles.NewRole(slug="seller", name="Seller", grants=grants), by=None)
+    seller = Page.of(tenant, "seller")
+    seller.post(address, format="markdown", body="# Hi")
+    assert seller.status == 403
+
+
+def test_every_type_of_block_is_described(page: Page) -> None:
+    found = json.loads(page.get("/admin/content/node/blocks/").text)
+
+    assert [entry["name"] for entry in found["types"]] == list(blocks.TYPES)
+    assert all(entry["help"] and entry["schema"]["properties"] for entry in found["types"])
+    assert found["find"] == {
+        "asset": "/admin/media/asset/find/",
+        "prod": "/admin/commerce/product/find/",
+        "coll": "/admin/commerce/collection/find/",
+    }
+
+
+def test_a_chooser_asks_what_its_rows_are_called(page: Page, tenant: tenants.Tenant) -> None:
+    first, second = make(tenant, "First"), make(tenant, "Second")
+    other = factories.make_tenant()
+    hidden = make(other, "Of somebody else")
+
+    page.get(f"{LIST}find/", id=[str(second.id), str(hidden.id), "no id"], q="First")
+
+    assert [row["text"] for row in json.loads(page.text)["found"]] == ["Second"]
+    assert first.id != second.id
 
 
 def test_terms_are_made_and_changed(page: Page, tenant: tenants.Tenant) -> None:

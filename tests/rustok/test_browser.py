@@ -22,14 +22,11 @@ from apps.kernel import isolation
 from tests import factories
 from tests.commerce import making
 from tests.content import making as site
+from tests.rustok.desk import TELL
 
 LISTS = {f"/admin/{m._meta.app_label}/{m._meta.model_name}/": screen for m, screen in admin.site._registry.items()}
 PATIENCE = 120_000  # ms, for megabytes of script on a busy machine
 MARKUP = """<img src=x onerror="window.ran=1"><script>window.ran=1</script>"""
-_TELL = """
-document.addEventListener("securitypolicyviolation", e => console.error(
-  `CSP ${e.effectiveDirective} kept out ${e.blockedURI} of ${e.sourceFile}:${e.lineNumber} ${e.sample}`));
-"""
 
 
 @dataclass
@@ -52,14 +49,6 @@ class Visit:
 
 
 @pytest.fixture
-def server(committed_db: None) -> Iterator[LiveServer]:
-    """Not the fixture of pytest-django, which asks for the database before it is ours to empty."""
-    started = LiveServer("127.0.0.1")
-    yield started
-    started.stop()
-
-
-@pytest.fixture
 def visit(chromium: Browser, thread: ThreadPoolExecutor, server: LiveServer) -> Iterator[Visit]:
     """A browser of an administrator, signed in."""
     client = Client()
@@ -69,7 +58,7 @@ def visit(chromium: Browser, thread: ThreadPoolExecutor, server: LiveServer) -> 
     def open_page() -> Visit:
         context = chromium.new_context()
         context.add_cookies([{**session, "url": server.url}])
-        context.add_init_script(_TELL)
+        context.add_init_script(TELL)
         page = context.new_page()
         visit = Visit(page, server.url)
         page.on("console", visit.note)

@@ -5,23 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pyotp
 import pytest
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Page, expect
 
 from apps.accounts.clients import Client as Peer
 from apps.accounts.desk.screens import EditingAdmin
@@ -31,18 +28,13 @@ from apps.commerce import queries
 from apps.content import models as content
 from apps.imports import models as imports
 from apps.kernel import context, failpoints
-from apps.tenants import models as tenants
 from rustok.testing.draining import drain
 from tests import factories
 from tests.commerce import making
 from tests.content import making as site
 from tests.media import making as media
+from tests.rustok.desk import Desk
 
-PATIENCE = 60_000  # ms, on a busy machine
-_TELL = """
-document.addEventListener("securitypolicyviolation", e => console.error(
-  `CSP ${e.effectiveDirective} kept out ${e.blockedURI} of ${e.sourceFile}:${e.lineNumber} ${e.sample}`));
-"""
 PEER = Peer("127.0.0.1")
 PHONE = {"width": 390, "height": 844}
 SHOP = "Handle,Title,Status,Published,Variant SKU,Variant Price\n" + "".join(
@@ -57,64 +49,6 @@ _OUT_OF_REACH = """() => [...document.querySelectorAll("#content :is(button, a.b
     return left < 0 || right > window.innerWidth || height < 24;
   })
   .map(each => each.outerHTML.slice(0, 120))"""
-
-
-@dataclass
-class Desk:
-    """The admin on a tenant's host, in a browser of its owner, and what went wrong on its pages."""
-
-    tenant: tenants.Tenant
-    page: Page
-    thread: ThreadPoolExecutor
-    wrongs: list[str] = field(default_factory=list)
-
-    def do(self, work: Callable[[Page], Any]) -> Any:
-        """Where the browser lives, which is another thread than the database's."""
-        return self.thread.submit(work, self.page).result()
-
-    def listen(self, page: Page) -> None:
-        """To errors and to what is reported to the server as against the policy."""
-
-        def note(message: Any) -> None:
-            if message.type == "error" and not message.text.startswith("Failed to load resource: the server responded"):
-                self.wrongs.append(f"{page.url}: {message.text}")
-
-        page.on("console", note)
-        page.on("pageerror", lambda error: self.wrongs.append(f"{page.url}: {error}"))
-        page.on("request", lambda asked: self._note_report(asked.url, asked.post_data))
-
-    def _note_report(self, url: str, report: str | None) -> None:
-        if urlsplit(url).path == settings.CSP_REPORT_PATH:
-            self.wrongs.append(f"reported: {report}")
-
-
-@pytest.fixture
-def server(committed_db: None) -> Iterator[LiveServer]:
-    started = LiveServer("127.0.0.1")
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def desk(chromium: Browser, thread: ThreadPoolExecutor, server: LiveServer) -> Iterator[Desk]:
-    tenant = factories.make_tenant(domains=["desk.localhost"], default_locale="en", locales=["de"], currency="EUR")
-    client = Client()
-    client.force_login(factories.make_member(tenant, "owner", factories.make_user(is_staff=True)))
-    name = settings.SESSION_COOKIE_NAME
-    base = f"http://desk.localhost:{urlsplit(server.url).port}"
-
-    def open_page() -> Page:
-        context = chromium.new_context(base_url=base, viewport={"width": 1280, "height": 1400})
-        context.set_default_timeout(PATIENCE)
-        context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": base}])
-        context.add_init_script(_TELL)
-        return context.new_page()
-
-    page = thread.submit(open_page).result()
-    opened = Desk(tenant, page, thread)
-    opened.do(opened.listen)
-    yield opened
-    thread.submit(page.context.close).result()
 
 
 def test_no_page_of_the_desk_breaks_the_policy_or_is_wider_than_a_phone(desk: Desk) -> None:

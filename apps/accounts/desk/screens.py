@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.contrib.admin.options import ActionLocation
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -20,12 +21,12 @@ from apps.accounts.access import backend
 from apps.accounts.desk import acting, history, merging
 from apps.accounts.desk.asking import Asked
 from apps.accounts.desk.sheets import Document, Draft, Sheet
-from apps.kernel import context, errors
+from apps.kernel import context, errors, validation
 from apps.outbox import append
 from apps.tenants import endpoint, scope
 from apps.tenants.admin import TenantReadOnlyAdmin
 
-MOST_FOUND = 20
+MOST_FOUND, MOST_NAMED = 20, 100
 _ATTEMPTS = 3
 
 
@@ -51,6 +52,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
     resource: str
     aggregate: ClassVar[str]
     acts: ClassVar[Sequence[acting.Act]] = ()
+    scripts: ClassVar[Media] = Media()  # what its page needs beyond that of all
     change_list_template = "desk/list.html"
 
     # --- What a screen says -------------------------------------------------------------------------------
@@ -117,13 +119,17 @@ class EditingAdmin(TenantReadOnlyAdmin):
         return [path("find/", self.admin_site.admin_view(self.find_view), name=name), *super().get_urls()]
 
     def find_view(self, request: HttpRequest) -> JsonResponse:
-        """What a chooser offers: rows the searcher may see, by the words of the search."""
+        """What a chooser offers: rows the searcher may see, by the words of the search, or those it names by `id`."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        words = request.GET.get("q", "")[:200]
-        rows, _ = self.get_search_results(request, self.get_queryset(request), words)
-        rows = self.offered(request, rows)
-        return JsonResponse({"found": [self.as_found(row) for row in rows.distinct()[:MOST_FOUND]]})
+        if named := request.GET.getlist("id")[:MOST_NAMED]:
+            known = [uuid.UUID(value) for value in named if validation.fits(uuid.UUID, value)]
+            rows = self.get_queryset(request).filter(pk__in=known)
+        else:
+            words = request.GET.get("q", "")[:200]
+            searched, _ = self.get_search_results(request, self.get_queryset(request), words)
+            rows = self.offered(request, searched).distinct()[:MOST_FOUND]
+        return JsonResponse({"found": [self.as_found(row) for row in rows]})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         with at_work(request):
@@ -284,6 +290,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
             "conflict": conflict,
             "acts": self._acts_for(request, row),
             "tools": self.tools(request, row) if row is not None else [],
+            "scripts": self.scripts,
             "picture": self.looks_like(row) if row is not None else "",
             "history_address": self._address("history", row.pk) if row is not None else None,
             "delete_address": self._address("delete", row.pk)

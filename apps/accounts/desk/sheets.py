@@ -28,8 +28,9 @@ class Field:
     """One thing to fill in.
 
     `kind` is how it looks: line, text, code, number, flag, choice, many, find, find_many, image, body. `name` is its
-    path; `{locale}` and `{row}` stand for where it is repeated. `find` is the address a chooser asks. What `is_live`
-    changes by itself, such as stock, and is no conflict unless the editor changed it as well.
+    path; `{locale}` and `{row}` stand for where it is repeated. `find` is the address a chooser asks, `preview` where a
+    body is seen as it will look, `blocks` what is known of the blocks it may be made of. What `is_live` changes by
+    itself, such as stock, and is no conflict unless the editor changed it as well.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Field:
     choices: tuple[tuple[str, str], ...] = ()
     suggestions: tuple[str, ...] = ()
     find: str = ""
+    preview: str = ""
+    blocks: str = ""
     lines: int = 3
     is_required: bool = False
     is_fixed: bool = False
@@ -157,12 +160,14 @@ class Sheet:
 
 @dataclass
 class Draft:
-    """A sheet filled in: what is wrong by path, what others stored meanwhile, and what to call the values chosen."""
+    """A sheet filled in: what is wrong by path, and where within the value there; what others stored meanwhile, and
+    what to call the values chosen."""
 
     sheet: Sheet
     document: Document
     problems: dict[str, list[str]] = field(default_factory=dict)
     general: list[str] = field(default_factory=list)
+    within: dict[str, list[str]] = field(default_factory=dict)
     theirs: dict[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -184,7 +189,9 @@ class Draft:
         for place in places:
             found = place if place in fields else next((name for name in fields if name.startswith(f"{place}/")), None)
             if found is not None:
-                self.problems.setdefault(found, []).append(detail)
+                inner = path.removeprefix(f"{found}/") if path.startswith(f"{found}/") else ""
+                self.problems.setdefault(found, []).append(f"{_said(inner)}: {detail}" if inner else detail)
+                self.within.setdefault(found, []).append(inner)
                 return
         self.general.append(detail)
 
@@ -208,6 +215,11 @@ class Cell:
     @property
     def problems(self) -> list[str]:
         return self.draft.problems.get(self.path, [])
+
+    @property
+    def wrong_within(self) -> list[str]:
+        """Where in the value: `0/actions/1/url`."""
+        return self.draft.within.get(self.path, [])
 
     @property
     def theirs(self) -> str | None:
@@ -291,6 +303,11 @@ def _row(part: Table, row: str, draft: Draft) -> Panel:
     picture = str(draft.document.get(part.picture.format(row=row), "")) if part.picture else ""
     picture = picture if is_of_this_host(picture) else ""
     return Panel(row, cells(part.columns), cells(part.details), picture=picture)
+
+
+def _said(inner: str) -> str:
+    """A place as people say it: `0/items/1/title` is `no. 1, items, no. 2, title`."""
+    return ", ".join(f"no. {int(token) + 1}" if token.isdecimal() else token for token in inner.split("/"))
 
 
 def is_of_this_host(address: str | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.forms.widgets import Media, Script
 from django.http import HttpRequest
 from django.urls import path, reverse
 from django.utils import timezone
@@ -21,19 +22,12 @@ from apps.accounts.desk.choosing import names_of
 from apps.accounts.desk.screens import EditingAdmin
 from apps.accounts.desk.sheets import Document, Field, Section, Sheet
 from apps.content import events, kinds, models, permitted, queries, services
-from apps.content.admin import tree
+from apps.content.admin import blocks, tree
 from apps.kernel import validation
 from apps.tenants import scope
 from apps.tenants.admin import ReadOnlyInline, TranslatedReadOnlyAdmin
 
-_FORMATS = (("markdown", "Markdown"), ("html", "HTML"), ("plain", "Plain text"), ("json", "Blocks (JSON)"))
-_WORDS = (
-    Field(name="translations/{locale}/title", label="Title", is_required=True),
-    Field(name="translations/{locale}/slug", label="Slug", help="In the address; made of the title if it is empty."),
-    Field(name="translations/{locale}/excerpt", label="Excerpt", kind="text", lines=3),
-    Field(name="bodies/{locale}/format", label="Format", kind="choice", choices=_FORMATS),
-    Field(name="bodies/{locale}/body", label="Text", kind="body", lines=18),
-)
+_FORMATS = (("markdown", "Markdown"), ("html", "HTML"), ("plain", "Plain text"), ("json", "Blocks"))
 ACTS = (
     Act(
         "publish",
@@ -98,6 +92,7 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     raw_id_fields = ("parent",)
     show_full_result_count = False
     list_per_page = 50
+    scripts = Media(css={"all": ["content/blocks.css"]}, js=[Script("content/blocks.js", type="module")])  # type: ignore[list-item] # or Script
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         where = ("tenant",) if scope.find() is None else ("missing",)
@@ -114,8 +109,10 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
         return ", ".join(sorted(set(scope.current().locales) - there))
 
     def get_urls(self) -> list[Any]:
-        at_tree = path("tree/", self.admin_site.admin_view(self.tree_view), name="content_node_tree")
-        return [at_tree, *super().get_urls()]
+        own = {"tree": self.tree_view, "blocks": blocks.described, "preview": blocks.preview}
+        shown = self.admin_site.admin_view
+        pages = [path(f"{name}/", shown(page), name=f"content_node_{name}") for name, page in own.items()]
+        return [*pages, *super().get_urls()]
 
     def tree_view(self, request: HttpRequest) -> Any:
         return tree.page(self, request)
@@ -175,7 +172,7 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
         )
         return Sheet(
             [
-                words.languages(fields=_WORDS, shown_by="title", document=document),
+                words.languages(fields=_words(), shown_by="title", document=document),
                 Section(title="Organisation", fields=place, is_aside=True),
                 Section(title="More", fields=more, is_aside=True, is_folded=True),
             ]
@@ -226,6 +223,23 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
         return rows
+
+
+def _words() -> tuple[Field, ...]:
+    return (
+        Field(name="translations/{locale}/title", label="Title", is_required=True),
+        Field(name="translations/{locale}/slug", label="Slug", help="In the address; made of the title if empty."),
+        Field(name="translations/{locale}/excerpt", label="Excerpt", kind="text", lines=3),
+        Field(name="bodies/{locale}/format", label="Format", kind="choice", choices=_FORMATS),
+        Field(
+            name="bodies/{locale}/body",
+            label="Text",
+            kind="body",
+            lines=18,
+            preview=reverse("admin:content_node_preview"),
+            blocks=reverse("admin:content_node_blocks"),
+        ),
+    )
 
 
 def _bodies(asked: Asked, *, only_changed: bool = False) -> list[dict[str, Any]]:

@@ -103,12 +103,14 @@ function pick(input) {
   let timer = null;
 
   const say = (text) => { said.textContent = text; said.hidden = !text; };
-  const take = ({ address, picture }) => {
+  const take = (row) => {
+    const { address, picture } = row;
     input.value = address;
     const frame = input.closest(".row")?.querySelector(".row-picture");
     frame?.replaceChildren(make("img", { src: picture || address, alt: "", width: 48, height: 48 }));
     panel.hidden = true;
     say("");
+    input.dispatchEvent(new CustomEvent("picked", { detail: row }));
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
   const ask = async () => {
@@ -431,6 +433,9 @@ function offerScreens(screens) {
   set(false);
   document.querySelector("#user-tools")?.before(button);
 }
+
+// For the scripts of single screens, which come after this one.
+globalThis.desk = { every, make, choose, pick };
 
 every("#nav-sidebar").forEach(offerScreens);
 every("#changelist-filter").forEach(foldFilters);
