@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from email.utils import parseaddr
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.core.mail import EmailMessage
+from django.core.mail.backends.console import EmailBackend as ConsoleBackend
 
 STARTTLS, TLS, PLAIN = 587, 465, 25
 TIMEOUT_SECONDS = 10
@@ -13,8 +17,20 @@ TIMEOUT_SECONDS = 10
 def mailer(url: str | None) -> dict[str, Any]:
     """An entry of Django's MAILERS."""
     if url is None:
-        return {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
+        return {"BACKEND": "rustok.mailing.TerminalBackend"}
     return {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options(url)}
+
+
+class TerminalBackend(ConsoleBackend):
+    """Prints mails as they are read, past the log: that covers the tokens a mail is there for."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **{"stream": sys.__stdout__} | named)
+
+    def write_message(self, message: EmailMessage) -> None:
+        heads = {"From": message.from_email, "To": ", ".join(message.to), "Subject": message.subject}
+        told = "".join(f"{name}: {value}\n" for name, value in heads.items())
+        self.stream.write(f"{'-' * 79}\n{told}\n{message.body}\n{'-' * 79}\n")
 
 
 def options(url: str) -> dict[str, Any]:

@@ -60,6 +60,6 @@ urlpatterns = [
 ]
 
 handler400 = "apps.kernel.api.bad_request"
-handler403 = "apps.kernel.api.forbidden"
-handler404 = "apps.kernel.api.not_found"
-handler500 = "apps.kernel.api.server_error"
+handler403 = "apps.accounts.desk.refusing.forbidden"
+handler404 = "apps.accounts.desk.refusing.not_found"
+handler500 = "apps.accounts.desk.refusing.server_error"

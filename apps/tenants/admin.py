@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -12,6 +13,14 @@ from django.template.response import SimpleTemplateResponse
 
 from apps.kernel.admin import ReadOnlyAdmin
 from apps.tenants import models, modules, queries, scope
+
+# Whether the row on the page is looked at from a host of no tenant, in the scope of its own.
+_from_outside: ContextVar[bool] = ContextVar("from_outside", default=False)
+
+
+def is_at_work() -> bool:
+    """Whether this is the host of a tenant, where its rows are changed."""
+    return scope.find() is not None and not _from_outside.get()
 
 
 class TenantReadOnlyAdmin(ReadOnlyAdmin):
@@ -57,11 +66,15 @@ class TenantReadOnlyAdmin(ReadOnlyAdmin):
             row = self.get_object(request, unquote(object_id))
         if row is None:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        with scope.use(queries.scope_of(row.tenant)):
-            response = super().changeform_view(request, object_id, form_url, extra_context)
-            if isinstance(response, SimpleTemplateResponse):
-                response.render()  # while the scope lasts
-            return response
+        token = _from_outside.set(True)
+        try:
+            with scope.use(queries.scope_of(row.tenant)):
+                response = super().changeform_view(request, object_id, form_url, extra_context)
+                if isinstance(response, SimpleTemplateResponse):
+                    response.render()  # while the scope lasts
+                return response
+        finally:
+            _from_outside.reset(token)
 
 
 class TranslatedReadOnlyAdmin(TenantReadOnlyAdmin):

@@ -11,6 +11,7 @@ from django.test import Client
 
 from apps.accounts.access import backend, break_glass, catalogue, roles
 from apps.kernel import ids, isolation
+from apps.media.admin import AssetAdmin
 from apps.tenants import models as tenants
 from tests import factories
 from tests.accounts import calling
@@ -116,9 +117,49 @@ def test_another_tenants_host_and_the_platforms_are_closed_to_tenant_staff(
         assert (answer.status_code, answer["Location"].partition("?")[0]) == (302, "/admin/login/"), host
 
 
-def test_a_member_who_is_no_staff_and_a_customer_stay_outside(tenant: tenants.Tenant) -> None:
-    for browser in (Browser(tenant, "owner", is_staff=False), Browser(tenant)):
-        assert browser.status("content/node/") == 302
+def test_a_member_enters_the_tenants_admin_and_nobody_without_a_role(tenant: tenants.Tenant) -> None:
+    member = Browser(tenant, "owner", is_staff=False)
+
+    assert member.status("content/node/") == 200
+    assert member.client.get("/admin/", headers={"host": "testserver"}).status_code == 302
+    assert Browser(tenant).status("content/node/") == 302
+
+
+def test_who_is_refused_gets_a_page_with_a_way_back_and_programs_a_problem(
+    tenant: tenants.Tenant, things: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = Browser(tenant, "editor").client
+    people = {"Accept": "text/html,application/xhtml+xml"}
+
+    def answer(path: str, headers: dict[str, str]) -> tuple[int, str, str]:
+        found = editor.get(path, headers=headers)
+        return found.status_code, found["Content-Type"].partition(";")[0], found.content.decode()
+
+    for path, status in (("/admin/commerce/product/", 403), ("/admin/nothing/here/", 404)):
+        told = answer(path, people)
+        assert told[:2] == (status, "text/html")
+        assert 'href="/admin/"' in told[2]
+        assert answer(path, {})[:2] == (status, "application/problem+json")
+    assert answer("/api/v1/nothing", people)[:2] == (404, "application/problem+json")
+
+    editor.raise_request_exception = False
+    monkeypatch.setattr(AssetAdmin, "get_queryset", lambda *args, **named: 1 / 0)
+    assert answer("/admin/media/asset/", people)[:2] == (500, "text/html")
+    assert answer("/admin/media/asset/", {})[:2] == (500, "application/problem+json")
+
+
+def test_rows_are_looked_at_on_the_installations_host_and_changed_on_their_own(
+    tenant: tenants.Tenant, things: dict[str, Any]
+) -> None:
+    chief = Client(headers={"host": "testserver"})
+    chief.force_login(factories.make_user(is_staff=True, is_superuser=True))
+    for screen, row in (("commerce/product", things["product"]), ("content/node", things["page"])):
+        page = f"/admin/{screen}/{row.id}/change/"
+        shown = chief.get(page).content.decode()
+        assert f'<a href="http://{tenant.slug}.test{page}">{tenant.slug}.test</a>' in shown
+        assert "_save" not in shown
+        assert chief.post(page, {"status": "archived"}).status_code == 403
+        assert chief.get(f"/admin/{screen}/add/").status_code == 403
 
 
 def test_members_roles_and_the_tenant_are_those_of_the_host(tenant: tenants.Tenant) -> None:

@@ -57,6 +57,14 @@ def test_dev_from_start_to_ctrl_c(dev):
     for host, path in re.findall(r"http://(demo-[a-z]+\.localhost):\d+(\S+)", dev.output):
         assert status_of(port, path, host) == 200
 
+    # What mails are there for is not covered, as it is in the log.
+    asked = json.dumps({"email": "admin@example.com"}).encode()
+    forgotten = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/auth/reset", asked, {"Host": "localhost"})
+    forgotten.add_header("Content-Type", "application/json")
+    assert urllib.request.urlopen(forgotten, timeout=10).status == 202  # noqa: S310 - our own http address
+    mailed = re.compile(r"To: admin@example\.com.*rts_\S{20}", re.DOTALL)
+    assert processes.wait_until(lambda: bool(mailed.search(dev.output)), timeout_seconds=30), dev.output
+
     # A second one in the same place is told where the first is.
     second = subprocess.run([*MANAGE, "dev"], env=dev.variables, capture_output=True, text=True, check=False)
     assert second.returncode == 1

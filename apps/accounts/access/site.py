@@ -103,10 +103,10 @@ def group_of(screen: Any) -> str:
 
 
 def may_enter(user: Any) -> bool:
-    """Whether somebody who has proved to be this user works here."""
-    if not (user.is_active and user.is_staff):
+    """Whether somebody who has proved to be this user works here: at the tenant of the host, or at the installation."""
+    if not user.is_active:
         return False
-    if user.is_superuser or any(user.has_perm(name) for name in catalogue.PLATFORM_PERMISSIONS):
+    if user.is_staff and (user.is_superuser or any(user.has_perm(name) for name in catalogue.PLATFORM_PERMISSIONS)):
         return True
     return scope.find() is not None and bool(backend.rights_here(user).alternatives)
 

@@ -16,6 +16,7 @@ from django.forms import Media
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.html import format_html
 
 from apps.accounts.access import backend
 from apps.accounts.desk import acting, history, merging
@@ -24,7 +25,7 @@ from apps.accounts.desk.sheets import Document, Draft, Sheet
 from apps.kernel import context, errors, validation
 from apps.outbox import append
 from apps.tenants import endpoint, scope
-from apps.tenants.admin import TenantReadOnlyAdmin
+from apps.tenants.admin import TenantReadOnlyAdmin, is_at_work
 
 MOST_FOUND, MOST_NAMED = 20, 100
 _ATTEMPTS = 3
@@ -108,7 +109,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         return self._may(request, "delete")
 
     def _may(self, request: HttpRequest, verb: str) -> bool:
-        if scope.find() is None or self._is_off():
+        if not is_at_work() or self._is_off():
             return False
         return request.user.has_perm(f"{self.opts.app_label}.{verb}_{self.opts.model_name}")
 
@@ -148,6 +149,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if scope.find() is None:
+            self._say_where_it_is_changed(request, object_id)
             return super().changeform_view(request, object_id, form_url, extra_context)
         with at_work(request):
             if object_id is None:
@@ -160,6 +162,15 @@ class EditingAdmin(TenantReadOnlyAdmin):
             if row is None:
                 return self._missing(request, object_id)
             return self._page(request, row)
+
+    def _say_where_it_is_changed(self, request: HttpRequest, object_id: str | None) -> None:
+        row = self.get_object(request, unquote(object_id)) if object_id and self.has_view_permission(request) else None
+        domain = row.tenant.domains.order_by("created_at").first() if row is not None else None
+        if domain is not None:
+            port = request.get_port()
+            host = domain.host if port in ("80", "443") else f"{domain.host}:{port}"
+            there = format_html('<a href="{0}://{1}{2}">{1}</a>', request.scheme, host, request.path)
+            messages.info(request, format_html("This is changed on the host of its tenant: {}.", there))
 
     def _page(self, request: HttpRequest, row: Any) -> HttpResponse:
         version = self._version(row)

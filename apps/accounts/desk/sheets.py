@@ -13,6 +13,8 @@ from typing import Any
 
 from django.http import QueryDict
 
+from apps.kernel import wording
+
 type Value = str | list[str]
 type Document = dict[str, Value]
 
@@ -175,6 +177,13 @@ class Draft:
         return Cell(self, each, path)
 
     @property
+    def wrong(self) -> list[Cell]:
+        """The fields with problems, in the order of the page."""
+        return [
+            Cell(self, each, path) for path, each in self.sheet.fields(self.document).items() if path in self.problems
+        ]
+
+    @property
     def main(self) -> list[Any]:
         return [_bound(part, self) for part in self.sheet.parts if not part.is_aside]
 
@@ -189,6 +198,9 @@ class Draft:
         for place in places:
             found = place if place in fields else next((name for name in fields if name.startswith(f"{place}/")), None)
             if found is not None:
+                each = fields[found]
+                if each.is_required and not self.document.get(found):
+                    detail = wording.say("write something here")
                 inner = path.removeprefix(f"{found}/") if path.startswith(f"{found}/") else ""
                 self.problems.setdefault(found, []).append(f"{_said(inner)}: {detail}" if inner else detail)
                 self.within.setdefault(found, []).append(inner)
@@ -224,6 +236,12 @@ class Cell:
     @property
     def theirs(self) -> str | None:
         return self.draft.theirs.get(self.path)
+
+    @property
+    def called(self) -> str:
+        """Its label, and which of several it is: `Title (de)`."""
+        middle = [step for step in self.path.split("/")[1:-1] if not step.startswith("new") and len(step) < 20]
+        return f"{self.field.label} ({middle[0]})" if middle else self.field.label
 
     @property
     def template(self) -> str:

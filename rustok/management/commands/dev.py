@@ -107,6 +107,9 @@ class Command(BaseCommand):
         self._say(self.style.SUCCESS(f"RusToK is ready: {url}"))
         self._say(f"  API docs     {url}/api/docs")
         self._say(f"  Admin        {url}/admin/  ({seed_demo.ADMIN_EMAIL}, password {seed_demo.ADMIN_PASSWORD})")
+        self._say(
+            f"  Editing      http://{next(iter(STOREFRONTS))}:{port}/admin/  (the same; each tenant on its own host)"
+        )
         for host, path in STOREFRONTS.items():
             self._say(f"  Storefront   http://{host}:{port}/api/v1/store/{path}")
         self._say("Ctrl-C stops everything.")

@@ -24,7 +24,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         known = ", ".join(sorted(catalogue.PLATFORM_PERMISSIONS))
         parser.add_argument("email", help="of the account; createsuperuser and invitations make new ones")
-        parser.add_argument("--staff", action=BooleanOptionalAction, help="whether it may enter the admin")
+        parser.add_argument(
+            "--staff", action=BooleanOptionalAction, help="whether it may enter the admin of the installation"
+        )
         parser.add_argument("--active", action=BooleanOptionalAction, help="whether it may log in; all sessions end")
         parser.add_argument("--permit", action="append", default=[], metavar="PERMISSION", help=f"one of {known}")
         parser.add_argument("--forbid", action="append", default=[], metavar="PERMISSION", help="the same, taken")

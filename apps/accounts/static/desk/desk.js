@@ -270,7 +270,7 @@ function write(writer) {
   const format = () => (chosen && chosen !== area ? chosen.value : "html");
   const bar = make("div", { className: "writer-bar" });
   const view = make("iframe", { className: "writer-view", hidden: true, title: "Preview" });
-  view.setAttribute("sandbox", "");
+  view.setAttribute("sandbox", "allow-same-origin"); // no scripts; of our origin, as its style sheet is for that only
   let timer = null;
 
   const wrap = ([before, after]) => {
