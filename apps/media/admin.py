@@ -18,6 +18,8 @@ from django.urls import path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from apps.accounts.access import limiting
+from apps.accounts.access.site import LimitedAdmin
 from apps.accounts.desk import words
 from apps.accounts.desk.asking import Asked, number
 from apps.accounts.desk.screens import EditingAdmin, at_work
@@ -42,12 +44,13 @@ class RenditionInline(ReadOnlyInline):
 
 
 @admin.register(models.Asset)
-class AssetAdmin(EditingAdmin):
+class AssetAdmin(LimitedAdmin, EditingAdmin):
     """Thumbnails beside names; who shows an asset stands on its own page."""
 
     resource = "media"
     called = ("file", "media files")
     aggregate = events.ASSET
+    columns = queries.COLUMNS
     list_display = ("thumbnail", "name", "tenant", "kind", "folder", "dimensions", "room", "created_at")
     list_display_links = ("thumbnail", "name")
     list_filter = ("kind", "folder")
@@ -209,7 +212,8 @@ def _thumbnail(asset: models.Asset, size: str = "thumbnail") -> str:
 
 
 def _folders() -> tuple[str, ...]:
-    named = models.Asset.objects.exclude(folder="").values_list("folder", flat=True)
+    seen = limiting.among(models.Asset.objects.exclude(folder=""), "media:read", queries.COLUMNS)
+    named = seen.values_list("folder", flat=True)
     return tuple(named.distinct().order_by("folder")[:_FOLDERS_OFFERED])
 
 

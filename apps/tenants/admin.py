@@ -83,8 +83,12 @@ class TranslatedReadOnlyAdmin(TenantReadOnlyAdmin):
     shown = "name"
 
     def get_queryset(self, request: HttpRequest) -> django_models.QuerySet[Any]:
-        rows: django_models.QuerySet[Any] = super().get_queryset(request).prefetch_related("translations")
-        return rows
+        rows: django_models.QuerySet[Any] = super().get_queryset(request)
+        return rows.prefetch_related(self.texts_shown(request))
+
+    def texts_shown(self, request: HttpRequest) -> str | django_models.Prefetch[Any]:
+        """The translations of the rows; a screen may show some people not all of them."""
+        return "translations"
 
     @admin.display(description="name")
     def words(self, row: Any) -> str:

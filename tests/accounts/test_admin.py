@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.contrib.admin.utils import quote
 from django.test import Client
 
 from apps.accounts.access import backend, break_glass, catalogue, roles
+from apps.accounts.access.site import LimitedAdmin
 from apps.kernel import ids, isolation
 from apps.media.admin import AssetAdmin
 from apps.tenants import models as tenants
@@ -17,6 +19,7 @@ from tests import factories
 from tests.accounts import calling
 from tests.commerce import making as goods
 from tests.content import making
+from tests.media import making as media
 
 PLATFORM_ONLY = {
     "accounts.User", "auth.Group", "consumers.Consumer", "consumers.Parked", "consumers.Effect",
@@ -123,6 +126,58 @@ def test_a_member_enters_the_tenants_admin_and_nobody_without_a_role(tenant: ten
     assert member.status("content/node/") == 200
     assert member.client.get("/admin/", headers={"host": "testserver"}).status_code == 302
     assert Browser(tenant).status("content/node/") == 302
+
+
+def test_own_files_only_are_seen_where_a_role_says_so(tenant: tenants.Tenant, media_root: Path) -> None:
+    with factories.at_work(tenant):
+        asset = media.make_asset(name="Payroll.png", alt="secret words", folder="hr-secret")
+        for slug, actions in {
+            "looker": ("list", "read"),
+            "keeper": ("list", "read", "create", "update", "delete"),
+        }.items():
+            grants = [roles.GrantInput(permission=f"media:{each}", constraint={"own": True}) for each in actions]
+            roles.create_role(new=roles.NewRole(slug=slug, name=slug, grants=grants), by=None)
+    for slug in ("looker", "keeper"):
+        browser = Browser(tenant, slug)
+        assert "Payroll" not in browser.text("media/asset/")
+        assert "Payroll" not in browser.text("media/asset/find/?q=pay")
+        assert "Payroll" not in browser.text(f"media/asset/find/?id={asset.id}")
+        for page in ("change", "history", "delete"):
+            path = f"media/asset/{asset.id}/{page}/"
+            assert browser.status(path) in {302, 403}, path  # as for one that is not there
+    assert "hr-secret" not in Browser(tenant, "keeper").text("media/asset/upload/")
+
+
+def test_one_language_only_is_read_where_a_role_says_so(tenant: tenants.Tenant) -> None:
+    both = [{"locale": "en", "title": "About us"}, {"locale": "de", "title": "Geheimname"}]
+    bodies = [{"locale": "en", "body": "Open words"}, {"locale": "de", "body": "Verborgenes"}]
+    with factories.at_work(tenant):
+        node = making.make_node(translations=both, bodies=bodies)
+        renamed = {"locale": "de", "title": "Geheimname", "slug": "anders"}
+        making.update(node, translations=[renamed])
+        grants = [
+            roles.GrantInput(permission=f"nodes:{each}", constraint={"locale": ["en"]}) for each in ("list", "read")
+        ]
+        roles.create_role(new=roles.NewRole(slug="english", name="English", grants=grants), by=None)
+    reader = Browser(tenant, "english")
+
+    page = reader.text(f"content/node/{node.id}/change/")
+
+    assert "Open words" in page
+    for told in (page, reader.text("content/node/"), reader.text("content/redirect/")):
+        assert not [word for word in ("eheimname", "Verborgenes", "anders") if word in told]
+    assert "About us" not in reader.text("content/node/?q=Geheim")
+    assert "About us" in reader.text("content/node/?q=about+us")
+    assert "About us" in Browser(tenant, "owner").text("content/node/?q=Geheim")
+
+
+def test_screens_of_what_can_be_limited_show_what_is_within_the_limits() -> None:
+    screens = [
+        screen for screen in admin.site._registry.values() if getattr(screen, "resource", "") in catalogue.CONSTRAINTS
+    ]
+
+    assert {type(screen).__name__ for screen in screens if not isinstance(screen, LimitedAdmin)} == set()
+    assert len(screens) > 4
 
 
 def test_who_is_refused_gets_a_page_with_a_way_back_and_programs_a_problem(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -118,10 +118,16 @@ class LimitedAdmin(admin.ModelAdmin[Any]):
     columns: limiting.Columns
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request)
-        user = request.user
-        if user.is_superuser:
-            return rows
-        alternatives = backend.rights_here(user).on(f"{self.resource}:read")
-        found = self.model._default_manager.filter(limiting.predicate(alternatives, self.columns))
-        return rows.filter(pk__in=found.values("pk"))
+        return limited(super().get_queryset(request), request, f"{self.resource}:read", self.columns)
+
+
+def limited[Row: Model](
+    rows: QuerySet[Row], request: HttpRequest, permission: str, columns: limiting.Columns
+) -> QuerySet[Row]:
+    """Those of the rows within the limits of who looks."""
+    user: Any = request.user
+    if user.is_superuser:
+        return rows
+    alternatives = backend.rights_here(user).on(permission)
+    found = rows.model._default_manager.filter(limiting.predicate(alternatives, columns))
+    return rows.filter(pk__in=found.values("pk"))

@@ -178,6 +178,8 @@ class EditingAdmin(TenantReadOnlyAdmin):
             stored = self.stored(request, row)
         except errors.Forbidden:
             raise PermissionDenied from None
+        except errors.NotFound:
+            return self._missing(request, str(row.pk))
         sheet = self.sheet(request, row, stored)
         if request.method != "POST":
             return self._shown(request, row, Draft(sheet, stored), merging.mark(stored), version)

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.forms.widgets import Media, Script
 from django.http import HttpRequest
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from apps.accounts.access.site import LimitedAdmin
+from apps.accounts.access import limiting
+from apps.accounts.access.site import LimitedAdmin, limited
 from apps.accounts.desk import words
 from apps.accounts.desk.acting import Act
 from apps.accounts.desk.asking import Asked, to_json
@@ -62,17 +63,24 @@ ACTS = (
 )
 
 
-class NodeTranslationInline(ReadOnlyInline):
+class TextInline(ReadOnlyInline):
+    """Texts in the languages that whoever looks may read."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return limited(super().get_queryset(request), request, "nodes:read", permitted.OF_TEXT)
+
+
+class NodeTranslationInline(TextInline):
     model = models.NodeTranslation
     fields = ("locale", "title", "slug", "excerpt")
 
 
-class BodyInline(ReadOnlyInline):
+class BodyInline(TextInline):
     model = models.Body
     fields = ("locale", "format", "body")
 
 
-class RedirectInline(ReadOnlyInline):
+class RedirectInline(TextInline):
     model = models.Redirect
     fields = ("locale", "slug")
 
@@ -106,7 +114,23 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     def missing(self, row: Any) -> str:
         """The languages of the tenant it is not translated into."""
         there = {entry.locale for entry in row.translations.all()}
-        return ", ".join(sorted(set(scope.current().locales) - there))
+        limits = [constraint.locale for constraint in limiting.held("nodes:read") or ()]
+        readable = set().union(*limits) if limits and None not in limits else {*scope.current().locales}
+        return ", ".join(sorted(readable - there))
+
+    def texts_shown(self, request: HttpRequest) -> Prefetch[Any]:
+        texts = models.NodeTranslation.objects.order_by("locale")
+        return Prefetch("translations", limited(texts, request, "nodes:read", permitted.OF_TEXT))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By the texts that are shown, so that no search tells of others."""
+        texts = limited(models.NodeTranslation.objects.all(), request, "nodes:read", permitted.OF_TEXT)
+        found = Q(external_id__icontains=search_term) if search_term else Q()
+        for word in search_term.split():
+            texts = texts.filter(Q(title__icontains=word) | Q(slug__icontains=word))
+        return queryset.filter(found | Q(pk__in=texts.values("node"))) if search_term else queryset, False
 
     def get_urls(self) -> list[Any]:
         own = {"tree": self.tree_view, "blocks": blocks.described, "preview": blocks.preview}

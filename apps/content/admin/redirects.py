@@ -12,7 +12,7 @@ from apps.tenants.admin import TenantReadOnlyAdmin
 @admin.register(models.Redirect)
 class RedirectAdmin(LimitedAdmin, TenantReadOnlyAdmin):
     resource = "nodes"
-    columns = permitted.COLUMNS.below("node")
+    columns = permitted.OF_TEXT
     list_display = ("slug", "tenant", "kind", "locale", "node_id", "created_at")
     list_filter = ("kind", "locale")
     search_fields = ("slug",)
