@@ -86,7 +86,7 @@ def _plain(value: Any) -> Any:
             return _plain({name: getattr(value, name) for name in type(value).model_fields})
         case Mapping():
             return {
-                _text(str(key)): _covered(item, REDACTED) if is_secret(str(key)) else _plain(item)
+                _name(str(key)): _covered(item, REDACTED) if is_secret(str(key)) else _plain(item)
                 for key, item in value.items()
             }
         case list() | tuple() | set() | frozenset():
@@ -95,6 +95,12 @@ def _plain(value: Any) -> Any:
                 return items
             return {"items": len(items), "sha256": hashlib.sha256(orjson.dumps(items)).hexdigest(), "first": items[:10]}
     return _text(str(value))
+
+
+def _name(value: str) -> str:
+    """The key of a mapping; a long one by its beginning and what tells it from others."""
+    found = _text(value)
+    return found if isinstance(found, str) else f"{found['begins']}… {found['sha256']}"
 
 
 def _text(value: str) -> str | dict[str, Any]:

@@ -21,6 +21,7 @@ _CLOSED_BY_HTML = {
     *("p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "colgroup"),
 }
 _OPENING_OR_CLOSING = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
+_NOT_IN_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _markdown = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 _SEARCH_LANGUAGES = {
@@ -97,6 +98,11 @@ def map_block_html(value: Any, change: Callable[[str], str]) -> Any:
             for key, item in value.items()
         }
     return [map_block_html(item, change) for item in value] if isinstance(value, list) else value
+
+
+def for_xml(words: str) -> str:
+    """The text without the characters that no XML document may hold (XML 1.0, 2.2)."""
+    return _NOT_IN_XML.sub("", words)
 
 
 def to_plain_text(markup: str, *, maximum_length: int = 100_000) -> str:

@@ -10,6 +10,7 @@ from django.urls import path
 from django.utils import feedgenerator
 
 from apps.content import kinds
+from apps.kernel import text
 from apps.readmodels import addresses, models, queries
 from apps.readmodels.sitemaps import HIDDEN, PublicFile
 from apps.tenants import queries as tenants
@@ -37,7 +38,7 @@ class FeedView(PublicFile):
             title = f"{title}: {label.name}"
             posts = posts.filter(**{f"{'category' if term == 'category' else 'tag'}_ids__contains": [label.id]})
         feed = _FORMATS[format](
-            title=title,
+            title=text.for_xml(title),
             link=f"{found.origin}/",
             description=found.site.description or title,
             language=locale,
@@ -61,13 +62,13 @@ def _add(feed: feedgenerator.SyndicationFeed, post: models.LiveContent, found: a
     document: dict[str, Any] = orjson.loads(post.document)
     body = document["body"] or {}
     feed.add_item(
-        title=document["title"],
+        title=text.for_xml(document["title"]),
         link=found.url("node", post.slug, post.locale, kind=post.kind),
-        description=document["excerpt"] or body.get("html", ""),
+        description=text.for_xml(document["excerpt"] or body.get("html", "")),
         unique_id=f"urn:uuid:{post.id}",
         unique_id_is_permalink=False,
         pubdate=post.published_at,
-        author_name=document["author"],
+        author_name=text.for_xml(document["author"] or "") or None,
     )
 
 

@@ -126,6 +126,8 @@ def test_one_more_row_has_a_name_nobody_has() -> None:
         ("/rows", "rows/b/sku"),
         ("/vendor", "vendor"),
         ("/nowhere", None),
+        ("/words/²/title", "words/en/title"),
+        (f"/words/{'9' * 5_000}/title", "words/en/title"),
         ("", None),
     ],
 )
@@ -139,6 +141,22 @@ def test_a_pointer_leads_to_its_field(pointer: str, place: str | None) -> None:
 
     assert draft.problems == ({place: ["wrong"]} if place else {})
     assert draft.general == ([] if place else ["wrong"])
+
+
+def test_a_problem_within_a_value_says_where_and_a_field_that_is_needed_is_to_be_filled() -> None:
+    sheet = Sheet(
+        [Section(title="", fields=[Field(name="title", label="Title", is_required=True), Field(name="body", label="")])]
+    )
+    draft = Draft(sheet, {"title": "", "body": "[]"})
+
+    draft.point("body/1/items/0/label", "this is too long")
+    draft.point(f"body/{'9' * 5_000}", "there is no such field")
+    draft.point("title", "this has at least 1 entries")
+
+    assert draft.problems["body"][0] == "no. 2, items, no. 1, label: this is too long"
+    assert draft.within["body"][0] == "1/items/0/label"
+    assert draft.problems["title"] == ["this is required"]
+    assert [cell.called for cell in draft.wrong] == ["Title", ""]
 
 
 def test_what_is_wrong_within_a_row_is_wrong_there() -> None:

@@ -387,6 +387,14 @@ def test_personal_values_are_kept_apart(tenant: tenants.Tenant) -> None:
     assert entry.personal_digest
 
 
+def test_long_names_within_values_are_kept_by_their_fingerprint() -> None:
+    shown, _ = redacting.difference({}, {"metadata": {"k" * 5_000: 1, "k" * 5_001: 2, "api_key" * 1_000: "secret"}})
+
+    [_, after] = shown["metadata"]
+    assert sorted(map(str, after.values())) == ["1", "2", redacting.REDACTED]
+    assert all(len(name) < 300 for name in after)
+
+
 def test_long_values_are_kept_by_their_fingerprint() -> None:
     shown, _ = redacting.difference({"body": "a" * 5_000}, {"body": "b" * 5_000, "ids": list(range(1_000))})
 

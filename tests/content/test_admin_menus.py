@@ -24,6 +24,18 @@ def shape(items: list[dict[str, Any]]) -> list[Any]:
     return [(item["titles"].get("en") or (item["target"] or {}).get("type"), shape(item["children"])) for item in items]
 
 
+@pytest.mark.parametrize("number", ["²", "9" * 5_000, "-1", "0"])
+def test_a_number_no_page_sends_is_no_fault_of_ours(tenant: tenants.Tenant, number: str) -> None:
+    page = Page.of(tenant, "owner")
+    page.get(f"{LIST}add/")
+    page.fill({"name": "Main", "items": ["new1"], "items/new1/titles/en": "Shop", "items/new1/level": number})
+    page.press("_save")
+    assert "is saved" in page.told
+    page.fill({"name": "Other", "_version": number})
+    page.press("_save")
+    assert page.status == 200
+
+
 def test_a_menu_is_built_rearranged_and_deleted(tenant: tenants.Tenant) -> None:
     page = Page.of(tenant, "owner")
     with factories.at_work(tenant):

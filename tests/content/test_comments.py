@@ -156,6 +156,19 @@ def write_below_hidden(customer: Customer, post: models.Node) -> models.Node:
     return answer
 
 
+@pytest.mark.parametrize("text", ["\u200b", "\u0001\u0002", "\n\u2028"])
+def test_a_comment_says_something(customer: Customer, post: models.Node, text: str) -> None:
+    with pytest.raises(errors.ValidationFailed) as refused:
+        write(customer, post, text)
+    assert {problem.pointer for problem in refused.value.problems} == {"/text"}
+
+
+def test_a_comment_is_known_by_what_can_be_seen_of_it(customer: Customer, post: models.Node) -> None:
+    comment = write(customer, post, "\u200b" * 70 + "So\u0007\u2028true")
+
+    assert comment.translations.get().title == "So true"
+
+
 def test_answers_go_five_levels_deep(customer: Customer, post: models.Node, tenant: Tenant) -> None:
     set_rules(tenant, are_open=True, are_moderated=False)
     parent = post

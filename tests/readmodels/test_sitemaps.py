@@ -230,6 +230,18 @@ def test_feeds_have_the_newest_posts_of_a_language(files: Files, tenant: Tenant)
     assert str(of_tag.findtext("channel/title")).endswith(": fire")
 
 
+@pytest.mark.parametrize("text", ["a\x08b", "a\x0cb", "a\x1fb", "a\ufffeb", "a\uffffb"])
+def test_what_xml_may_not_hold_is_left_out_of_feeds(files: Files, text: str) -> None:
+    make_node("Care", bodies=[{"locale": "en", "format": "html", "body": f"<p>{text} &#1;{text}</p>"}])
+    words = {"locale": "en", "title": "With a summary", "excerpt": text, "slug": "summary"}
+    make_node("With a summary", translations=[words])
+
+    for path in ("/feeds/en.rss", "/feeds/en.atom"):
+        found = ElementTree.tostring(files.xml(path), encoding="unicode")
+        assert "ab" in found
+        assert "With a summary" in found
+
+
 def test_files_are_kept_and_asked_for_again_cheaply(files: Files) -> None:
     node = make_node("Care")
     for path in ("/sitemap.xml", files.parts()[0], "/feeds/en.rss", "/robots.txt"):

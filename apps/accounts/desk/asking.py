@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ import orjson
 
 from apps.accounts.desk.sheets import ON, Document, Value
 from apps.kernel import errors, wording
+
+_INDEX = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass
@@ -80,7 +83,7 @@ class Asked:
         path = ""
         for token in filter(None, pointer.split("/")):
             order, below = self._order.get(path, ([], path))
-            if token.isdigit() and int(token) < len(order):
+            if _INDEX.fullmatch(token) and int(token) < len(order):
                 path, token = below, order[int(token)]  # noqa: PLW2901 - the key that stands at this index
             path = f"{path}/{token}" if path else token
         return path

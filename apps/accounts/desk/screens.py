@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from apps.tenants.admin import TenantReadOnlyAdmin, is_at_work
 
 MOST_FOUND, MOST_NAMED = 20, 100
 _ATTEMPTS = 3
+_VERSION = re.compile(r"[0-9]{1,18}")
 
 
 @contextmanager
@@ -233,7 +235,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
             yield
             return
         stream = (scope.current_id(), self.aggregate, row.pk)
-        versions = frozenset({int(expected)}) if expected.isdigit() else frozenset()
+        versions = frozenset({int(expected)}) if _VERSION.fullmatch(expected) else frozenset()
         with endpoint.replacing(stream, versions):
             yield
 

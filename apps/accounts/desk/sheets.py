@@ -21,7 +21,8 @@ type Document = dict[str, Value]
 ON = "on"
 MOST_ROWS = 2000
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_NEW = re.compile(r"new(\d{1,6})")
+_NEW = re.compile(r"new([0-9]{1,6})")
+_INDEX = re.compile(r"[0-9]{1,9}")
 _LISTS = frozenset({"many", "find_many"})
 
 
@@ -200,7 +201,7 @@ class Draft:
             if found is not None:
                 each = fields[found]
                 if each.is_required and not self.document.get(found):
-                    detail = wording.say("write something here")
+                    detail = wording.say("this is required")
                 inner = path.removeprefix(f"{found}/") if path.startswith(f"{found}/") else ""
                 self.problems.setdefault(found, []).append(f"{_said(inner)}: {detail}" if inner else detail)
                 self.within.setdefault(found, []).append(inner)
@@ -325,7 +326,7 @@ def _row(part: Table, row: str, draft: Draft) -> Panel:
 
 def _said(inner: str) -> str:
     """A place as people say it: `0/items/1/title` is `no. 1, items, no. 2, title`."""
-    return ", ".join(f"no. {int(token) + 1}" if token.isdecimal() else token for token in inner.split("/"))
+    return ", ".join(f"no. {int(token) + 1}" if _INDEX.fullmatch(token) else token for token in inner.split("/"))
 
 
 def is_of_this_host(address: str | None) -> bool:

@@ -28,6 +28,7 @@ _TARGETS = {
     "content_category": ("Category of content", "content.category"),
     "tag": ("Tag", "content.tag"),
 }
+_LEVELS = tuple(str(level) for level in range(1, LEVELS + 1))
 
 
 @admin.register(models.Menu)
@@ -53,7 +54,7 @@ class MenuAdmin(EditingAdmin):
     def sheet(self, request: HttpRequest, row: Any, document: Mapping[str, Any]) -> Sheet:
         at_work = scope.current()
         others = [locale for locale in at_work.locales if locale != at_work.default_locale]
-        levels = tuple((str(level), "– " * (level - 1) + str(level)) for level in range(1, LEVELS + 1))
+        levels = tuple((level, "– " * (int(level) - 1) + level) for level in _LEVELS)
         columns = [
             Field(name="items/{row}/level", label="Level", kind="choice", choices=levels),
             Field(name=f"items/{{row}}/titles/{at_work.default_locale}", label="Title"),
@@ -129,7 +130,7 @@ def _nested(asked: Asked) -> list[dict[str, Any]]:
     branch: list[str] = []
     for row in asked.many("items"):
         wanted = asked.text(f"items/{row}/level")
-        depth = min(int(wanted) - 1 if wanted.isdecimal() else 0, len(branch), LEVELS - 1)
+        depth = min(int(wanted) - 1 if wanted in _LEVELS else 0, len(branch), LEVELS - 1)
         branch[max(depth, 0) :] = [row]
         siblings = below.setdefault(branch[-2], {}) if len(branch) > 1 else tops
         siblings[row] = _item(asked, row)

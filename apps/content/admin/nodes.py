@@ -114,9 +114,9 @@ class NodeAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
     def missing(self, row: Any) -> str:
         """The languages of the tenant it is not translated into."""
         there = {entry.locale for entry in row.translations.all()}
-        limits = [constraint.locale for constraint in limiting.held("nodes:read") or ()]
-        readable = set().union(*limits) if limits and None not in limits else {*scope.current().locales}
-        return ", ".join(sorted(readable - there))
+        everywhere = frozenset(scope.current().locales)
+        limits = [constraint.locale or everywhere for constraint in limiting.held("nodes:read") or ()]
+        return ", ".join(sorted(everywhere.intersection(*[frozenset().union(*limits)] if limits else []) - there))
 
     def texts_shown(self, request: HttpRequest) -> Prefetch[Any]:
         texts = models.NodeTranslation.objects.order_by("locale")

@@ -6,11 +6,14 @@ archived was rejected, or taken for spam.
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
+
+from pydantic import AfterValidator
 
 from apps.accounts.models import Customer
 from apps.content import kinds, models, permitted
@@ -47,7 +50,7 @@ class NewComment(validation.Input):
     """Words about what is published, or in answer to a comment: text without any markup."""
 
     parent_id: NodeId
-    text: Annotated[str, validation.Prose(5000, minimum=1)]
+    text: Annotated[str, validation.Prose(5000, minimum=1), AfterValidator(validation.check_visible)]
     locale: validation.Locale | None = None
 
 
@@ -120,8 +123,8 @@ def state_of(node: models.Node) -> State:
 
 
 def _title(words: str) -> str:
-    """The beginning of the text on one line."""
-    line = text.to_one_line(words)
+    """The beginning of the text on one line, of what can be seen in it."""
+    line = text.to_one_line("".join(sign if not unicodedata.category(sign).startswith("C") else " " for sign in words))
     return line if len(line) <= 60 else f"{line[:59]}…"
 
 

@@ -42,6 +42,7 @@ from apps.kernel.validation.fields import (
     Token,
     TypedId,
     Whole,
+    check_visible,
     find_email,
 )
 from apps.kernel.validation.inputs import Input, check, failed, fits, parse, refused
@@ -84,6 +85,7 @@ __all__ = [
     "Whole",
     "check",
     "check_json",
+    "check_visible",
     "failed",
     "find_email",
     "fits",

@@ -92,9 +92,7 @@ class Line:
                 "this is one line of text; remove the line break or control character {character}",
                 character=_code_point(found),
             )
-        if self.minimum and not any(unicodedata.category(character)[0] in "LMNPS" for character in composed):
-            raise wording.refusal("nothing_visible", "there is nothing to be seen in this; write something")
-        return composed
+        return check_visible(composed) if self.minimum else composed
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         text = core_schema.str_schema(min_length=self.minimum or None, max_length=self.maximum)
@@ -261,6 +259,13 @@ class OneOf:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.words())}
+
+
+def check_visible(value: str) -> str:
+    """Text with something to be seen in it. Raises PydanticCustomError."""
+    if not any(unicodedata.category(character)[0] in "LMNPS" for character in value):
+        raise wording.refusal("nothing_visible", "there is nothing to be seen in this; write something")
+    return value
 
 
 def _breaks_a_line(character: str) -> bool:
