@@ -240,7 +240,7 @@ db-shell: env ## psql as the app's role, which sees no tenant's rows by itself
 	@exec $(MANAGE) dbshell
 
 .PHONY: db-reset
-db-reset: env ## delete the embedded servers' data and begin anew (YES=1)
+db-reset: env ## delete all that is below .rustok, media too, and begin anew (YES=1)
 	@$(DELETES)
 	@$(MANAGE) services remove
 	@$(MAKE) db-migrate

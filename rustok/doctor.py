@@ -20,6 +20,7 @@ import redis
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
@@ -27,6 +28,7 @@ from django.utils import timezone
 from apps.consumers import status
 from apps.kernel import isolation
 from apps.kernel.database import roles
+from apps.media.models import Asset
 from apps.outbox import sequencer
 from rustok import environment, servers
 from rustok.environment import CHECKOUT
@@ -38,6 +40,7 @@ LARGEST_DRIFT_SECONDS = 2.0
 # Work that takes longer to be noticed is not noticed at all: a worker needs about a second.
 LARGEST_LAG_SECONDS = 60.0
 CONNECT_TIMEOUT_SECONDS = 5
+NEWEST_FILES = 20
 UNFORCED = """
 SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attname = 'tenant_id'
@@ -265,6 +268,16 @@ def look_at_consumers() -> str:
     return f"{len(consumers)} at work, nothing parked"
 
 
+@isolation.all_tenants(reason="look after files")
+def look_at_media() -> str:
+    newest = [asset.path for asset in Asset.objects.order_by("-id")[:NEWEST_FILES]]
+    missing = [path for path in newest if not default_storage.exists(path)]
+    if missing:
+        said = f"{len(missing)} of the {len(newest)} newest files are not where they should be: {_few(missing)}"
+        raise Unwell(said, "bring the folder or bucket of media back: docs/how-to/restore.md")
+    return f"the {len(newest)} newest files are there" if newest else "no file yet"
+
+
 def _existing(folder: Path) -> Path:
     return next(each for each in (folder, *folder.parents) if each.exists())
 
@@ -289,4 +302,5 @@ CHECKS = (
     Check("valkey", look_at_valkey),
     Check("events", look_at_events, needs="migrations"),
     Check("consumers", look_at_consumers, needs="migrations"),
+    Check("media", look_at_media, needs="migrations"),
 )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -13,6 +14,8 @@ from apps.tenants import scope
 from apps.tenants.admin import ReadOnlyInline, TenantReadOnlyAdmin
 
 __all__ = ["installation"]
+
+admin.site.unregister(Group)  # it gives nothing here: roles do
 
 
 @admin.register(models.User)

@@ -22,7 +22,7 @@ from tests.content import making
 from tests.media import making as media
 
 PLATFORM_ONLY = {
-    "accounts.User", "auth.Group", "consumers.Consumer", "consumers.Parked", "consumers.Effect",
+    "accounts.User", "consumers.Consumer", "consumers.Parked", "consumers.Effect",
     "consumers.OperatorAction", "tenants.Purge",
 }  # fmt: skip
 # Each run needs the permission of what its format imports.
@@ -66,7 +66,7 @@ def test_staff_sees_the_screens_of_what_they_hold(tenant: tenants.Tenant, things
     assert "Red Shoes" in merchandiser.text("commerce/product/")
     for path in (
         "commerce/product/", f"commerce/product/{product}/change/", f"commerce/product/{product}/delete/",
-        "commerce/category/", "accounts/membership/", "accounts/user/", "auth/group/",
+        "commerce/category/", "accounts/membership/", "accounts/user/",
         "consumers/consumer/", "tenants/tenant/",
     ):  # fmt: skip
         assert editor.status(path) == 403, path

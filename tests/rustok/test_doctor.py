@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.core import checks
+from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -22,6 +23,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from apps.consumers import models, status
 from apps.kernel import isolation
 from rustok import doctor, environment, servers
+from tests import factories
+from tests.media import making as media
 from tests.rustok.test_manage import manage
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -199,6 +202,20 @@ def unforced(committed_db: None, _superuser: psycopg.Connection[Any]) -> Iterato
     _superuser.execute("ALTER TABLE commerce_product NO FORCE ROW LEVEL SECURITY")
     yield
     _superuser.execute("ALTER TABLE commerce_product FORCE ROW LEVEL SECURITY")
+
+
+def test_a_file_that_did_not_come_back_is_missed(media_root: Path) -> None:
+    tenant = factories.make_tenant()
+    with factories.at_work(tenant):
+        kept, lost = media.make_asset(name="Kept.png"), media.make_asset(name="Lost.png")
+    assert found("media").said == "the 2 newest files are there"
+
+    default_storage.delete(lost.path)
+
+    missed = found("media")
+    assert missed.said == f"1 of the 2 newest files are not where they should be: {lost.path}"
+    assert "restore.md" in missed.remedy
+    assert kept.path not in missed.said
 
 
 def test_a_table_open_to_its_owner_is_found(unforced: None) -> None:

@@ -43,13 +43,13 @@ def catalogue(request: HttpRequest) -> dashboard.Panel | None:
 
 @dashboard.panel(order=20)
 def low_stock(request: HttpRequest) -> dashboard.Panel | None:
-    """What is at or below its threshold, or is gone where none is set; the lowest first."""
+    """What is at or below its threshold, or is gone where none is set and none is sold beyond it; the lowest first."""
     if not _is_shown(request, "inventory:read") or not dashboard.may(request, "products:read"):
         return None
     available = F("stocked") - F("reserved")
     levels = models.InventoryLevel.objects.filter(
         Q(low_stock_threshold__isnull=False, stocked__lte=F("low_stock_threshold") + F("reserved"))
-        | Q(low_stock_threshold__isnull=True, stocked__lte=F("reserved")),
+        | Q(low_stock_threshold__isnull=True, stocked__lte=F("reserved"), variant__inventory_policy="deny"),
         variant__manage_inventory=True,
         variant__product__in=_products().exclude(status="archived").values("pk"),
     )

@@ -23,6 +23,7 @@ _SIGNS = {
     "$": {"USD", "AUD", "CAD", "NZD", "HKD", "SGD", "MXN", "TWD", "ARS", "CLP", "COP", "BSD", "BBD", "JMD", "TTD"},
     "¥": {"JPY", "CNY"}, "₴": {"UAH"}, "₺": {"TRY"}, "₪": {"ILS"}, "฿": {"THB"}, "₱": {"PHP"},
 }  # fmt: skip
+_COMMON = {"USD", "GBP", "JPY"}
 _CODE = re.compile(r"^([A-Z]{3})\s*(?=[\d.,-])|(?<=[\d.,])\s*([A-Z]{3})$")
 _POUND = Decimal("453.59237")
 GRAMS = {"": Decimal(1), "g": Decimal(1), "kg": Decimal(1000), "lb": _POUND, "lbs": _POUND, "oz": _POUND / 16}
@@ -53,7 +54,7 @@ def amount(mapped: Mapped, row: Row, key: str, currency: str, *, mark: str = "")
         return None
     number, others = _without_currency(text)
     if others and currency not in others:
-        named = " or ".join(sorted(others)[:3])
+        named = " or ".join(sorted(others, key=lambda code: (code not in _COMMON, code))[:3])
         mapped.note(row, key, f"the amount is in {named}; taken as {currency}")
     plain = plain_number(number, mark=mark)
     try:
