@@ -9,11 +9,17 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 
 from apps.accounts import walls
+from apps.accounts.access import backend
 from apps.kernel import errors
 
 
 class GuardedLoginForm(AdminAuthenticationForm):
-    """Asks for a code as well, and shows who has to wait that they have to."""
+    """Asks for a code as well, shows who has to wait that they have to, and lets in members of the tenant at work."""
+
+    error_messages = {
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": "That is not the address and password of somebody who works here; both are case-sensitive.",
+    }
 
     code = forms.CharField(
         label="Code",
@@ -21,6 +27,11 @@ class GuardedLoginForm(AdminAuthenticationForm):
         help_text="Of your authenticator app, if you have set one up.",
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "placeholder": "if you set one up"}),
     )
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        """Raises ValidationError."""
+        if not user.is_active or not (user.is_staff or backend.rights_here(user).alternatives):
+            raise self.get_invalid_login_error()
 
     def clean(self) -> dict[str, Any]:
         try:

@@ -22,15 +22,27 @@ def run(*arguments: str) -> str:
     return out.getvalue().strip()
 
 
-def test_a_member_enters_the_admin_once_they_are_staff_and_no_more_when_they_are_not(tenant: tenants.Tenant) -> None:
+def test_the_installations_admin_opens_once_they_are_staff_and_no_more_when_they_are_not(db: None) -> None:
+    user = factories.make_user()
+    client = Client(headers={"host": "testserver"})
+    client.force_login(user)
+    run(user.email, "--permit", OPERATE)
+    assert client.get("/admin/").status_code == 302
+
+    assert run(user.email, "--staff") == f"{user.email}: active, staff, {OPERATE}"
+    assert client.get("/admin/").status_code == 200
+    assert run(user.email, "--no-staff") == f"{user.email}: active, {OPERATE}"
+    assert client.get("/admin/").status_code == 302
+
+
+def test_a_member_enters_the_tenants_admin_until_they_are_switched_off(tenant: tenants.Tenant) -> None:
     owner = factories.make_member(tenant)
     client = Client(headers={"host": f"{tenant.slug}.test"})
     client.force_login(owner)
-    assert client.get("/admin/").status_code == 302
-
-    assert run(owner.email, "--staff") == f"{owner.email}: active, staff"
     assert client.get("/admin/").status_code == 200
-    assert run(owner.email, "--no-staff") == f"{owner.email}: active"
+
+    run(owner.email, "--no-active")
+
     assert client.get("/admin/").status_code == 302
 
 

@@ -12,7 +12,7 @@ from django.urls import path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
-from apps.accounts import admin_second_factor, admin_sessions
+from apps.accounts import admin_joining, admin_second_factor, admin_sessions
 from apps.accounts.access import backend, catalogue, limiting
 from apps.accounts.desk import dashboard, previewing
 from apps.accounts.services import second_factors
@@ -40,6 +40,7 @@ class AccessAdminSite(admin.AdminSite):
 
     def get_urls(self) -> list[Any]:
         return [
+            path("join/", self.join, name="join"),
             path("second-factor/", self.second_factor, name="second_factor"),
             path("preview/", self.admin_view(previewing.page), name="preview"),
             *super().get_urls(),
@@ -86,6 +87,11 @@ class AccessAdminSite(admin.AdminSite):
         if lacks_code and request.method == "GET" and second_factors.confirmed_at(request.user) is None:
             return HttpResponseRedirect(reverse("admin:second_factor", current_app=self.name))
         return super().login(request, {**(extra_context or {}), "lacks_code": lacks_code})
+
+    @method_decorator(never_cache)
+    def join(self, request: HttpRequest) -> HttpResponse:
+        """For who has an invitation and perhaps no account yet."""
+        return admin_joining.page(request, self.each_context(request))
 
     @method_decorator(never_cache)
     def second_factor(self, request: HttpRequest) -> HttpResponse:

@@ -21,7 +21,7 @@ _PER_PAGE = 50
 def page(screen: Any, request: HttpRequest, row: Any) -> HttpResponse:
     """The newest first."""
     entries = audit.Entry.objects.filter(
-        tenant_id=scope.current_id(), object_type=screen.aggregate, object_id=str(row.pk)
+        tenant_id=scope.current_id(), object_type=screen.aggregate, object_id=str(screen.stream_id(row))
     ).order_by("-occurred_at", "-id")
     found = Paginator(entries, _PER_PAGE).get_page(request.GET.get("page"))
     names = _names(entry.actor for entry in found)

@@ -43,7 +43,7 @@ def at_work(request: HttpRequest) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Saved:
-    row_id: uuid.UUID
+    row_id: uuid.UUID | int
 
 
 class EditingAdmin(TenantReadOnlyAdmin):
@@ -68,12 +68,16 @@ class EditingAdmin(TenantReadOnlyAdmin):
         """The row as a document; None gives what something new begins with."""
         raise NotImplementedError
 
-    def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID:
+    def write(self, request: HttpRequest, row: Any, asked: Asked) -> uuid.UUID | int:
         """Make the row what is asked for, through services. Raises DomainError, with pointers `asked` understands."""
         raise NotImplementedError
 
-    def erase(self, row_id: uuid.UUID) -> None:
+    def erase(self, row_id: Any) -> None:
         raise NotImplementedError
+
+    def stream_id(self, row: Any) -> uuid.UUID:
+        """What its events and its history are of."""
+        return uuid.UUID(str(row.pk))
 
     def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
         """What to call the values that choosers hold."""
@@ -234,7 +238,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         if row is None:
             yield
             return
-        stream = (scope.current_id(), self.aggregate, row.pk)
+        stream = (scope.current_id(), self.aggregate, self.stream_id(row))
         versions = frozenset({int(expected)}) if _VERSION.fullmatch(expected) else frozenset()
         with endpoint.replacing(stream, versions):
             yield
@@ -335,7 +339,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
     def _version(self, row: Any) -> str:
         if row is None:
             return ""
-        return str(append.version_of((scope.current_id(), self.aggregate, row.pk)) or 0)
+        return str(append.version_of((scope.current_id(), self.aggregate, self.stream_id(row))) or 0)
 
     def _address(self, page: str, *keys: Any) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}", args=keys)

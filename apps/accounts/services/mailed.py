@@ -14,13 +14,14 @@ import structlog
 from django.conf import settings
 from django.core import mail
 from django.db import transaction
+from django.urls import reverse
 
 from apps.accounts import models, tokens
 from apps.accounts.models import Purpose
 from apps.kernel import errors, isolation, nudges, validation, wording
 from apps.outbox.append import unit_of_work
 from apps.tenants import queries, scope
-from apps.tenants.models import TenantModel
+from apps.tenants.models import Tenant, TenantModel
 
 log = structlog.get_logger(__name__)
 
@@ -173,6 +174,8 @@ def _message(row: Any, token: str) -> mail.EmailMessage:
         place = tenant.name
         if row.purpose != Purpose.INVITATION:
             url = tenant.settings.get(ACCOUNT_URL)
+        elif not url:
+            url = _join_address(tenant)
     subject, opening = WORDS[Purpose(row.purpose)]
     lines = [opening.format(place=place), ""]
     if url:
@@ -181,6 +184,13 @@ def _message(row: Any, token: str) -> mail.EmailMessage:
     lasts = f"{hours:.0f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
     lines += [f"Token: {token}", f"It is good for one use within {lasts}."]
     return mail.EmailMessage(subject, "\n".join(lines), to=[row.email])
+
+
+def _join_address(tenant: Tenant) -> str:
+    """The page of the admin that takes invitations, on the oldest host of the tenant; nothing where it has none."""
+    domain = tenant.domains.order_by("created_at").first()
+    scheme = "https" if settings.SESSION_COOKIE_SECURE else "http"
+    return f"{scheme}://{domain.host}{reverse('admin:join')}" if domain else ""
 
 
 def _nudge() -> None:

@@ -447,4 +447,6 @@ every(".writer").forEach(write);
 every("form[data-drop]").forEach(drop);
 every(".tree").forEach(grow);
 every("form[data-watch]").forEach(watch);
+// Tokens of mails stand behind the # of an address, which no server sees.
+every("input[data-from-address]").forEach((input) => { input.value ||= location.hash.split("=")[1] ?? ""; });
 document.querySelector("[data-focus]")?.focus();
