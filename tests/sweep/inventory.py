@@ -18,7 +18,6 @@ CLASSES = ("tenant", "platform", "public")
 # Screens of rows that belong to no tenant, and why they do not; only the platform's operators are let in.
 PLATFORM_SCREENS = {
     "accounts.User": "people are the same in every tenant",
-    "auth.Group": "Django's own, which grant what is the platform's",
     "consumers.Consumer": "a consumer works the events of all tenants",
     "consumers.OperatorAction": "what operators did to consumers",
     "tenants.Purge": "receipts outlive their tenants",

@@ -253,7 +253,7 @@ class Cell:
         """What a chooser holds, with its names."""
         values = self.value if isinstance(self.value, list) else [self.value] if self.value else []
         known = dict(self.field.choices)
-        return [(value, self.draft.names.get(value) or known.get(value) or value) for value in values]
+        return [(value, self.draft.names.get(value) or known.get(value) or f"not found ({value})") for value in values]
 
     @property
     def options(self) -> list[tuple[str, str, bool]]:

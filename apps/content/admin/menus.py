@@ -76,7 +76,7 @@ class MenuAdmin(EditingAdmin):
             ),
         )
         note = "An item leads to one of our pages, to an address, or nowhere: then it is a heading. Without a title it "
-        note += "has that of its page."
+        note += "has that of its page. Products, categories and other languages are under More."
         table = Table(name="items", title="Items", row="an item", columns=columns, details=details, note=note)
         return Sheet([Section(title="", fields=where), table])
 
