@@ -10,13 +10,13 @@ import io
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Any
 from uuid import uuid4
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from apps.kernel import errors, wording
 
@@ -31,6 +31,20 @@ HIGHEST_RATIO = 200
 _HEAD = 4096
 # A small file may pack well; it can do no harm.
 _RATIO_COUNTS_FROM = 2**20
+# What the orientation of EXIF means, beside 1 for upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Of a GIF: each picture goes before the next one comes, which else could be seen through.
+_TO_BACKGROUND = 2
+# For what only turns out while decoding, where Pillow refuses twice as many.
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 
 
 class UploadRefused(errors.DomainError):
@@ -164,42 +178,93 @@ def _redrawn(content: bytes, kind: Kind) -> tuple[bytes, int, int]:
     try:
         # Reads the head only; no other decoder than that of the kind is tried.
         with Image.open(io.BytesIO(content), formats=[kind.name]) as image:
-            if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST_SIDE:
-                template = wording.mark("it has {width:,} × {height:,} pixels, {limit:,} at most")
-                said = wording.say(template, width=image.width, height=image.height, limit=MOST_PIXELS)
-                raise _refused("pixels", said)
-            frames = getattr(image, "n_frames", 1)
-            if frames > MOST_FRAMES or frames * image.width * image.height > 4 * MOST_PIXELS:
-                said = wording.say("it has {count:,} pictures of that size in it, which is too many", count=frames)
-                raise _refused("frames", said)
+            width, height = image.size
+            # What a camera puts behind the picture of a JPEG, such as a preview, is left behind.
+            frames = 1 if kind is JPEG else getattr(image, "n_frames", 1)
+            _check_pixels(width, height, frames)
             if frames > 1:
-                return _animated(image, kind), image.width, image.height
-            image.load()
-            upright = ImageOps.exif_transpose(image)
+                return _animated(image, kind, frames), width, height
+            upright = _upright(image)
+            seen_through = {name: value for name, value in upright.info.items() if name == "transparency"}
             upright.info.clear()
+            upright.info.update(seen_through)
             if kind is JPEG and upright.mode not in {"L", "RGB"}:
                 upright = upright.convert("RGB")
             return _written(upright, kind), upright.width, upright.height
-    except errors.DomainError:
+    except (errors.DomainError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _refused("pixels", wording.say("it has more than {limit:,} pixels", limit=MOST_PIXELS)) from None
-    except (OSError, ValueError, SyntaxError, EOFError):
-        raise _refused(
-            "damaged", wording.say("it begins like {kind} and can't be read as one", kind=kind.name)
-        ) from None
+    except Exception as error:
+        said = wording.say("it begins like {kind} and can't be read as one", kind=kind.name)
+        raise _refused("damaged", said) from error
 
 
-def _animated(image: Image.Image, kind: Kind) -> bytes:
-    frames = []
-    for number in range(getattr(image, "n_frames", 1)):
+def _check_pixels(width: int, height: int, frames: int) -> None:
+    """Raises UploadRefused for what would take too much room once it is decoded."""
+    if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
+        template = wording.mark("it has {width:,} × {height:,} pixels, {limit:,} at most")
+        raise _refused("pixels", wording.say(template, width=width, height=height, limit=MOST_PIXELS))
+    if frames > MOST_FRAMES or frames * width * height > MOST_PIXELS:
+        template = wording.mark(
+            "its {count:,} pictures have {pixels:,} pixels together; at most {most:,} with {limit:,} are taken, so "
+            "send fewer or smaller ones"
+        )
+        pixels = frames * width * height
+        said = wording.say(template, count=frames, pixels=pixels, most=MOST_FRAMES, limit=MOST_PIXELS)
+        raise _refused("frames", said)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """A copy, turned as its EXIF says; what can't be read there says nothing."""
+    image.load()
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - any error of a decoder that reads what anybody wrote
+        turn = None
+    return image.copy() if turn is None else image.transpose(turn)
+
+
+def _animated(image: Image.Image, kind: Kind, frames: int) -> bytes:
+    """The pictures with their times, gone through once to know these and again to be written."""
+    size, times, has_holes = image.size, [], False
+    for number in range(frames):
         image.seek(number)
-        frame = image.convert("RGBA")
-        frame.info.clear()
-        frames.append(frame)
-    written = io.BytesIO()
-    frames[0].save(written, format=kind.name, save_all=True, append_images=frames[1:], loop=0)
+        # A picture of a GIF may reach beyond what the head says.
+        _check_pixels(*image.size, frames)
+        image.load()
+        times.append(image.info.get("duration", 0))
+        has_holes |= image.has_transparency_data
+    drawn = _Frames(image, "RGBA" if has_holes else "RGB", size, range(frames))
+    # A PNG may begin with a picture for those who know no animations, which has no time.
+    is_still_first = getattr(image, "default_image", False)
+    options: dict[str, Any] = {"duration": times[is_still_first:], "default_image": is_still_first}
+    if "loop" in image.info:
+        options["loop"] = image.info["loop"]
+    if kind is GIF and has_holes:
+        options["disposal"] = _TO_BACKGROUND
+    first, others, written = next(iter(drawn)), replace(drawn, numbers=range(1, frames)), io.BytesIO()
+    first.save(written, format=kind.name, save_all=True, append_images=others, **options)
     return written.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """Pictures of a moving image, each whole and nothing else, drawn while they are gone through."""
+
+    image: Image.Image
+    mode: str
+    size: tuple[int, int]
+    numbers: range
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        for number in self.numbers:
+            self.image.seek(number)
+            frame = self.image.convert(self.mode)
+            frame.info.clear()
+            yield frame if frame.size == self.size else frame.crop((0, 0, *self.size))
 
 
 def _written(image: Image.Image, kind: Kind) -> bytes:

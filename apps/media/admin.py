@@ -218,4 +218,4 @@ def _folders() -> tuple[str, ...]:
 
 
 def _uses(asset: models.Asset) -> str:
-    return ", ".join(f"{use.type} {use.title}" for use in usage.of(asset.id)) or "Nothing shows it."
+    return usage.named(usage.of(asset.id)) or "Nothing shows it."

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from apps.kernel import errors, outbound, uploads, wording
 from apps.media import files, models, queries
@@ -62,6 +62,14 @@ def client() -> outbound.Client:
     return outbound.Client(limits=LIMITS)
 
 
+def parts_of(url: str) -> SplitResult:
+    """The parts of an address; each is empty for what is none, such as `https://[`."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
 def fetch(*, url: str, now: datetime, folder: str = "") -> models.Source:
     """Ask an address for its image, now, and put it into the library; the source says what came of it.
 
@@ -89,8 +97,16 @@ def _content(url: str) -> bytes:
             return answer.body
         if answer.status not in _MOVED or not answer.headers.get("location"):
             raise NotFetched(wording.say("The other side answered {status}.", status=answer.status))
-        asked = urljoin(asked, answer.headers["location"])
+        asked = _joined(asked, answer.headers["location"])
     raise NotFetched(wording.say("The address leads on more than {limit} times.", limit=MOST_REDIRECTS))
+
+
+def _joined(url: str, location: str) -> str:
+    """Where a redirect leads; one that leads to no address stays as it is, and is refused where it is asked for."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 def _askable(url: str, schemes: Collection[str]) -> str:
@@ -102,7 +118,7 @@ def _askable(url: str, schemes: Collection[str]) -> str:
 
 def _name(url: str, kind: uploads.Kind | None) -> str:
     """As the address calls it, with the ending of what it is: `/red-shoes.jpg?v=2` may well be a WebP."""
-    stem = PurePosixPath(unquote(urlsplit(url).path)).stem[:100] or "image"
+    stem = PurePosixPath(unquote(parts_of(url).path)).stem[:100] or "image"
     return f"{stem}{kind.endings[0]}" if kind else stem
 
 

@@ -72,8 +72,8 @@ def url_sha256(url: str) -> str:
 
 
 def usage_of(*, asset_id: uuid.UUID) -> list[usage.Use]:
-    """What shows the asset. Raises AssetNotFound, NotPermitted."""
-    return usage.of(get_asset(asset_id=asset_id).id)
+    """What shows the asset and may be read. Raises AssetNotFound, NotPermitted."""
+    return usage.told(usage.of(get_asset(asset_id=asset_id).id))
 
 
 def not_found(asset_id: uuid.UUID) -> AssetNotFound:

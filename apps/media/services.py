@@ -102,10 +102,10 @@ def delete_asset(*, asset_id: uuid.UUID, force: bool = False) -> None:
         asset = _locked("media:delete", asset_id)
         uses = usage.of(asset.id, holding_only=force)
         if uses:
-            named = ", ".join(f"{use.type} {use.title}" for use in uses[:_SHOWN_USES])
+            named, told = usage.named(uses, _SHOWN_USES), usage.told(uses)[:_SHOWN_USES]
             raise AssetInUse(
                 wording.say('"{asset}" is shown by {uses}; take it from there first.', asset=asset.name, uses=named),
-                uses=[{"type": use.type, "id": use.id, "title": use.title} for use in uses[:_SHOWN_USES]],
+                uses=[{"type": use.type, "id": use.id, "title": use.title} for use in told],
             )
         before = state(asset)
         paths = [asset.path, *(path_of(asset, row) for row in asset.renditions.all())]

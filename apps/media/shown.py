@@ -60,7 +60,7 @@ class AssetUse(TypedDict):
 
 
 class AssetUsage(TypedDict):
-    """What shows the asset, at most 100 of each type."""
+    """What shows the asset and you may read, at most 100 of each type."""
 
     uses: list[AssetUse]
 

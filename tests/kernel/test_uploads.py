@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from apps.kernel import uploads
 from apps.kernel.uploads import UploadRefused
@@ -58,6 +59,18 @@ def take_zip(content: bytes, name: str = "a.zip", declared: str = "application/z
     return uploads.accept_archive(io.BytesIO(content), name=name, declared=declared)
 
 
+def animation(frames: list[Image.Image], format: str, **options: Any) -> bytes:
+    written = io.BytesIO()
+    frames[0].save(written, format=format, save_all=True, append_images=frames[1:], **options)
+    return written.getvalue()
+
+
+def taken_as(format: str, content: bytes) -> bytes:
+    """What is kept of it, sent under the name of its kind."""
+    kind = next(kind for kind in uploads.IMAGES if kind.name == format)
+    return take_image(content, f"a{kind.endings[0]}", kind.media_type).content
+
+
 @pytest.mark.parametrize(
     ("format", "name", "declared"),
     [
@@ -76,14 +89,155 @@ def test_an_image_that_is_one_is_taken(format: str, name: str, declared: str) ->
     assert Image.open(io.BytesIO(taken.content)).size == (4, 2)
 
 
-def test_an_animation_keeps_moving() -> None:
+@pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP"])
+def test_an_animation_keeps_moving_as_fast_and_as_often(format: str) -> None:
+    frames = [Image.new("RGBA", (60, 20)) for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame.paste("red", (20 * number, 0, 20 * number + 20, 20))
+        frame.paste((0, 0, 0, 0), (20 * number + 4, 4, 20 * number + 16, 16))
+    inside: dict[str, Any] = {"comment": "canary", "disposal": 2} if format == "GIF" else {"exif": b"Exif\0\0canary"}
+    moving = animation(frames, format, duration=[100, 250, 2000], loop=3, **inside)
+
+    taken = taken_as(format, moving)
+
+    with Image.open(io.BytesIO(taken)) as image:
+        assert (getattr(image, "n_frames", 1), image.info["loop"]) == (3, 3)
+        for number, time in enumerate([100, 250, 2000]):
+            image.seek(number)
+            alpha = image.convert("RGBA").getchannel("A")
+            assert alpha.getbbox() == (20 * number, 0, 20 * number + 20, 20)
+            assert image.info["duration"] == time
+    assert b"canary" in moving and b"canary" not in taken
+
+
+def test_a_picture_for_those_who_know_no_animations_is_not_one_of_them() -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue", "green")]
-    written = io.BytesIO()
-    frames[0].save(written, format="GIF", save_all=True, append_images=frames[1:])
 
-    taken = take_image(written.getvalue(), "a.gif", "image/gif")
+    taken = taken_as("PNG", animation(frames, "PNG", duration=[300, 700], default_image=True))
 
-    assert getattr(Image.open(io.BytesIO(taken.content)), "n_frames", 1) == 3
+    with Image.open(io.BytesIO(taken)) as image:
+        assert image.info["default_image"] is True
+        times = []
+        for number in (1, 2):
+            image.seek(number)
+            times.append(image.info["duration"])
+    assert times == [300, 700]
+
+
+def test_a_moving_picture_that_plays_once_still_does() -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+
+    taken = taken_as("GIF", animation(frames, "GIF"))
+
+    assert "loop" not in Image.open(io.BytesIO(taken)).info
+
+
+def test_pictures_of_a_gif_end_where_its_head_says() -> None:
+    moving = animation([Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")], "GIF")
+    second = moving.rindex(b",\0\0\0\0\4\0\4\0")
+    beyond = moving[: second + 1] + b"\2\0" + moving[second + 3 :]
+
+    taken = take_image(beyond, "a.gif", "image/gif")
+
+    with Image.open(io.BytesIO(taken.content)) as image:
+        image.seek(1)
+        image.load()
+        assert (taken.width, taken.height) == image.size == (4, 4)
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF"])
+@pytest.mark.parametrize("mode", ["P", "L"])
+def test_what_is_seen_through_stays_so(format: str, mode: str) -> None:
+    content = io.BytesIO()
+    image = Image.new(mode, (4, 2), 1)
+    if mode == "P":
+        image.putpalette([255, 0, 0, 0, 255, 0])
+    image.putpixel((0, 0), 0)
+    image.save(content, format=format, transparency=0)
+
+    taken = Image.open(io.BytesIO(taken_as(format, content.getvalue()))).convert("RGBA")
+
+    assert [taken.getpixel((x, 0))[3] for x in (0, 1)] == [0, 255]  # type: ignore[index]
+
+
+def test_a_photo_with_a_preview_behind_it_is_taken_as_the_photo() -> None:
+    """A Multi-Picture file, as cameras and phones write it."""
+    content = animation([Image.new("RGB", (40, 30), "red"), Image.new("RGB", (8, 6), "blue")], "MPO")
+
+    taken = take_image(content, "photo.jpg", "image/jpeg")
+
+    with Image.open(io.BytesIO(taken.content)) as image:
+        assert (image.format, image.size, getattr(image, "n_frames", 1)) == ("JPEG", (40, 30), 1)
+
+
+def test_exif_that_could_not_be_written_again_turns_the_picture_too() -> None:
+    fields = (
+        struct.pack("<HHI4s", 0x0112, 3, 1, b"\6\0\0\0"),  # orientation
+        struct.pack("<HHI4s", 0x0100, 2, 4, b"abc\0"),  # width, as text
+        struct.pack("<HHI4s", 0x011A, 2, 4, b"abc\0"),  # resolution, as text
+    )
+    directory = b"II*\0" + struct.pack("<IH", 8, len(fields)) + b"".join(fields) + struct.pack("<I", 0)
+
+    taken = take_image(picture("JPEG", exif=b"Exif\0\0" + directory), "a.jpg", "image/jpeg")
+
+    assert (taken.width, taken.height) == (2, 4)
+
+
+def test_exif_that_can_not_be_read_says_nothing() -> None:
+    written = PngInfo()
+    written.add_text("Raw profile type exif", "\nexif\n4\nno number")
+
+    taken = take_image(picture(pnginfo=written))
+
+    assert (taken.width, taken.height) == (4, 2)
+
+
+@pytest.mark.parametrize("error", [IndexError, KeyError, TypeError, struct.error, RuntimeError, AssertionError])
+def test_whatever_a_decoder_stumbles_over_the_file_is_damaged(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(image: Image.Image) -> None:
+        raise error("somewhere in a decoder")
+
+    monkeypatch.setattr(PngImageFile, "load", fails)
+
+    with pytest.raises(UploadRefused, match="can't be read as one"):
+        take_image(picture())
+
+
+def test_an_image_for_which_there_is_no_room_is_not_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(image: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(PngImageFile, "load", fails)
+
+    with pytest.raises(MemoryError):
+        take_image(picture())
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "WEBP"])
+def test_a_moving_image_has_as_many_pixels_as_one_that_stands(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of its pictures together, before any of them is decoded."""
+    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue", "green")]
+    moving = animation(frames, format)
+    monkeypatch.setattr(uploads, "MOST_PIXELS", 599)
+    monkeypatch.setattr(uploads, "_animated", None)
+
+    with pytest.raises(
+        UploadRefused, match="its 3 pictures have 600 pixels together; at most 200 with 599 are"
+    ) as refusal:
+        taken_as(format, moving)
+
+    assert refusal.value.data["reason"] == "frames"
+
+
+def test_a_later_picture_that_is_larger_than_the_head_says_counts_as_large() -> None:
+    moving = animation([Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")], "GIF")
+    second = moving.rindex(b",\0\0\0\0\4\0\4\0")
+    grown = moving[: second + 5] + struct.pack("<HH", 6000, 6000) + moving[second + 9 :]
+
+    with pytest.raises(UploadRefused, match="72,000,000 pixels together"):
+        take_image(grown, "a.gif", "image/gif")
 
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {

@@ -9,6 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from apps.accounts.access import roles
 from apps.media import models
 from apps.tenants import models as tenants
 from rustok.testing.asserting import assert_constant_queries
@@ -97,6 +98,19 @@ def test_what_is_shown_is_kept_and_who_shows_it_is_named(tenant: tenants.Tenant)
     assert "is deleted" in gone.text
     with factories.at_work(tenant):
         assert [row.id for row in models.Asset.objects.all()] == [asset.id]
+
+
+def test_what_may_not_be_read_is_counted_and_not_named(tenant: tenants.Tenant) -> None:
+    with factories.at_work(tenant):
+        asset = making.make_asset()
+        shop.make_product(images=[{"asset_id": asset.id}])
+        grants = [roles.GrantInput(permission=f"media:{action}") for action in ("list", "read", "update")]
+        roles.create_role(new=roles.NewRole(slug="keeper", name="Keeper", grants=grants), by=None)
+
+    page = desk_of(tenant, "keeper").get(f"{ASSETS}{asset.id}/change/")
+
+    assert "1 that only others may see" in page.text
+    assert "product Red Shoes" not in page.text
 
 
 @pytest.mark.parametrize(("role", "status"), [("merchandiser", 200), ("manager", 200), ("customer", 403)])

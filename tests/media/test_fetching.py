@@ -14,6 +14,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.db import connection
+from PIL.PngImagePlugin import PngImageFile
 
 from apps.commerce import models
 from apps.consumers import status, tasks
@@ -235,6 +236,65 @@ def test_an_address_inside_is_not_asked(tenant: tenants.Tenant, monkeypatch: pyt
 
     assert source.asset_id is None
     assert "not public" in source.problem
+
+
+@pytest.mark.parametrize("broken", ["https://[", "//[x"])
+def test_what_is_no_address_is_not_fetched(tenant: tenants.Tenant, shop: Shop, broken: str) -> None:
+    with factories.at_work(tenant):
+        source = fetching.fetch(url=broken, now=tenant.created_at)
+
+    assert source.asset_id is None
+    assert "it is no address" in source.problem
+
+
+def test_an_image_has_a_name_whatever_its_address_is() -> None:
+    assert fetching._name("/\n/[x//cdn.example/mug.png", None) == "image"
+
+
+@pytest.mark.parametrize("leads_to", ["https://[", "//[x"])
+def test_a_redirect_to_no_address_is_told_and_others_go_on(
+    tenant: tenants.Tenant, export: Path, shop: Shop, tmp_path: Path, leads_to: str
+) -> None:
+    shop.answers["/blue.png"] = (302, {"Location": leads_to}, b"")
+    take_in(export)
+    report = tmp_path / "report.csv"
+
+    with pytest.raises(SystemExit):
+        fetch(report=report)
+
+    told = {row["value"]: row["problem"] for row in csv.DictReader(report.read_text("utf-8").splitlines())}
+    assert told.keys() == {shop.url("/blue.png")}
+    assert "it is no address" in told[shop.url("/blue.png")]
+    assert len([url for url in urls(tenant) if url.startswith("/media/")]) == 2
+    asked = len(shop.asked)
+    with pytest.raises(SystemExit):
+        fetch()
+    assert len(shop.asked) == asked
+
+
+def test_a_product_that_shows_no_address_holds_nobody_up(tenant: tenants.Tenant, export: Path, shop: Shop) -> None:
+    take_in(export)
+    with factories.at_work(tenant):
+        models.ProductImage.objects.filter(url=shop.url("/blue.png")).update(url="https://[/blue.png")
+
+    fetch(host=["cdn.example"])
+    with pytest.raises(SystemExit):
+        fetch()
+
+    assert [url for url in urls(tenant) if not url.startswith("/media/")] == ["https://[/blue.png"]
+
+
+def test_an_image_that_makes_a_decoder_stumble_is_told(
+    tenant: tenants.Tenant, export: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(image: PngImageFile) -> None:
+        raise IndexError("somewhere in a decoder")
+
+    monkeypatch.setattr(PngImageFile, "load", fails)
+    with factories.at_work(tenant):
+        source = fetching.fetch(url=shop.url("/blue.png"), now=tenant.created_at)
+
+    assert "can't be read as one" in source.problem
 
 
 def test_an_interruption_keeps_what_was_done(

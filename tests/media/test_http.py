@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import threading
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from apps.media import files, models
+from apps.accounts.access import roles
+from apps.content import models as content
+from apps.kernel import ids
+from apps.media import files, models, usage
 from apps.tenants import models as tenants
 from tests import factories
+from tests.accounts import calling
+from tests.commerce.making import make_product
+from tests.content.making import make_node
 from tests.media.making import Api, below, make_asset, picture
 
 
@@ -135,6 +142,62 @@ def test_another_tenants_file_is_not_there(api: Api) -> None:
     assert api.call("GET", f"{path}/usage").status_code == 404
     assert api.call("GET", "assets").json()["data"] == []
     assert other.call("GET", path).status_code == 200
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An asset that a post, a page in two languages and a product show, all of them drafts."""
+
+    asset_id: str
+    page: content.Node
+
+    def asked_by(self, tenant: tenants.Tenant, *grants: roles.GrantInput) -> tuple[list[Any], Any]:
+        """What a member with these grants beside those on media is told of its usage, and of its deletion."""
+        media = [roles.GrantInput(permission=f"media:{action}") for action in ("read", "delete")]
+        with factories.at_work(tenant):
+            roles.create_role(new=roles.NewRole(slug="asker", name="Asker", grants=[*media, *grants]), by=None)
+        caller, path = calling.make_caller(tenant, "asker"), f"assets/{self.asset_id}"
+        return caller.call("GET", f"{path}/usage").json()["uses"], caller.call("DELETE", path)
+
+
+@pytest.fixture
+def shown(tenant: tenants.Tenant) -> Shown:
+    with factories.at_work(tenant):
+        asset = make_asset()
+        image = {"image_id": str(asset.id)}
+        make_node("Secret post", kind="post", seo={"en": image})
+        texts = [{"locale": "en", "title": "Secret page"}, {"locale": "de", "title": "Seite"}]
+        page = make_node(translations=texts, seo={"en": image})
+        make_product(title="Secret product", images=[{"asset_id": str(asset.id)}])
+    return Shown(ids.encode("asset", asset.id), page)
+
+
+def test_what_may_not_be_read_keeps_an_asset_and_is_counted_only(shown: Shown, tenant: tenants.Tenant) -> None:
+    told, refused = shown.asked_by(tenant)
+
+    assert told == refused.json()["uses"] == []
+    assert (refused.status_code, refused.json()["code"]) == (409, "asset_in_use")
+    assert "is shown by 3 that only others may see" in refused.json()["detail"]
+
+
+def test_what_is_within_the_limits_is_told_first_and_in_their_language(
+    shown: Shown, tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "AT_MOST", 1)
+    within = {"kind": ["page"], "locale": ["de"]}
+
+    told, refused = shown.asked_by(tenant, roles.GrantInput(permission="nodes:read", constraint=within))
+
+    assert (
+        told == refused.json()["uses"] == [{"type": "node", "id": ids.encode("node", shown.page.id), "title": "Seite"}]
+    )
+    assert "is shown by node Seite, 1 that only others may see" in refused.json()["detail"]
+
+
+def test_who_may_read_products_is_told_of_them(shown: Shown, tenant: tenants.Tenant) -> None:
+    told, _ = shown.asked_by(tenant, roles.GrantInput(permission="products:read"))
+
+    assert [(use["type"], use["title"]) for use in told] == [("product", "Secret product")]
 
 
 def test_a_picture_is_sent_as_what_it_is_and_kept_for_ever(api: Api) -> None:

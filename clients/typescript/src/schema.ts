@@ -2975,7 +2975,7 @@ export interface components {
         };
         /**
          * AssetUsage
-         * @description What shows the asset, at most 100 of each type.
+         * @description What shows the asset and you may read, at most 100 of each type.
          */
         AssetUsage: {
             /** Uses */

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
@@ -65,7 +64,7 @@ def _work(hosts: set[str]) -> Iterator[tuple[fetching.Holder, uuid.UUID, list[st
         if modules.are_off([holder.module]):
             continue
         for owner_id, urls in holder.elsewhere():
-            wanted = [url for url in dict.fromkeys(urls) if not hosts or urlsplit(url).hostname in hosts]
+            wanted = [url for url in dict.fromkeys(urls) if not hosts or fetching.parts_of(url).hostname in hosts]
             if wanted:
                 yield holder, owner_id, wanted
 
