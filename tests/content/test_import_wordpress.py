@@ -846,3 +846,18 @@ def first_run(tenant: tenants.Tenant) -> Any:
     from apps.imports.models import Run as Imported
 
     return Imported.objects.order_by("id")[0]
+
+
+@pytest.mark.parametrize("order", ["²", "9" * 5000, "-", "٣"])
+def test_an_order_of_a_menu_that_is_no_number_counts_as_none(
+    run: Run, tmp_path: Path, at_work: Any, order: str
+) -> None:
+    run(
+        wxr.write(
+            tmp_path / "a.xml",
+            menu_item(51, "Second", order=1, type="custom", url="https://else.test/x"),
+            menu_item(52, "First", order=order, type="custom", url="https://else.test/y"),
+        )
+    )
+
+    assert [item["titles"]["en"] for item in models.Menu.objects.get().items] == ["First", "Second"]

@@ -211,7 +211,7 @@ class Mapper:
             "slug": item.name,
             "post_type": item.type if item.type not in _KINDS else "",
             "sticky": item.is_sticky,
-            "menu_order": int(item.menu_order) if _MENU_ORDER.fullmatch(item.menu_order) else 0,
+            "menu_order": menu_order(item),
             "template": template if template != "default" else "",
             "featured_image": self.external_id(thumbnail) if thumbnail.isdigit() and thumbnail != "0" else "",
             "has_password": item.has_password,
@@ -268,6 +268,11 @@ def wanted_term(term: reading.Term) -> tuple[WantedTerm, list[Note]]:
     name = _term_name(term.name, slug)
     description = text.to_plain_text(term.description, maximum_length=10_000)
     return WantedTerm(_taxonomy(term.taxonomy), slug, name, parent, description), notes
+
+
+def menu_order(item: reading.Item) -> int:
+    """The place among its siblings; 0 where the file has no such number."""
+    return int(item.menu_order) if _MENU_ORDER.fullmatch(item.menu_order) else 0
 
 
 def moment(value: str) -> datetime | None:

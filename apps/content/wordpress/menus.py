@@ -131,7 +131,7 @@ def take(wanted: WantedMenu, built: Built, *, external_id: str, remember: Callab
 
 def _parents_first(items: Sequence[reading.Item]) -> list[reading.Item]:
     """By their order in the menu, each after the one it lies below."""
-    ordered = sorted(items, key=lambda item: (int(item.menu_order) if item.menu_order.isdigit() else 0, item.number))
+    ordered = sorted(items, key=lambda item: (mapping.menu_order(item), item.number))
     by_id = {item.post_id: item for item in reversed(ordered)}
     placed: dict[int, reading.Item] = {}
     for item in ordered:
