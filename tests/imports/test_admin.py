@@ -192,6 +192,8 @@ def test_what_is_asked_for_is_told_once_and_not_for_each_product(desk: Desk, ten
         (SHOP, "shop.csv", {"currency": "EUX"}, "EUX"),
         (SHOP, "shop.csv", {"locale": "xx"}, "Select a valid choice"),
         (SHOP, "shop.csv", {"format": "tape"}, "Select a valid choice"),
+        (SHOP, "shop.csv", {"encoding": "zlib"}, "no encoding of text"),
+        (SHOP, "shop.csv", {"encoding": "unicode_escape"}, "no encoding of text"),
         (b"", "shop.csv", {}, "empty"),
     ],
 )
