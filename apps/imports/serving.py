@@ -37,6 +37,8 @@ ATTEMPTS = 5
 BACK_OFF = timedelta(seconds=10)
 AT_WORK = (models.Status.QUEUED, models.Status.RUNNING, models.Status.UNDOING)
 _OF_THE_FILE = ("format", "file_name", "file_digest", "file_size", "options")
+# In bytes; and in signs what is kept of a longer name's end, as long as .xml.gz.
+_LONGEST_ON_DISK, _ENDING = 255, 7
 _GZIP_MAGIC = b"\x1f\x8b"
 # What begins like this is no text, whatever its name says.
 _OTHER = {
@@ -257,11 +259,18 @@ def _carry_out(run: models.Run, deadline: float) -> bool:
 def _file_of(run: models.Run) -> Iterator[Path]:
     """The file, for as long as it is worked on, under its own name: messages and external ids tell of it."""
     with TemporaryDirectory(prefix="import-") as folder:
-        path = Path(folder) / (run.file_name.replace("/", "_") or "file")
+        path = Path(folder) / _name_on_disk(run.file_name)
         with path.open("wb") as file:
             for index in models.Piece.objects.filter(run=run).values_list("index", flat=True):
                 file.write(bytes(models.Piece.objects.get(run=run, index=index).content))
         yield path
+
+
+def _name_on_disk(name: str) -> str:
+    """The name, as long as a file system takes it, with its ending: letters may have several bytes each."""
+    start, ending = name.replace("/", "_")[:-_ENDING], name[-_ENDING:].replace("/", "_")
+    fitting = start.encode()[: _LONGEST_ON_DISK - len(ending.encode())]
+    return fitting.decode(errors="ignore") + ending or "file"
 
 
 def _keep(run: models.Run, file: IO[bytes]) -> tuple[str, int]:

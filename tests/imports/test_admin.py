@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from typing import Any
 
@@ -369,3 +370,13 @@ def test_notes_are_kept_without_what_the_database_can_not_store(tenant: tenants.
 
     [note] = taking.notes
     assert (note.column, note.value, note.problem) == ("a", "bé", "c")
+
+
+@pytest.mark.parametrize("name", ["каталог" * 30 + ".csv", "目录" * 100 + ".csv.gz", "🛒" * 200 + ".csv", "x.csv"])
+def test_a_file_has_its_name_in_any_script(desk: Desk, tenant: tenants.Tenant, name: str) -> None:
+    desk.send(gzip.compress(SHOP.encode()) if name.endswith(".gz") else SHOP, name=name)
+    work()
+
+    run = run_of(tenant)
+    assert (run.status, run.file_name) == ("done", name)
+    assert name in desk.page(run).content.decode()
