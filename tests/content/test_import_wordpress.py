@@ -861,3 +861,32 @@ def test_an_order_of_a_menu_that_is_no_number_counts_as_none(
     )
 
     assert [item["titles"]["en"] for item in models.Menu.objects.get().items] == ["First", "Second"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "data:text/html,x", "//evil.test/x", "https://ann:hush@site.test/x.png", "https://", "x"],
+)
+def test_a_file_at_no_address_of_the_web_is_taken_without_it(run: Run, tmp_path: Path, at_work: Any, url: str) -> None:
+    run(wxr.write(tmp_path / "a.xml", wxr.item(1, type="attachment", status="inherit", attachment_url=url)))
+
+    assert "url" not in node(1).metadata
+    assert run.rows == [(1, "wp:attachment_url", url, "no address that begins with http:// or https://; left out")]
+
+
+def test_a_file_may_have_any_name_at_an_address_of_the_web(run: Run, tmp_path: Path, at_work: Any) -> None:
+    url = "https://site.test/files/my photo@2x.png"
+    run(wxr.write(tmp_path / "a.xml", wxr.item(1, type="attachment", status="inherit", attachment_url=url)))
+
+    assert node(1).metadata["url"] == url
+
+
+@pytest.mark.parametrize(("link", "kept"), [("javascript:alert(1)", None), ("/about/", "/about/")])
+def test_a_link_leads_into_the_web_or_the_site(
+    run: Run, tmp_path: Path, at_work: Any, link: str, kept: str | None
+) -> None:
+    item = wxr.item(1, "About", name="about").replace("https://site.test/about/", link)
+    run(wxr.write(tmp_path / "a.xml", item))
+
+    assert node(1).metadata.get("link") == kept
+    assert len(run.problems(1)) == (kept is None)

@@ -49,6 +49,9 @@ _PERSONAL_KEY = re.compile(r"(^|_)(e?mail|ip|ip_address|password|pass)(_|$)", re
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 _SERIALISED_SIZE = re.compile(r's:\d+:"(width|height)";(?:i:|s:\d+:")(\d{1,9})\b')
 _MENU_ORDER = re.compile(r"-?[0-9]{1,9}")
+# Files may have an @ in their names, as those for fine screens do; before the first slash it is somebody's password.
+_ADDRESS = re.compile(r"https?://[^/?#@\\\s]+([/?#].*)?", re.DOTALL | re.IGNORECASE)
+_NO_ADDRESS = "no address that begins with http:// or https://; left out"
 _REMOVED = re.compile(r"<(applet|button|embed|form|iframe|input|link|object|script|select|style|textarea)\b", re.I)
 
 
@@ -207,7 +210,7 @@ class Mapper:
         date = moment(item.date_gmt) or moment(item.date)
         template, thumbnail = meta.get("_wp_page_template", ""), meta.get("_thumbnail_id", "")
         found: dict[str, Any] = {
-            "link": item.link,
+            "link": _link(item, notes),
             "slug": item.name,
             "post_type": item.type if item.type not in _KINDS else "",
             "sticky": item.is_sticky,
@@ -219,7 +222,7 @@ class Mapper:
         if item.status not in {"publish", "inherit"}:
             found |= {"status": item.status, "date": date and validation.to_text(date)}
         if item.type == "attachment":
-            found |= _file(item, meta)
+            found |= _file(item, meta, notes)
         found["meta"] = self._custom_fields(item, notes)
         return {name: value for name, value in found.items() if value}
 
@@ -398,8 +401,18 @@ def _old_paths(item: reading.Item) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _file(item: reading.Item, meta: dict[str, str]) -> dict[str, Any]:
+def _link(item: reading.Item, notes: list[Note]) -> str:
+    if not item.link or item.link.startswith("/") or _ADDRESS.fullmatch(item.link):
+        return item.link
+    notes.append(Note(item.number, "link", item.link, _NO_ADDRESS))
+    return ""
+
+
+def _file(item: reading.Item, meta: dict[str, str], notes: list[Note]) -> dict[str, Any]:
     url = item.attachment_url or item.guid
+    if url and not _ADDRESS.fullmatch(url):
+        notes.append(Note(item.number, "wp:attachment_url", url, _NO_ADDRESS))
+        url = ""
     sizes = {
         name: int(size) for name, size in reversed(_SERIALISED_SIZE.findall(meta.get("_wp_attachment_metadata", "")))
     }
