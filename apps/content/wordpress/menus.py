@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apps.content import blocks, models, services
@@ -13,6 +13,7 @@ from apps.content.wordpress import mapping, reading
 from apps.kernel import text, validation
 
 type Key = tuple[str, str]
+_LONGEST = 10_000
 
 
 @dataclass(slots=True)
@@ -31,6 +32,12 @@ class Built:
     items: list[dict[str, Any]]
     count: int
     notes: list[mapping.Note]
+
+
+def slim(item: reading.Item) -> reading.Item:
+    """Without what a menu has no use for: all of its items are held until the end."""
+    meta = [(name, value[:_LONGEST]) for name, value in item.meta if name.startswith("_menu_item_")]
+    return replace(item, title=item.title[:_LONGEST], content="", excerpt="", meta=meta, comments=[])
 
 
 def gather(declared: Iterable[reading.Term], items: Iterable[reading.Item]) -> list[WantedMenu]:
