@@ -79,8 +79,8 @@ class _Unpacked(io.RawIOBase):
         is_bomb = self._unpacked > max(RATIO_COUNTS_FROM, self._file.tell() * HIGHEST_RATIO)
         if is_bomb or self._unpacked > MOST_UNPACKED:
             raise ImportRefused(
-                f'"{self._path}" unpacks to more than {self._unpacked - count:,} bytes, {HIGHEST_RATIO} times its size '
-                f"or {MOST_UNPACKED >> 30} GiB, which no export does. Export it again, or import the unpacked file."
+                f'"{self._path}" unpacks to more than {self._unpacked - count:,} bytes, as no export of its size '
+                "does. Export it again, or import the unpacked file."
             )
         return count
 

@@ -890,3 +890,28 @@ def test_a_link_leads_into_the_web_or_the_site(
 
     assert node(1).metadata.get("link") == kept
     assert len(run.problems(1)) == (kept is None)
+
+
+def test_bodies_of_the_old_editor_get_their_paragraphs(run: Run, tmp_path: Path, at_work: Any) -> None:
+    written = "One\nline\n\n<h2>Title</h2>\n[gallery]\n\nTwo"
+    shown = "<p>One<br>\nline</p>\n\n<h2>Title</h2>\n[gallery]\n\n<p>Two</p>"
+    answer = wxr.comment(9).replace("&lt;p&gt;Comment 9&lt;/p&gt;", "A\n\nB")
+    kinds = ("post", "page", "portfolio", "attachment", "wpcf7_contact_form")
+    items = [wxr.item(number, type=kind, content=written) for number, kind in enumerate(kinds, start=1)]
+    path = wxr.write(
+        tmp_path / "a.xml", *items, wxr.item(8, comments=answer, content=f"<!-- wp:html -->{written}<!-- /wp:html -->")
+    )
+
+    run(path)
+
+    assert [body_of(number) for number in range(1, 5)] == [shown] * 4
+    assert body_of(5) == written
+    assert body_of(8) == f"<!-- wp:html -->{written}<!-- /wp:html -->"
+    assert body_of("comment:9") == "<p>A</p>\n\n<p>B</p>"
+    events = making.event_count()
+    assert "posts: 0 created, 0 updated, 2 unchanged" in run(path)
+    assert making.event_count() == events
+
+
+def body_of(key: object) -> str:
+    return node(key).bodies.all()[0].body

@@ -17,7 +17,7 @@ import orjson
 from pydantic_core import PydanticCustomError
 
 from apps.content import kinds, models
-from apps.content.wordpress import reading
+from apps.content.wordpress import paragraphs, reading
 from apps.kernel import paths, text, validation
 
 MENU_TYPE, MENU_TAXONOMY, TAG_TAXONOMY = "nav_menu_item", "nav_menu", "post_tag"
@@ -149,7 +149,7 @@ class Mapper:
             slug=slug,
             excerpt=excerpt,
             format=models.Format.HTML if is_html else models.Format.PLAIN,
-            body=item.content,
+            body=paragraphs.as_shown(item.content) if is_html and item.type not in _INTERNAL_TYPES else item.content,
             author_name=_person(self.site.authors.get(item.creator, item.creator)),
             metadata=self._metadata(item, notes),
             old_paths=_old_paths(item),
@@ -199,7 +199,7 @@ class Mapper:
             slug=text.to_slug(f"comment-{key}"),
             excerpt="",
             format=models.Format.HTML,
-            body=comment.content,
+            body=paragraphs.as_shown(comment.content),
             author_name=author,
             metadata={name: value for name, value in metadata.items() if value},
             notes=notes,
