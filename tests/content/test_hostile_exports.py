@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import time
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from apps.content.wordpress import menus, reading
+from apps.content.wordpress import mapping, menus, reading, terms
 from apps.kernel import imports
 from tests.content import wxr
 
@@ -118,3 +119,23 @@ def test_items_of_menus_are_held_without_what_menus_have_no_use_for(tmp_path: Pa
 
     [item] = map(menus.slim, reading.items(path))
     assert (len(item.title), item.content, item.meta) == (10_000, "", [("_menu_item_url", "/")])
+
+
+def test_long_lines_of_parents_take_no_longer_than_the_file(tmp_path: Path) -> None:
+    count = 5000
+    numbers = range(1, count)
+    path = wxr.write(
+        tmp_path / "site.xml",
+        *(wxr.category(f"c-{number}", "C", parent=f"c-{number + 1}") for number in numbers),
+        wxr.item(1, comments="".join(wxr.comment(number, parent=number + 1) for number in numbers)),
+    )
+    site, [item] = reading.survey(path), list(reading.items(path))
+    mapper = mapping.Mapper(site, "site")
+
+    began = time.perf_counter()
+    declared = terms.declared(site.terms).terms
+    comments = list(mapper.comments(item))
+
+    assert time.perf_counter() - began < 10
+    assert [term.slug for _, term in declared] == [f"c-{number}" for number in reversed(numbers)]
+    assert [comment.slug for comment in comments] == [f"comment-{number}" for number in reversed(numbers)]

@@ -430,8 +430,10 @@ def _parents_first(comments: list[reading.Comment]) -> list[reading.Comment]:
     by_id = {comment.comment_id: comment for comment in comments}
     placed: dict[int, reading.Comment] = {}
     for comment in comments:
-        line = [comment]
-        while (parent := by_id.get(line[-1].parent)) is not None and parent not in line and id(parent) not in placed:
-            line.append(parent)
-        placed |= {id(entry): entry for entry in reversed(line) if id(entry) not in placed}
+        line: dict[int, reading.Comment] = {}
+        here: reading.Comment | None = comment
+        while here is not None and id(here) not in line and id(here) not in placed:
+            line[id(here)] = here
+            here = by_id.get(here.parent)
+        placed |= reversed(line.items())
     return list(placed.values())

@@ -142,12 +142,12 @@ def _parents_first(items: Sequence[reading.Item]) -> list[reading.Item]:
     by_id = {item.post_id: item for item in reversed(ordered)}
     placed: dict[int, reading.Item] = {}
     for item in ordered:
-        line = [item]
-        while (parent := by_id.get(dict(line[-1].meta).get("_menu_item_menu_item_parent", ""))) is not None:
-            if parent in line or id(parent) in placed:
-                break
-            line.append(parent)
-        placed |= {id(entry): entry for entry in reversed(line) if id(entry) not in placed}
+        line: dict[int, reading.Item] = {}
+        here: reading.Item | None = item
+        while here is not None and id(here) not in line and id(here) not in placed:
+            line[id(here)] = here
+            here = by_id.get(dict(here.meta).get("_menu_item_menu_item_parent", ""))
+        placed |= reversed(line.items())
     return list(placed.values())
 
 
