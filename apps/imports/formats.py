@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from apps.kernel import validation
+from apps.kernel import text, validation
 from apps.kernel.imports import Problem, Tally
 
 _SHOWN_VALUE_LENGTH = 200
@@ -29,10 +29,11 @@ class Taking:
 
     def note(self, *, row: int, column: str, value: object, problem: str) -> None:
         """Something that was not taken as it stands."""
-        shown = "" if value is None else str(value).replace("\x00", "")
+        shown = "" if value is None else text.storable(str(value))
         if len(shown) > _SHOWN_VALUE_LENGTH:
             shown = shown[:_SHOWN_VALUE_LENGTH] + "…"
-        self.notes.append(Problem(row, column.replace("\x00", "")[:_LONGEST_COLUMN], shown, problem))
+        named = text.storable(column)[:_LONGEST_COLUMN]
+        self.notes.append(Problem(row, named, shown, text.storable(problem)))
 
     def remember(self, kind: str, object_id: uuid.UUID, dump: Callable[[], Any]) -> None:
         """The state of an object that is there, before it may change for the first time in this batch."""

@@ -56,6 +56,7 @@ class Run(TenantModel):
     correlation_id = models.UUIDField(null=True)
     language = models.CharField(max_length=16, default="en")
     attempts = models.PositiveSmallIntegerField(default=0)
+    not_before = models.DateTimeField(null=True, help_text="When it is tried again after a failure.")
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     worked_at = models.DateTimeField(help_text="When it last came further.")

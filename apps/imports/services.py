@@ -62,7 +62,8 @@ def resume(run: models.Run, *, path: Path | None, now: datetime) -> Path | None:
                 wording.say('"{file}" is not the file that {run} was reading.', file=str(found), run=run)
             )
     status = models.Status.RUNNING if run.path else models.Status.QUEUED
-    models.Run.objects.filter(id=run.id).update(status=status, reason="", worked_at=now, attempts=0)
+    anew = {"status": status, "reason": "", "worked_at": now, "attempts": 0, "not_before": None}
+    models.Run.objects.filter(id=run.id).update(**anew)
     run.refresh_from_db()
     return found
 

@@ -8,14 +8,14 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.access import engine, rights
@@ -31,10 +31,14 @@ log = structlog.get_logger(__name__)
 LARGEST_FILE = 64 * 1024 * 1024
 PIECE = 1024 * 1024
 BATCH = 50
-# A run that takes its worker down with it each time is given up.
+# A run that comes no further, because it fails or takes its worker down with it each time, is given up.
 ATTEMPTS = 5
+# Doubled with each attempt: how long the next one waits after a failure.
+BACK_OFF = timedelta(seconds=10)
 AT_WORK = (models.Status.QUEUED, models.Status.RUNNING, models.Status.UNDOING)
 _OF_THE_FILE = ("format", "file_name", "file_digest", "file_size", "options")
+# In bytes; and in signs what is kept of a longer name's end, as long as .xml.gz.
+_LONGEST_ON_DISK, _ENDING = 255, 7
 _GZIP_MAGIC = b"\x1f\x8b"
 # What begins like this is no text, whatever its name says.
 _OTHER = {
@@ -149,12 +153,18 @@ def advance(*, deadline: float) -> bool:
             return True
         passed_over.add(run.id)
         _work_on(run, deadline)
-    return models.Run.objects.filter(status__in=AT_WORK, asked_by__isnull=False, id__in=passed_over).exists()
+    return _waiting().filter(id__in=passed_over).exists()
+
+
+def _waiting() -> QuerySet[models.Run]:
+    """Runs of commands are theirs; those that failed wait."""
+    is_ready = Q(not_before__isnull=True) | Q(not_before__lte=timezone.now())
+    return models.Run.objects.filter(is_ready, status__in=AT_WORK, asked_by__isnull=False)
 
 
 def _next(passed_over: set[uuid.UUID]) -> models.Run | None:
-    """The one that waits longest. Runs of commands are theirs; those of tenants that are switched off wait."""
-    waiting = models.Run.objects.filter(status__in=AT_WORK, asked_by__isnull=False, tenant__is_active=True)
+    """The one that waits longest; those of tenants that are switched off are left."""
+    waiting = _waiting().filter(tenant__is_active=True)
     return waiting.exclude(id__in=passed_over).order_by("worked_at", "id").first()
 
 
@@ -180,6 +190,28 @@ def _work_on(run: models.Run, deadline: float) -> None:
             working.stop(run, reason=wording.in_language(refusal.detail, run.language))
         except Exception:
             log.exception("imports.step_failed", run=str(run))
+            _put_off(run, now=timezone.now())
+
+
+def _put_off(run: models.Run, *, now: datetime) -> None:
+    """Let it wait after a failure, or give it up after the last."""
+    if run.attempts < ATTEMPTS:
+        own = models.Run.objects.filter(id=run.id, status__in=AT_WORK)
+        own.update(not_before=now + BACK_OFF * 2**run.attempts)
+        return
+    reason = wording.say(
+        "It failed {count} times after row {row}. Leave out the rows that follow, or ask whoever runs the "
+        "installation: the log says why.",
+        count=run.attempts,
+        row=run.done,
+    )
+    _give_up(run, reason, now)
+
+
+def _give_up(run: models.Run, reason: str, now: datetime) -> None:
+    said = wording.in_language(reason, run.language)
+    stopped = {"status": models.Status.STOPPED, "reason": said, "worked_at": now}
+    models.Run.objects.filter(id=run.id, status__in=AT_WORK).update(**stopped)
 
 
 def _take_up(run: models.Run, *, now: datetime) -> bool:
@@ -193,12 +225,11 @@ def _take_up(run: models.Run, *, now: datetime) -> bool:
         elif stored.attempts >= ATTEMPTS:
             reason = wording.say("It stopped its worker {count} times at row {row}.", count=ATTEMPTS, row=stored.done)
         if reason:
-            said = wording.in_language(reason, stored.language)
-            models.Run.objects.filter(id=run.id).update(status=models.Status.STOPPED, reason=said, worked_at=now)
+            _give_up(stored, reason, now)
             return False
         status = stored.status if stored.status == models.Status.UNDOING else models.Status.RUNNING
-        began = {"status": status, "started_at": stored.started_at or now, "attempts": F("attempts") + 1}
-        models.Run.objects.filter(id=run.id).update(**began)
+        began = {"status": status, "started_at": stored.started_at or now, "not_before": None}
+        models.Run.objects.filter(id=run.id).update(**began, attempts=F("attempts") + 1)
     run.refresh_from_db()
     return True
 
@@ -228,11 +259,18 @@ def _carry_out(run: models.Run, deadline: float) -> bool:
 def _file_of(run: models.Run) -> Iterator[Path]:
     """The file, for as long as it is worked on, under its own name: messages and external ids tell of it."""
     with TemporaryDirectory(prefix="import-") as folder:
-        path = Path(folder) / (run.file_name.replace("/", "_") or "file")
+        path = Path(folder) / _name_on_disk(run.file_name)
         with path.open("wb") as file:
             for index in models.Piece.objects.filter(run=run).values_list("index", flat=True):
                 file.write(bytes(models.Piece.objects.get(run=run, index=index).content))
         yield path
+
+
+def _name_on_disk(name: str) -> str:
+    """The name, as long as a file system takes it, with its ending: letters may have several bytes each."""
+    start, ending = name.replace("/", "_")[:-_ENDING], name[-_ENDING:].replace("/", "_")
+    fitting = start.encode()[: _LONGEST_ON_DISK - len(ending.encode())]
+    return fitting.decode(errors="ignore") + ending or "file"
 
 
 def _keep(run: models.Run, file: IO[bytes]) -> tuple[str, int]:

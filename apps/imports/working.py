@@ -13,7 +13,7 @@ from django.db import connection, reset_queries, transaction
 from django.utils import timezone
 
 from apps.imports import formats, models
-from apps.kernel import errors, failpoints, wording
+from apps.kernel import errors, failpoints, text, wording
 from apps.kernel.imports import Tally
 from apps.outbox import append
 from apps.tenants import scope
@@ -70,6 +70,7 @@ def carry_out(
 def stop(run: models.Run, *, reason: str) -> None:
     """Say that the run stands still, and why; it can be resumed."""
     at_work = models.Run.objects.filter(id=run.id, status__in=[models.Status.QUEUED, models.Status.RUNNING])
+    reason = text.storable(reason)
     if at_work.update(status=models.Status.STOPPED, reason=reason, worked_at=timezone.now()):
         run.status, run.reason = models.Status.STOPPED, reason
     _count_touched(run)
@@ -136,7 +137,9 @@ class _Work:
 
     def _save(self, taking: formats.Taking, number: int, counts: bool, fields: Mapping[str, Any]) -> dict[str, Any]:
         run = self._run
-        changed = {"done": number, "worked_at": timezone.now(), "attempts": 0, **fields}
+        changed = {"done": number, "worked_at": timezone.now(), **fields}
+        if number > run.done:
+            changed["attempts"] = 0
         if counts:
             models.Problem.objects.bulk_create(
                 models.Problem(run=run, row=note.row, column=note.column, value=note.value, problem=note.problem)

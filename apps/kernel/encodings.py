@@ -7,7 +7,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from gzip import BadGzipFile
+from typing import Annotated
 
+from pydantic import AfterValidator
+
+from apps.kernel import validation, wording
 from apps.kernel.imports import ImportRefused, Source
 
 PIECE = 64 * 1024
@@ -27,6 +31,8 @@ _NO_TEXT = {
     b"GIF8": "a picture",
 }
 WESTERN = "windows-1252"
+# Python calls them encodings of text, and they are ways to escape it: what is spelled in them may be no character.
+_ESCAPES = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "utf_7"})
 # Western languages seldom have two such letters in a row; Cyrillic, Greek and the like have little else.
 _FEW = 20
 
@@ -37,6 +43,18 @@ class Encoding:
 
     name: str
     is_guess: bool = False
+
+
+def _check_named(name: str) -> str:
+    if name and _find(name) is None:
+        raise wording.refusal(
+            "no_encoding", "this is no encoding of text; name one such as utf-8, windows-1252 or windows-1251"
+        )
+    return name
+
+
+# Empty where the bytes are to tell.
+Named = Annotated[validation.ShortText, AfterValidator(_check_named)]
 
 
 def detect(source: Source, *, named: str = "") -> Encoding:
@@ -65,12 +83,21 @@ def _pieces(source: Source) -> Iterator[bytes]:
 
 
 def _known(source: Source, name: str) -> str:
-    try:
-        return codecs.lookup(name).name
-    except LookupError:
+    if (found := _find(name)) is None:
         raise ImportRefused(
             f'There is no encoding "{name}". Name one such as utf-8, windows-1252 or windows-1251 for "{source.path}".'
-        ) from None
+        )
+    return found
+
+
+def _find(name: str) -> str | None:
+    """The codec's name, where it makes text of bytes; others, such as bz2, unpack a little to a lot."""
+    try:
+        codec = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return None
+    is_text = codec._is_text_encoding and codec.name.replace("-", "_") not in _ESCAPES
+    return codec.name if is_text else None
 
 
 def _wide(start: bytes) -> str:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Self, cast
+from typing import IO, Any, BinaryIO, Self, cast
 
 import orjson
 
 from apps.kernel import errors, text
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_PIECE = 64 * 1024
+# Exports pack to a fifteenth at best, a file that is made to hurt to a thousandth. What is as large as this counts as
+# little, packed or not.
+HIGHEST_RATIO = 200
+RATIO_COUNTS_FROM = 64 * 2**20
+MOST_UNPACKED = 8 * 2**30
 _SHOWN_VALUE_LENGTH = 200
 
 
@@ -42,7 +49,7 @@ class Source:
         self._file.seek(0)
         self.stream: BinaryIO = self._file
         if magic == _GZIP_MAGIC:
-            self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=self._file))
+            self.stream = cast(BinaryIO, io.BufferedReader(_Unpacked(path, self._file), _PIECE))
 
     @property
     def position(self) -> int:
@@ -53,6 +60,29 @@ class Source:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzipped file holds, unless it unpacks to more than an export would."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file, self._gzip = path, file, gzip.GzipFile(fileobj=file)
+        self._unpacked = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Raises ImportRefused beyond MOST_UNPACKED, and beyond HIGHEST_RATIO of what was read."""
+        count = self._gzip.readinto(buffer)
+        self._unpacked += count
+        is_bomb = self._unpacked > max(RATIO_COUNTS_FROM, self._file.tell() * HIGHEST_RATIO)
+        if is_bomb or self._unpacked > MOST_UNPACKED:
+            raise ImportRefused(
+                f'"{self._path}" unpacks to more than {self._unpacked - count:,} bytes, as no export of its size '
+                "does. Export it again, or import the unpacked file."
+            )
+        return count
 
 
 @dataclass(frozen=True, slots=True)

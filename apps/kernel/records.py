@@ -16,6 +16,8 @@ from apps.kernel.imports import ImportRefused, Source
 
 MAXIMUM_FIELD_LENGTH = 1_000_000
 MAXIMUM_RECORD_LENGTH = 8 * 1024 * 1024
+# As many as a spreadsheet has rows; of a longer file half may be blank.
+MOST_BLANK_ROWS = 1_048_576
 SEPARATORS = (",", ";", "\t", "|")
 _PIECE = 64 * 1024
 _SHOWN_OF_A_BROKEN_LINE = 10_000
@@ -50,7 +52,7 @@ def find_layout(source: Source, *, encoding: str = "") -> Layout:
     found = encodings.detect(source, named=encoding)
     with Source(source.path) as again:
         try:
-            first, named = _first_line(_text_lines(again, found.name))
+            first, named = _first_line(again, _text_lines(again, found.name))
         except _TooLong:
             raise ImportRefused(
                 f'"{source.path}": its first row is longer than {MAXIMUM_RECORD_LENGTH:,} bytes. Is this a table?'
@@ -61,16 +63,20 @@ def find_layout(source: Source, *, encoding: str = "") -> Layout:
 def read_records(source: Source, layout: Layout) -> Iterator[Record]:
     """Every record, the header first with number 0. A record with broken quoting is one that says so.
 
-    Raises ImportRefused for one that is longer than memory should hold.
+    Raises ImportRefused for one that is longer than memory should hold, and where most of very many are blank.
     """
     csv.field_size_limit(MAXIMUM_FIELD_LENGTH)
     lines = _Lines(source, layout)
     reader = csv.reader(lines, strict=True, delimiter=layout.separator)
-    number = 0
+    number = blank = 0
     while True:
         lines.mark()
         try:
             cells = next(reader)
+            if not any(cell.strip() for cell in cells):
+                blank += 1
+                if 2 * blank - number > MOST_BLANK_ROWS:
+                    raise _blank(source, blank)
             if number == 0 and _is_before_header(cells):
                 continue
             yield Record(number, cells)
@@ -115,19 +121,25 @@ def fitted(record: Record, width: int, complain: Callable[[Record, str], None]) 
     return record.cells[:width] + [""] * (width - len(record.cells))
 
 
-def _first_line(lines: Iterator[str]) -> tuple[str, str]:
+def _first_line(source: Source, lines: Iterator[str]) -> tuple[str, str]:
     """The first line with something in it, and the separator that a line before it names, as spreadsheets write it."""
     named = ""
-    for line in lines:
+    for number, line in enumerate(lines):
         if match := _NAMED_SEPARATOR.fullmatch(line.strip("\r\n ")):
             named = match[1]
         elif line.strip():
             return line, named
+        elif number >= MOST_BLANK_ROWS:
+            raise _blank(source, number)
     return "", named
 
 
 def _is_before_header(cells: Sequence[str]) -> bool:
     return not any(cell.strip() for cell in cells) or (_IS_SEP.fullmatch(cells[0]) is not None and not any(cells[1:]))
+
+
+def _blank(source: Source, count: int) -> ImportRefused:
+    return ImportRefused(f'"{source.path}" has {count:,} blank rows; delete them and import it again.')
 
 
 def _reason(error: csv.Error, line_number: int) -> str:

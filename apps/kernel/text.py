@@ -45,6 +45,12 @@ _ATTRIBUTES["source"] = {"src", "srcset", "type", "media", "sizes"}
 _STARTS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "＝", "＋", "－", "＠")
 
 
+def storable(text: str) -> str:
+    """The text without what the database can't store: NUL, and halves of characters."""
+    plain = text.replace("\x00", "")
+    return plain if plain.isascii() else plain.encode(errors="ignore").decode()
+
+
 def to_cell(text: str) -> str:
     """The text for a CSV cell; one that a spreadsheet would run as a formula gets an apostrophe in front."""
     return f"'{text}" if text.lstrip(" ").startswith(_STARTS_OF_FORMULAS) else text

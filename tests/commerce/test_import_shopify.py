@@ -595,6 +595,7 @@ def test_wrong_encoding_late_in_the_file_writes_nothing(importer: Importer) -> N
         ),
         ({"locale": "fr"}, '^--locale: "fr" is not enabled.*enabled: .*manage.py enable_locale tenant-[0-9a-f]+ fr$'),
         ({"currency": "EUX"}, '^--currency "EUX": not an ISO 4217'),
+        ({"encoding": "bz2"}, '^--encoding "bz2": this is no encoding of text; name one such as utf-8'),
         ({"location": "mars"}, 'no stock location "mars"'),
         ({"location": "No Slug"}, "slug"),
         ({"batch_size": 0}, "1 to 1000"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import time
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from apps.content.wordpress import reading
+from apps.content.wordpress import mapping, menus, reading, terms
 from apps.kernel import imports
 from tests.content import wxr
 
@@ -72,3 +73,69 @@ def test_a_small_file_that_unpacks_to_much_does_not_fill_memory(tmp_path: Path) 
         assert tracemalloc.get_traced_memory()[1] < 4 * reading.MAXIMUM_ITEM_BYTES
     finally:
         tracemalloc.stop()
+
+
+def test_long_terms_do_not_fill_memory(tmp_path: Path) -> None:
+    long = wxr.tag("SLUG", "NAME").replace("SLUG", "s" * 200_000).replace("NAME", "n" * 200_000)
+    path = wxr.write(tmp_path / "site.xml", *(long for _ in range(100)))
+
+    tracemalloc.start()
+    try:
+        site = reading.survey(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert len(site.terms) == 100
+    assert {len(term.name) for term in site.terms} == {2000}
+
+
+def test_a_head_too_large_for_memory_refuses_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAXIMUM_HEAD_BYTES", 2**20)
+    path = wxr.write(tmp_path / "site.xml", *(wxr.tag(f"tag-{number}", f"Tag {number}") for number in range(3000)))
+
+    with pytest.raises(imports.ImportRefused, match=r"declares [\d,]+ terms and 1 authors, more than 1 MiB of them"):
+        reading.survey(path)
+
+
+def test_long_keys_do_not_fill_memory(tmp_path: Path) -> None:
+    path = wxr.write(
+        tmp_path / "site.xml",
+        *(wxr.item(None).replace("</item>", f"<guid>{n}{'g' * 200_000}</guid></item>") for n in range(100)),
+    )
+
+    tracemalloc.start()
+    try:
+        assert reading.survey(path).item_count == 100
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_items_of_menus_are_held_without_what_menus_have_no_use_for(tmp_path: Path) -> None:
+    path = wxr.write(
+        tmp_path / "site.xml",
+        wxr.item(1, "x" * 20_000, type="nav_menu_item", content="long", meta=[("_menu_item_url", "/"), ("other", "x")]),
+    )
+
+    [item] = map(menus.slim, reading.items(path))
+    assert (len(item.title), item.content, item.meta) == (10_000, "", [("_menu_item_url", "/")])
+
+
+def test_long_lines_of_parents_take_no_longer_than_the_file(tmp_path: Path) -> None:
+    count = 5000
+    numbers = range(1, count)
+    path = wxr.write(
+        tmp_path / "site.xml",
+        *(wxr.category(f"c-{number}", "C", parent=f"c-{number + 1}") for number in numbers),
+        wxr.item(1, comments="".join(wxr.comment(number, parent=number + 1) for number in numbers)),
+    )
+    site, [item] = reading.survey(path), list(reading.items(path))
+    mapper = mapping.Mapper(site, "site")
+
+    began = time.perf_counter()
+    declared = terms.declared(site.terms).terms
+    comments = list(mapper.comments(item))
+
+    assert time.perf_counter() - began < 10
+    assert [term.slug for _, term in declared] == [f"c-{number}" for number in reversed(numbers)]
+    assert [comment.slug for comment in comments] == [f"comment-{number}" for number in reversed(numbers)]

@@ -846,3 +846,72 @@ def first_run(tenant: tenants.Tenant) -> Any:
     from apps.imports.models import Run as Imported
 
     return Imported.objects.order_by("id")[0]
+
+
+@pytest.mark.parametrize("order", ["²", "9" * 5000, "-", "٣"])
+def test_an_order_of_a_menu_that_is_no_number_counts_as_none(
+    run: Run, tmp_path: Path, at_work: Any, order: str
+) -> None:
+    run(
+        wxr.write(
+            tmp_path / "a.xml",
+            menu_item(51, "Second", order=1, type="custom", url="https://else.test/x"),
+            menu_item(52, "First", order=order, type="custom", url="https://else.test/y"),
+        )
+    )
+
+    assert [item["titles"]["en"] for item in models.Menu.objects.get().items] == ["First", "Second"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "data:text/html,x", "//evil.test/x", "https://ann:hush@site.test/x.png", "https://", "x"],
+)
+def test_a_file_at_no_address_of_the_web_is_taken_without_it(run: Run, tmp_path: Path, at_work: Any, url: str) -> None:
+    run(wxr.write(tmp_path / "a.xml", wxr.item(1, type="attachment", status="inherit", attachment_url=url)))
+
+    assert "url" not in node(1).metadata
+    assert run.rows == [(1, "wp:attachment_url", url, "no address that begins with http:// or https://; left out")]
+
+
+def test_a_file_may_have_any_name_at_an_address_of_the_web(run: Run, tmp_path: Path, at_work: Any) -> None:
+    url = "https://site.test/files/my photo@2x.png"
+    run(wxr.write(tmp_path / "a.xml", wxr.item(1, type="attachment", status="inherit", attachment_url=url)))
+
+    assert node(1).metadata["url"] == url
+
+
+@pytest.mark.parametrize(("link", "kept"), [("javascript:alert(1)", None), ("/about/", "/about/")])
+def test_a_link_leads_into_the_web_or_the_site(
+    run: Run, tmp_path: Path, at_work: Any, link: str, kept: str | None
+) -> None:
+    item = wxr.item(1, "About", name="about").replace("https://site.test/about/", link)
+    run(wxr.write(tmp_path / "a.xml", item))
+
+    assert node(1).metadata.get("link") == kept
+    assert len(run.problems(1)) == (kept is None)
+
+
+def test_bodies_of_the_old_editor_get_their_paragraphs(run: Run, tmp_path: Path, at_work: Any) -> None:
+    written = "One\nline\n\n<h2>Title</h2>\n[gallery]\n\nTwo"
+    shown = "<p>One<br>\nline</p>\n\n<h2>Title</h2>\n[gallery]\n\n<p>Two</p>"
+    answer = wxr.comment(9).replace("&lt;p&gt;Comment 9&lt;/p&gt;", "A\n\nB")
+    kinds = ("post", "page", "portfolio", "attachment", "wpcf7_contact_form")
+    items = [wxr.item(number, type=kind, content=written) for number, kind in enumerate(kinds, start=1)]
+    path = wxr.write(
+        tmp_path / "a.xml", *items, wxr.item(8, comments=answer, content=f"<!-- wp:html -->{written}<!-- /wp:html -->")
+    )
+
+    run(path)
+
+    assert [body_of(number) for number in range(1, 5)] == [shown] * 4
+    assert body_of(5) == written
+    assert body_of(8) == f"<!-- wp:html -->{written}<!-- /wp:html -->"
+    assert body_of("comment:9") == "<p>A</p>\n\n<p>B</p>"
+    events = making.event_count()
+    assert "posts: 0 created, 0 updated, 2 unchanged" in run(path)
+    assert making.event_count() == events
+
+
+def body_of(key: object) -> str:
+    return node(key).bodies.all()[0].body

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit import models as audit
 from apps.commerce import models
+from apps.commerce.importing.writing import ProductsImporter
+from apps.imports import formats, serving
 from apps.imports import models as imports
-from apps.imports import serving
 from apps.kernel import failpoints, isolation
 from apps.tenants import models as tenants
 from tests import factories
@@ -190,6 +193,8 @@ def test_what_is_asked_for_is_told_once_and_not_for_each_product(desk: Desk, ten
         (SHOP, "shop.csv", {"currency": "EUX"}, "EUX"),
         (SHOP, "shop.csv", {"locale": "xx"}, "Select a valid choice"),
         (SHOP, "shop.csv", {"format": "tape"}, "Select a valid choice"),
+        (SHOP, "shop.csv", {"encoding": "zlib"}, "no encoding of text"),
+        (SHOP, "shop.csv", {"encoding": "unicode_escape"}, "no encoding of text"),
         (b"", "shop.csv", {}, "empty"),
     ],
 )
@@ -252,3 +257,126 @@ def test_who_lost_the_permission_gets_nothing_imported(desk: Desk, tenant: tenan
 
     assert run_of(tenant).status == "stopped"
     assert products(tenant) == 0
+
+
+def fail(*_: Any) -> None:
+    raise RuntimeError("no object is to blame")
+
+
+def test_a_run_that_fails_again_and_again_waits_longer_and_longer_and_is_given_up(
+    desk: Desk, tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send()
+    monkeypatch.setattr(ProductsImporter, "take", fail)
+    waits = []
+    for _ in range(serving.ATTEMPTS - 1):
+        began = timezone.now()
+        work()
+        run = run_of(tenant)
+        assert (run.status, run.done) == ("running", 0)
+        waits.append(round((run.not_before - began) / serving.BACK_OFF))
+        work()
+        assert run_of(tenant).attempts == run.attempts
+        due(tenant)
+    work()
+
+    run = run_of(tenant)
+    assert waits == [2, 4, 8, 16]
+    assert run.status == "stopped"
+    assert "failed 5 times after row 0" in run.reason
+    monkeypatch.undo()
+    desk.press(run, "resume")
+    work()
+    assert (run_of(tenant).status, products(tenant)) == ("done", 120)
+
+
+def due(tenant: tenants.Tenant) -> None:
+    """As if the wait were over."""
+    with factories.at_work(tenant):
+        imports.Run.objects.update(not_before=timezone.now())
+
+
+def test_a_run_that_comes_further_has_all_its_attempts_again(
+    desk: Desk, tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send()
+    take = ProductsImporter.take
+    for row in (50, 100):
+        monkeypatch.setattr(
+            ProductsImporter, "take", lambda *given, row=row: (fail if given[2] > row else take)(*given)
+        )
+        for _ in range(serving.ATTEMPTS - 1):
+            due(tenant)
+            work()
+        assert (run_of(tenant).status, run_of(tenant).done) == ("running", row)
+    monkeypatch.undo()
+    due(tenant)
+    work()
+
+    assert (run_of(tenant).status, products(tenant)) == ("done", 120)
+
+
+def test_others_are_worked_on_while_one_waits(
+    desk: Desk, tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ProductsImporter, "take", fail)
+    desk.send()
+    work()
+    monkeypatch.undo()
+    desk.send(HEADER + "other,Other,1\n", name="other.csv")
+    work()
+
+    with factories.at_work(tenant):
+        assert dict(imports.Run.objects.values_list("file_name", "status")) == {
+            "shop.csv": "running",
+            "other.csv": "done",
+        }
+
+
+@pytest.mark.parametrize("column", ["Handle", "Title", "Vendor", "Tags", "Variant SKU", "Image Src", "Option1 Value"])
+def test_what_the_database_can_not_store_is_one_row_of_the_report(
+    desk: Desk, tenant: tenants.Tenant, column: str
+) -> None:
+    cells = {
+        "Handle": "bad",
+        "Title": "Bad",
+        "Vendor": "V",
+        "Tags": "a",
+        "Variant SKU": "S",
+        "Image Src": "https://a.test/x",
+    }
+    cells |= {"Option1 Name": "Size", "Option1 Value": "L", "Variant Price": "1"}
+    cells[column] = f"{cells[column]}\0x"
+    good = dict.fromkeys(cells, "") | {"Handle": "good", "Title": "Good", "Variant Price": "1"}
+    desk.send("\n".join(",".join(row) for row in (cells, cells.values(), good.values())))
+    work()
+
+    run = run_of(tenant)
+    assert (run.status, run.total) == ("done", 2)
+    with factories.at_work(tenant):
+        assert models.Product.objects.filter(translations__title="Good").exists()
+
+
+def test_a_name_of_woocommerce_with_a_nul_is_one_row_of_the_report(desk: Desk, tenant: tenants.Tenant) -> None:
+    desk.send("ID,Type,SKU,Name,Published,Regular price\n1,simple,s1,Mu\0g,1,9.90\n", format="woocommerce")
+    work()
+
+    assert run_of(tenant).status == "done"
+
+
+def test_notes_are_kept_without_what_the_database_can_not_store(tenant: tenants.Tenant) -> None:
+    taking = formats.Taking(timezone.now(), is_dry_run=False)
+    taking.note(row=1, column="a\0\ud800", value="b\udfff\0é", problem="c\0\ud800")
+
+    [note] = taking.notes
+    assert (note.column, note.value, note.problem) == ("a", "bé", "c")
+
+
+@pytest.mark.parametrize("name", ["каталог" * 30 + ".csv", "目录" * 100 + ".csv.gz", "🛒" * 200 + ".csv", "x.csv"])
+def test_a_file_has_its_name_in_any_script(desk: Desk, tenant: tenants.Tenant, name: str) -> None:
+    desk.send(gzip.compress(SHOP.encode()) if name.endswith(".gz") else SHOP, name=name)
+    work()
+
+    run = run_of(tenant)
+    assert (run.status, run.file_name) == ("done", name)
+    assert name in desk.page(run).content.decode()

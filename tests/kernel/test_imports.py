@@ -4,11 +4,12 @@ import csv
 import gzip
 import io
 import json
+import random
 from pathlib import Path
 
 import pytest
 
-from apps.kernel import imports
+from apps.kernel import imports, records
 from apps.kernel.progress import Progress
 
 
@@ -33,6 +34,64 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(imports.ImportRefused, match="is empty"):
         imports.Source(tmp_path / "empty.csv")
+
+
+def test_a_small_file_that_unpacks_to_very_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "RATIO_COUNTS_FROM", 2**20)
+    (tmp_path / "bomb.csv").write_bytes(gzip.compress(b"\n" * 2**24))
+
+    with imports.Source(tmp_path / "bomb.csv") as source, pytest.raises(imports.ImportRefused, match="unpacks to more"):
+        while source.stream.read(1000):
+            pass
+
+
+def test_a_file_that_packs_well_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "RATIO_COUNTS_FROM", 2**16)
+    lines = b"".join(b"p-%d,A product like all the others of this shop,9.90\n" % (n // 10) for n in range(20_000))
+    packed = gzip.compress(lines)
+    (tmp_path / "like.csv").write_bytes(packed)
+    assert len(lines) > 50 * len(packed)
+
+    with imports.Source(tmp_path / "like.csv") as source:
+        assert source.stream.read() == lines
+
+
+def test_no_packed_file_is_endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "MOST_UNPACKED", 2**20)
+    (tmp_path / "long.csv").write_bytes(gzip.compress(random.Random(1).randbytes(2**21)))
+
+    with imports.Source(tmp_path / "long.csv") as source, pytest.raises(imports.ImportRefused, match="unpacked file"):
+        source.stream.read()
+
+
+@pytest.mark.parametrize("start", ["Handle,Title\n", ""])
+@pytest.mark.parametrize("blank", ["\n", "\r\n", ", \n"])
+def test_a_table_of_blank_rows_is_refused(
+    tmp_path: Path, start: str, blank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "MOST_BLANK_ROWS", 1000)
+    path = tmp_path / "blank.csv"
+    path.write_text(start + blank * 2100, newline="")
+
+    with pytest.raises(imports.ImportRefused, match="blank rows; delete them"):
+        rows_of(path)
+
+
+def test_a_sheet_with_blank_rows_to_its_end_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MOST_BLANK_ROWS", 1000)
+    path = tmp_path / "sheet.csv"
+    path.write_text("Handle,Title\n" + "a,A\n" + ",\n" * 998)
+    assert rows_of(path) == 1000
+
+    path.write_text("Handle,Title\n" + "a,A\n,\n" * 5000)
+    assert rows_of(path) == 10_001
+
+
+def rows_of(path: Path) -> int:
+    with imports.Source(path) as source:
+        layout = records.find_layout(source)
+    with imports.Source(path) as source:
+        return sum(1 for _ in records.read_records(source, layout))
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])

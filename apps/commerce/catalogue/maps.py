@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from apps.kernel import errors, validation
+from apps.kernel import encodings, errors, validation
 from apps.kernel.imports import ImportRefused
 
 _LARGEST_MAP = 1_000_000
@@ -106,7 +106,7 @@ class Layout(validation.Input):
 
     kind: Literal["table", "json", "ndjson"] | None = None
     records: Text = ""
-    encoding: validation.ShortText = ""
+    encoding: encodings.Named = ""
 
 
 class Map(validation.Input):

@@ -7,7 +7,7 @@ from typing import Any
 
 from apps.commerce import services
 from apps.imports.commanding import ImportCommand, checked
-from apps.kernel import validation
+from apps.kernel import encodings, validation
 from apps.tenants import scope
 
 
@@ -30,4 +30,5 @@ class ProductsCommand(ImportCommand):
         location = checked(validation.ShortSlug, options["location"], "--location")
         if location != services.DEFAULT_LOCATION:
             services.get_location(location)
-        return chosen | {"currency": currency, "location": location, "encoding": options["encoding"]}
+        encoding = checked(encodings.Named, options["encoding"], "--encoding")
+        return chosen | {"currency": currency, "location": location, "encoding": encoding}

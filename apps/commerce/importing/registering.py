@@ -15,7 +15,7 @@ from apps.commerce.importing.mapped import Target
 from apps.commerce.shopify.importing import ShopifyImporter
 from apps.commerce.woocommerce.importing import WooCommerceImporter
 from apps.imports import formats
-from apps.kernel import errors, validation, wording
+from apps.kernel import encodings, errors, validation, wording
 
 MODULES = ("commerce", "inventory")
 PERMISSION = "products:import"
@@ -27,7 +27,7 @@ class ProductsOptions(validation.Input):
     locale: validation.Locale
     currency: validation.Currency
     location: validation.ShortSlug = services.DEFAULT_LOCATION
-    encoding: validation.ShortText = ""
+    encoding: encodings.Named = ""
 
     @property
     def target(self) -> Target:

@@ -158,7 +158,7 @@ class Importer(formats.Importer):
                 shown = item.title or item.post_id
                 yield NotTaken("menu items", mapping.Note(item.number, "wp:post_type", shown, problem))
             else:
-                self._menu_items.append(item)
+                self._menu_items.append(menus.slim(item))
             return
         if self._is_repeated(item.key):
             yield from self._repeated(item)
@@ -173,6 +173,7 @@ class Importer(formats.Importer):
 
     def _is_repeated(self, key: str) -> bool:
         """Whether the key came before. Only keys the survey has found twice are remembered."""
+        key = reading.brief(key)
         if key not in self.site.repeated:
             return False
         if key in self._seen:

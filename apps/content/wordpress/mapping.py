@@ -17,7 +17,7 @@ import orjson
 from pydantic_core import PydanticCustomError
 
 from apps.content import kinds, models
-from apps.content.wordpress import reading
+from apps.content.wordpress import paragraphs, reading
 from apps.kernel import paths, text, validation
 
 MENU_TYPE, MENU_TAXONOMY, TAG_TAXONOMY = "nav_menu_item", "nav_menu", "post_tag"
@@ -49,6 +49,9 @@ _PERSONAL_KEY = re.compile(r"(^|_)(e?mail|ip|ip_address|password|pass)(_|$)", re
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 _SERIALISED_SIZE = re.compile(r's:\d+:"(width|height)";(?:i:|s:\d+:")(\d{1,9})\b')
 _MENU_ORDER = re.compile(r"-?[0-9]{1,9}")
+# Files may have an @ in their names, as those for fine screens do; before the first slash it is somebody's password.
+_ADDRESS = re.compile(r"https?://[^/?#@\\\s]+([/?#].*)?", re.DOTALL | re.IGNORECASE)
+_NO_ADDRESS = "no address that begins with http:// or https://; left out"
 _REMOVED = re.compile(r"<(applet|button|embed|form|iframe|input|link|object|script|select|style|textarea)\b", re.I)
 
 
@@ -146,7 +149,7 @@ class Mapper:
             slug=slug,
             excerpt=excerpt,
             format=models.Format.HTML if is_html else models.Format.PLAIN,
-            body=item.content,
+            body=paragraphs.as_shown(item.content) if is_html and item.type not in _INTERNAL_TYPES else item.content,
             author_name=_person(self.site.authors.get(item.creator, item.creator)),
             metadata=self._metadata(item, notes),
             old_paths=_old_paths(item),
@@ -196,7 +199,7 @@ class Mapper:
             slug=text.to_slug(f"comment-{key}"),
             excerpt="",
             format=models.Format.HTML,
-            body=comment.content,
+            body=paragraphs.as_shown(comment.content),
             author_name=author,
             metadata={name: value for name, value in metadata.items() if value},
             notes=notes,
@@ -207,11 +210,11 @@ class Mapper:
         date = moment(item.date_gmt) or moment(item.date)
         template, thumbnail = meta.get("_wp_page_template", ""), meta.get("_thumbnail_id", "")
         found: dict[str, Any] = {
-            "link": item.link,
+            "link": _link(item, notes),
             "slug": item.name,
             "post_type": item.type if item.type not in _KINDS else "",
             "sticky": item.is_sticky,
-            "menu_order": int(item.menu_order) if _MENU_ORDER.fullmatch(item.menu_order) else 0,
+            "menu_order": menu_order(item),
             "template": template if template != "default" else "",
             "featured_image": self.external_id(thumbnail) if thumbnail.isdigit() and thumbnail != "0" else "",
             "has_password": item.has_password,
@@ -219,7 +222,7 @@ class Mapper:
         if item.status not in {"publish", "inherit"}:
             found |= {"status": item.status, "date": date and validation.to_text(date)}
         if item.type == "attachment":
-            found |= _file(item, meta)
+            found |= _file(item, meta, notes)
         found["meta"] = self._custom_fields(item, notes)
         return {name: value for name, value in found.items() if value}
 
@@ -268,6 +271,11 @@ def wanted_term(term: reading.Term) -> tuple[WantedTerm, list[Note]]:
     name = _term_name(term.name, slug)
     description = text.to_plain_text(term.description, maximum_length=10_000)
     return WantedTerm(_taxonomy(term.taxonomy), slug, name, parent, description), notes
+
+
+def menu_order(item: reading.Item) -> int:
+    """The place among its siblings; 0 where the file has no such number."""
+    return int(item.menu_order) if _MENU_ORDER.fullmatch(item.menu_order) else 0
 
 
 def moment(value: str) -> datetime | None:
@@ -393,8 +401,18 @@ def _old_paths(item: reading.Item) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _file(item: reading.Item, meta: dict[str, str]) -> dict[str, Any]:
+def _link(item: reading.Item, notes: list[Note]) -> str:
+    if not item.link or item.link.startswith("/") or _ADDRESS.fullmatch(item.link):
+        return item.link
+    notes.append(Note(item.number, "link", item.link, _NO_ADDRESS))
+    return ""
+
+
+def _file(item: reading.Item, meta: dict[str, str], notes: list[Note]) -> dict[str, Any]:
     url = item.attachment_url or item.guid
+    if url and not _ADDRESS.fullmatch(url):
+        notes.append(Note(item.number, "wp:attachment_url", url, _NO_ADDRESS))
+        url = ""
     sizes = {
         name: int(size) for name, size in reversed(_SERIALISED_SIZE.findall(meta.get("_wp_attachment_metadata", "")))
     }
@@ -412,8 +430,10 @@ def _parents_first(comments: list[reading.Comment]) -> list[reading.Comment]:
     by_id = {comment.comment_id: comment for comment in comments}
     placed: dict[int, reading.Comment] = {}
     for comment in comments:
-        line = [comment]
-        while (parent := by_id.get(line[-1].parent)) is not None and parent not in line and id(parent) not in placed:
-            line.append(parent)
-        placed |= {id(entry): entry for entry in reversed(line) if id(entry) not in placed}
+        line: dict[int, reading.Comment] = {}
+        here: reading.Comment | None = comment
+        while here is not None and id(here) not in line and id(here) not in placed:
+            line[id(here)] = here
+            here = by_id.get(here.parent)
+        placed |= reversed(line.items())
     return list(placed.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apps.content import blocks, models, services
@@ -13,6 +13,7 @@ from apps.content.wordpress import mapping, reading
 from apps.kernel import text, validation
 
 type Key = tuple[str, str]
+_LONGEST = 10_000
 
 
 @dataclass(slots=True)
@@ -31,6 +32,12 @@ class Built:
     items: list[dict[str, Any]]
     count: int
     notes: list[mapping.Note]
+
+
+def slim(item: reading.Item) -> reading.Item:
+    """Without what a menu has no use for: all of its items are held until the end."""
+    meta = [(name, value[:_LONGEST]) for name, value in item.meta if name.startswith("_menu_item_")]
+    return replace(item, title=item.title[:_LONGEST], content="", excerpt="", meta=meta, comments=[])
 
 
 def gather(declared: Iterable[reading.Term], items: Iterable[reading.Item]) -> list[WantedMenu]:
@@ -131,16 +138,16 @@ def take(wanted: WantedMenu, built: Built, *, external_id: str, remember: Callab
 
 def _parents_first(items: Sequence[reading.Item]) -> list[reading.Item]:
     """By their order in the menu, each after the one it lies below."""
-    ordered = sorted(items, key=lambda item: (int(item.menu_order) if item.menu_order.isdigit() else 0, item.number))
+    ordered = sorted(items, key=lambda item: (mapping.menu_order(item), item.number))
     by_id = {item.post_id: item for item in reversed(ordered)}
     placed: dict[int, reading.Item] = {}
     for item in ordered:
-        line = [item]
-        while (parent := by_id.get(dict(line[-1].meta).get("_menu_item_menu_item_parent", ""))) is not None:
-            if parent in line or id(parent) in placed:
-                break
-            line.append(parent)
-        placed |= {id(entry): entry for entry in reversed(line) if id(entry) not in placed}
+        line: dict[int, reading.Item] = {}
+        here: reading.Item | None = item
+        while here is not None and id(here) not in line and id(here) not in placed:
+            line[id(here)] = here
+            here = by_id.get(dict(here.meta).get("_menu_item_menu_item_parent", ""))
+        placed |= reversed(line.items())
     return list(placed.values())
 
 

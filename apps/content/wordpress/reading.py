@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,6 +20,10 @@ from apps.kernel import imports
 
 MAXIMUM_ITEM_BYTES = 32 * 1024 * 1024
 MAXIMUM_ITEM_ELEMENTS = 500_000
+# Of what the head of the file declares; a term takes some 700 bytes.
+MAXIMUM_HEAD_BYTES = 256 * 1024 * 1024
+# In characters, beyond what is kept of them here, so that cut they become the same.
+_LONGEST_NAME, _LONGEST_TEXT = 2_000, 40_000
 VERSIONS = ("1.0", "1.1", "1.2")
 _SPACES = (
     (re.compile(r"https?://wordpress\.org/export/[\d.]+/excerpt/"), "excerpt"),
@@ -38,6 +44,12 @@ class Term:
     parent: str
     description: str
     term_id: str = ""
+
+    @property
+    def size(self) -> int:
+        """In memory, in bytes."""
+        texts = (self.taxonomy, self.slug, self.name, self.parent, self.description, self.term_id)
+        return sys.getsizeof(self) + sum(map(sys.getsizeof, texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +137,33 @@ class Site:
 
 def survey(path: Path) -> Site:
     """Read the whole file once: its head, and whether it is well-formed to the end. Raises ImportRefused."""
-    site, seen = Site(), set[str]()
+    site, seen, size = Site(), set[str](), 0
     with refusing(path):
         for element in _children_of_channel(path, site.mended):
             match _name(element.tag):
                 case "item":
                     site.item_count += 1
-                    for key in _keys(element):
+                    for key in map(brief, _keys(element)):
                         (site.repeated if key in seen else seen).add(key)
                 case "wp:author":
                     login, name = _author(element)
                     site.authors[login] = name
+                    size += sys.getsizeof(login) + sys.getsizeof(name)
                 case "wp:category" | "wp:tag" | "wp:term" as tag:
-                    site.terms.append(_term(tag, element))
+                    term = _term(tag, element)
+                    site.terms.append(term)
+                    size += term.size
                 case "wp:wxr_version":
                     site.version = site.version or _text(element)
                 case "title" | "link" | "language" as tag:
                     setattr(site, tag, getattr(site, tag) or _text(element))
                 case "wp:base_site_url" | "wp:base_blog_url" as tag:
                     setattr(site, tag.removeprefix("wp:"), _text(element))
+            if size > MAXIMUM_HEAD_BYTES:
+                raise imports.ImportRefused(
+                    f'"{path}" declares {len(site.terms):,} terms and {len(site.authors):,} authors, more than '
+                    f"{MAXIMUM_HEAD_BYTES >> 20} MiB of them. Nothing was imported; export the site in parts."
+                )
     if site.version not in VERSIONS:
         found = f'its wp:wxr_version is "{site.version}"' if site.version else "it has no wp:wxr_version"
         raise imports.ImportRefused(
@@ -240,6 +260,11 @@ def _text(element: Element) -> str:
     return (element.text or "").strip()
 
 
+def brief(key: str) -> str:
+    """The key, or a digest of one that is longer than any site has."""
+    return key if len(key) <= _LONGEST_NAME else hashlib.sha256(key.encode()).hexdigest()
+
+
 def _fields(element: Element) -> dict[str, str]:
     """The text of each child, the first not blank one of each name."""
     found: dict[str, str] = {}
@@ -250,14 +275,22 @@ def _fields(element: Element) -> dict[str, str]:
 
 
 def _author(element: Element) -> tuple[str, str]:
-    fields = _fields(element)
+    fields = _short_fields(element)
     first_and_last = f"{fields.get('wp:author_first_name', '')} {fields.get('wp:author_last_name', '')}".strip()
     login = fields.get("wp:author_login", "")
     return login, fields.get("wp:author_display_name") or first_and_last or login
 
 
+def _short_fields(element: Element) -> dict[str, str]:
+    """The same of an element of the head: nothing longer than is kept of it."""
+    return {
+        name: value[: _LONGEST_TEXT if name.endswith("_description") else _LONGEST_NAME]
+        for name, value in _fields(element).items()
+    }
+
+
 def _term(tag: str, element: Element) -> Term:
-    fields = _fields(element)
+    fields = _short_fields(element)
     term_id = fields.get("wp:term_id", "")
     match tag:
         case "wp:category":
@@ -306,7 +339,11 @@ def _item(number: int, element: Element) -> Item:
         has_password=bool(fields.get("wp:post_password", "")),
         attachment_url=fields.get("wp:attachment_url", ""),
         terms=[
-            ItemTerm(child.get("domain", ""), child.get("nicename", "") or _text(child), _text(child))
+            ItemTerm(
+                child.get("domain", ""),
+                (child.get("nicename", "") or _text(child))[:_LONGEST_NAME],
+                _text(child)[:_LONGEST_NAME],
+            )
             for name, child in children
             if name == "category" and (_text(child) or child.get("nicename"))
         ],

@@ -53,9 +53,10 @@ def _parents_first(
 ) -> list[tuple[str, mapping.WantedTerm]]:
     ordered: dict[Key, tuple[str, mapping.WantedTerm]] = {}
     for key in wanted:
-        line = [key]
-        while (parent := (line[-1][0], wanted[line[-1]][1].parent)) in wanted and parent not in line:
-            line.append(parent)
+        line, parent = dict[Key, None](), key
+        while parent in wanted and parent not in line and parent not in ordered:
+            line[parent] = None
+            parent = (parent[0], wanted[parent][1].parent)
         for entry in reversed(line):
             label, term = wanted[entry]
             if term.parent and (term.taxonomy, term.parent) not in ordered and entry not in ordered:
