@@ -9,9 +9,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.access import roles
+from apps.accounts.desk.sheets import Document
 from apps.accounts.models import User
 from apps.audit import models as audit
 from apps.commerce import models, queries, services, snapshots
+from apps.commerce.admin import product_document
 from apps.tenants import models as tenants
 from tests import factories
 from tests.commerce import making
@@ -66,6 +68,49 @@ def limited_to(category_id: uuid.UUID) -> list[roles.GrantInput]:
 def events_of(tenant: tenants.Tenant, product_id: uuid.UUID) -> list[str]:
     with factories.at_work(tenant):
         return [name for name, _ in making.events(product_id)]
+
+
+def test_all_combinations_of_options_are_a_button_away(page: Page, tenant: tenants.Tenant) -> None:
+    page.get(NEW)
+    assert "Add all combinations" not in page.text
+    for _ in range(2):
+        page.press("_add", "options")
+    size, colour = page.values("options")
+    page.fill(
+        {
+            "translations/en/title": "Shirt",
+            f"options/{size}/names/en": "Size",
+            f"options/{size}/values/en": "S\nM \n",
+            f"options/{colour}/names/en": "Colour",
+            f"options/{colour}/values/en": "red\nblue",
+            "variants/new1/prices/EUR/amount": "19.90",
+            "variants/new1/inventory_policy": "on",
+        }
+    )
+    page.press("_add", "variants/all")
+    assert page.values("variants") == ["new1", "new2", "new3", "new4"]
+    page.fill({"variants/new4/prices/EUR/amount": "21", f"options/{size}/values/en": "S\nM\nL"})
+    page.press("_add", "variants/all")  # those that are there stay as they are
+    page.press("_save")
+
+    with factories.at_work(tenant):
+        made = queries.get_product(product_id=models.Product.objects.get().id)
+    names = {value.row.id: value.names["en"] for option in made.options for value in option.values}
+    assert [[names[each] for each in variant.value_ids] for variant in made.variants] == [
+        ["S", "red"], ["S", "blue"], ["M", "red"], ["M", "blue"], ["L", "red"], ["L", "blue"],
+    ]  # fmt: skip
+    assert [variant.prices["EUR"].amount for variant in made.variants] == [1990, 1990, 1990, 2100, 1990, 1990]
+    assert {variant.row.inventory_policy for variant in made.variants} == {"continue"}
+
+
+def test_combinations_end_where_a_page_of_them_does(tenant: tenants.Tenant) -> None:
+    document: Document = {"options": ["a", "b", "c"], "variants": []}
+    document |= {f"options/{option}/values/en": "\n".join(map(str, range(50))) for option in "abc"}
+    with factories.at_work(tenant):
+        found = product_document.with_all_combinations(document, 200)
+        without = product_document.with_all_combinations({"options": [], "variants": ["new1"]}, 200)
+    assert len(found["variants"]) == 200
+    assert without["variants"] == ["new1"]
 
 
 def test_a_product_with_two_variants_is_made_on_one_page(page: Page, tenant: tenants.Tenant) -> None:

@@ -72,6 +72,10 @@ class EditingAdmin(TenantReadOnlyAdmin):
         """Make the row what is asked for, through services. Raises DomainError, with pointers `asked` understands."""
         raise NotImplementedError
 
+    def added(self, button: str, document: Document) -> Document:
+        """The document once a button of a table has added its rows."""
+        return document
+
     def erase(self, row_id: Any) -> None:
         raise NotImplementedError
 
@@ -193,6 +197,7 @@ class EditingAdmin(TenantReadOnlyAdmin):
         document = self.sheet(request, row, sheet.read(request.POST, stored)).read(request.POST, stored)
         made_from = merging.read(request.POST.get("_made_from", ""))
         if "_add" in request.POST:
+            document = self.added(request.POST["_add"], document)
             draft = Draft(self.sheet(request, row, document), document)
             return self._shown(request, row, draft, made_from, request.POST.get("_version", ""))
         return self._save(request, row, document, made_from)

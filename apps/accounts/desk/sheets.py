@@ -101,13 +101,15 @@ class Languages:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows that can be added, removed and put in order: `document[name]` names them. `details` are below each row."""
+    """Rows that can be added, removed and put in order: `document[name]` names them. `details` are below each row,
+    `more` the buttons that add several, each with its name and what it says."""
 
     name: str
     title: str
     row: str
     columns: Sequence[Field]
     details: Sequence[Field] = ()
+    more: Sequence[tuple[str, str]] = ()
     note: str = ""
     is_fixed: bool = False
     picture: str = ""
@@ -129,9 +131,13 @@ class Table:
         tokens = dict.fromkeys(token for token in posted.getlist(self.name) if _TOKEN.fullmatch(token))
         rows = [token for token in tokens if posted.get(f"{self.name}/{token}/gone") != ON]
         if posted.get("_add") == self.name:
-            taken = [int(match[1]) for token in tokens if (match := _NEW.fullmatch(token))]
-            rows.append(f"new{max(taken, default=0) + 1}")
+            rows.append(f"new{newest(tokens) + 1}")
         return rows[:MOST_ROWS]
+
+
+def newest(rows: Iterable[str]) -> int:
+    """The highest number of the rows that are new; 0 where none is."""
+    return max((int(match[1]) for row in rows if (match := _NEW.fullmatch(row))), default=0)
 
 
 type Part = Section | Languages | Table

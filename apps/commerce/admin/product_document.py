@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from itertools import count, product
 
 from apps.accounts.desk.asking import flag, to_json
-from apps.accounts.desk.sheets import Document
+from apps.accounts.desk.sheets import Document, newest
 from apps.commerce import models, queries, snapshots
 from apps.kernel import money
 from apps.tenants import scope
 
+_LIKE_THE_FIRST = ("prices/", "manage_inventory", "inventory_policy", "requires_shipping", "weight_grams")
 WORDS = ("title", "subtitle", "handle", "description", "meta_title", "meta_description")
 
 
@@ -53,6 +55,38 @@ def of(snapshot: snapshots.Snapshot) -> Document:
     for variant in snapshot.variants:
         found |= _variant(snapshot, variant, codes)
     return found
+
+
+def with_all_combinations(document: Document, most: int) -> Document:
+    """With a variant for each combination of the options' values that has none, `most` at most.
+
+    Rows without values are filled in first. New ones cost what the first one does, and are handled as it is.
+    """
+    path = "options/{}/values/" + scope.current().default_locale
+    lines = [str(document.get(path.format(option), "")).split("\n") for option in document.get("options", [])]
+    values = [[line.strip() for line in each if line.strip()] for each in lines]
+    rows = [*document.get("variants", [])]
+    held = {
+        row: tuple(str(document.get(f"variants/{row}/values/{at}", "")) for at in range(len(values))) for row in rows
+    }
+    blank = iter([row for row, chosen in held.items() if not any(chosen)])
+    pattern = {
+        name.removeprefix(f"variants/{rows[0]}/"): value
+        for name, value in document.items()
+        if rows and name.startswith(tuple(f"variants/{rows[0]}/{kept}" for kept in _LIKE_THE_FIRST))
+    }
+    numbers = count(newest(rows) + 1)
+    found = {**document}
+    for combination in product(*values) if values else ():
+        if combination in held.values():
+            continue
+        if (row := next(blank, None)) is None:
+            if len(rows) >= most:
+                break
+            rows.append(row := f"new{next(numbers)}")
+            found |= {f"variants/{row}/{name}": value for name, value in pattern.items()}
+        found |= {f"variants/{row}/values/{at}": value for at, value in enumerate(combination)}
+    return {**found, "variants": rows}
 
 
 def _variant(snapshot: snapshots.Snapshot, variant: snapshots.Variant, codes: Mapping[uuid.UUID, str]) -> Document:

@@ -15,6 +15,7 @@ from apps.commerce import queries
 from apps.tenants import scope
 
 MOST_VARIANTS = 200
+ALL_COMBINATIONS = "variants/all"
 
 
 def sheet(document: Mapping[str, Any], *, is_new: bool, may_count: bool, may_collect: bool) -> Sheet:
@@ -124,6 +125,7 @@ def _variants(document: Mapping[str, Any], *, may_count: bool) -> Table:
         row="a variant",
         columns=[_fixed(each, is_fixed) for each in _columns(document, may_count=may_count)],
         details=[_fixed(each, is_fixed) for each in _details(document)],
+        more=[(ALL_COMBINATIONS, "Add all combinations")] if document.get("options") else [],
         note=note,
         is_fixed=is_fixed,
     )

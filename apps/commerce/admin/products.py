@@ -268,6 +268,10 @@ class ProductAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
             may_collect=request.user.has_perm("commerce.change_collection"),
         )
 
+    def added(self, button: str, document: Document) -> Document:
+        is_all = button == product_sheet.ALL_COMBINATIONS
+        return product_document.with_all_combinations(document, product_sheet.MOST_VARIANTS) if is_all else document
+
     def names_of(self, request: HttpRequest, document: Mapping[str, Any]) -> Mapping[str, str]:
         return product_sheet.names_of(request, document)
 

@@ -5,6 +5,7 @@ const { every, make, choose, pick } = globalThis.desk;
 const nameOf = (type) => ({ cta: "Call to action", faq: "Questions and answers", html: "HTML", url: "Address" })[type]
   ?? type.replace(/^(is|has)_/, "").replace(/_ids?$/, "").replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
 const isEmpty = (value) => value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
+const newId = () => `block-${Math.random().toString(36).slice(2)}`;
 const plain = (html) => new DOMParser().parseFromString(html, "text/html").body.textContent;
 
 // --- What a schema says ------------------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ class Form {
 
   labelled({ name, place, schema }, control, isNeeded = false) {
     const input = control.matches("input, textarea, select") ? control : control.querySelector("input, textarea, select");
-    input.id ||= `block-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`;
+    input.id ||= newId();
     if (this.wrong.has(place)) input.setAttribute("aria-invalid", "true");
     const label = make("label", { textContent: nameOf(name), htmlFor: input.id });
     if (isNeeded) label.append(" ", make("span", { className: "needed", title: "needed", textContent: "*" }));
@@ -102,7 +103,7 @@ class Form {
   }
 
   chooser(address, ids, isMany, set) {
-    const select = make("select", { multiple: isMany, id: `block-${Math.random().toString(36).slice(2)}` });
+    const select = make("select", { multiple: isMany, id: newId() });
     select.dataset.find = address;
     const frame = make("div", { className: isMany ? "chosen-many" : "" }, select);
     select.append(...ids.map((id) => new Option(id, id, true, true)));
