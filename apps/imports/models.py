@@ -75,6 +75,11 @@ class Run(TenantModel):
             models.Index(fields=["tenant", "expires_at"], name="imports_run_expiring"),
         ]
 
+    @property
+    def is_undone_in_part(self) -> bool:
+        """Whether undoing it has begun, which goes on to its end whatever stopped it."""
+        return bool(self.undone or self.left)
+
     def __str__(self) -> str:
         return ids.encode("imp", self.id)
 

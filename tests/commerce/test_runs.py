@@ -284,6 +284,20 @@ def test_an_undo_that_was_killed_goes_on(importer: Importer, point: str, monkeyp
     assert not models.Product.objects.exists()
 
 
+def test_what_is_undone_in_part_is_not_resumed(importer: Importer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.imports.undoing.BATCH", 3)
+    importer.take(*SHOP)
+    with killed_at("imports.undo_after_commit", 2):
+        undo(importer)
+    imports.Run.objects.update(status=imports.Status.STOPPED)  # as it is once its worker gave it up
+
+    with pytest.raises(CommandError, match="is undoing; there is nothing to resume"):
+        resume(importer)
+
+    undo(importer)
+    assert imports.Run.objects.get().status == imports.Status.UNDONE
+
+
 def test_a_dry_run_is_not_undone_and_writes_no_journal(importer: Importer) -> None:
     importer.take(*SHOP, dry_run=True)
     run = imports.Run.objects.get()
