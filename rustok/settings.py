@@ -207,6 +207,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ANONYMOUS_USER_NAME = None
 BREAK_GLASS_NEEDS_APPROVAL = ENVIRONMENT.break_glass_needs_approval
 ACCOUNT_URL = ENVIRONMENT.account_url
+# Where mails lead to a page of ours: in production the port is that of the scheme.
+OWN_PORT = "" if IS_PRODUCTION else f":{ENVIRONMENT.port}"
 SESSION_HOURS = ENVIRONMENT.session_hours
 SESSION_IDLE_HOURS = ENVIRONMENT.session_idle_hours
 

@@ -88,8 +88,9 @@ class MembershipAdmin(EditingAdmin):
         return int(row.pk)
 
     def erase(self, row_id: int) -> None:
-        membership = models.Membership.objects.get(pk=row_id)
-        members.remove_member(user_id=membership.user_id, by=_granter())
+        membership = models.Membership.objects.filter(pk=row_id).first()
+        if membership is not None:  # somebody else was quicker
+            members.remove_member(user_id=membership.user_id, by=_granter())
 
 
 @admin.register(models.Invitation)

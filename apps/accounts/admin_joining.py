@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.accounts import walls
 from apps.accounts.services import invitations
 from apps.kernel import errors, validation
 
@@ -20,6 +21,7 @@ def page(request: HttpRequest, shown: dict[str, Any]) -> HttpResponse:
     shown |= {"title": "Accept an invitation", "given": given, "is_nav_sidebar_enabled": False}
     if request.method == "POST":
         try:
+            walls.hold_back(request, group="admin_join")
             acceptance = validation.parse(invitations.Acceptance, given)
             joined = invitations.accept(acceptance=acceptance, now=timezone.now())
         except errors.DomainError as refusal:

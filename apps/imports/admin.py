@@ -283,7 +283,7 @@ def _steps(run: models.Run) -> list[tuple[str, str]]:
     if run.status in (models.Status.QUEUED, models.Status.RUNNING):
         return [("cancel", "Cancel")] if is_served else []
     found = []
-    if run.status == models.Status.STOPPED and is_served and not run.is_undone_in_part:
+    if run.status == models.Status.STOPPED and is_served and not run.undo_asked_at:
         found.append(("resume", "Go on"))
     if run.status == models.Status.DONE and run.is_dry_run and is_served:
         found.append(("repeat", "Import it now"))

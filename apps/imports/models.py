@@ -57,6 +57,7 @@ class Run(TenantModel):
     language = models.CharField(max_length=16, default="en")
     attempts = models.PositiveSmallIntegerField(default=0)
     not_before = models.DateTimeField(null=True, help_text="When it is tried again after a failure.")
+    undo_asked_at = models.DateTimeField(null=True, help_text="From then on it can only be undone to its end.")
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     worked_at = models.DateTimeField(help_text="When it last came further.")
@@ -74,11 +75,6 @@ class Run(TenantModel):
             ),
             models.Index(fields=["tenant", "expires_at"], name="imports_run_expiring"),
         ]
-
-    @property
-    def is_undone_in_part(self) -> bool:
-        """Whether undoing it has begun, which goes on to its end whatever stopped it."""
-        return bool(self.undone or self.left)
 
     def __str__(self) -> str:
         return ids.encode("imp", self.id)

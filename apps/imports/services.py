@@ -52,7 +52,7 @@ def begin(
 
 def resume(run: models.Run, *, path: Path | None, now: datetime) -> Path | None:
     """Let the run go on; the path of its file where that is one. Raises CannotResume, ImportRefused."""
-    status = models.Status.UNDOING if run.is_undone_in_part else run.status
+    status = models.Status.UNDOING if run.undo_asked_at else run.status
     if status in (models.Status.DONE, models.Status.UNDOING, models.Status.UNDONE):
         raise CannotResume(wording.say("{run} is {status}; there is nothing to resume.", run=run, status=status))
     found = path or (Path(run.path) if run.path else None)

@@ -22,7 +22,7 @@ from apps.accounts.access import engine, rights
 from apps.accounts.models import User
 from apps.audit import recording as audit
 from apps.imports import formats, models, undoing, working
-from apps.kernel import context, errors, isolation, uploads, validation, wording
+from apps.kernel import context, errors, isolation, text, uploads, validation, wording
 from apps.outbox.append import unit_of_work
 from apps.tenants import modules, resolution, scope
 
@@ -187,7 +187,10 @@ def _work_on(run: models.Run, deadline: float) -> None:
         except working.Overtaken:
             return  # another worker has it, or somebody stopped it
         except errors.DomainError as refusal:
-            working.stop(run, reason=wording.in_language(refusal.detail, run.language))
+            if run.status == models.Status.UNDOING:
+                _give_up(run, refusal.detail, timezone.now())
+            else:
+                working.stop(run, reason=wording.in_language(refusal.detail, run.language))
         except Exception:
             log.exception("imports.step_failed", run=str(run))
             _put_off(run, now=timezone.now())
@@ -197,19 +200,25 @@ def _put_off(run: models.Run, *, now: datetime) -> None:
     """Let it wait after a failure, or give it up after the last."""
     if run.attempts < ATTEMPTS:
         own = models.Run.objects.filter(id=run.id, status__in=AT_WORK)
-        own.update(not_before=now + BACK_OFF * 2**run.attempts)
+        own.update(not_before=now + BACK_OFF * 2 ** (run.attempts - 1))
         return
-    reason = wording.say(
-        "It failed {count} times after row {row}. Leave out the rows that follow, or ask whoever runs the "
-        "installation: the log says why.",
-        count=run.attempts,
-        row=run.done,
-    )
+    if run.status == models.Status.UNDOING:
+        reason = wording.say(
+            "Undoing it failed {count} times; ask whoever runs the installation: the log says why.", count=run.attempts
+        )
+    else:
+        reason = wording.say(
+            "It failed {count} times after row {row}. Leave out the rows that follow, or ask whoever runs the "
+            "installation: the log says why.",
+            count=run.attempts,
+            row=run.done,
+        )
     _give_up(run, reason, now)
 
 
 def _give_up(run: models.Run, reason: str, now: datetime) -> None:
-    said = wording.in_language(reason, run.language)
+    """It stands still, which its page says why, until somebody has it go on."""
+    said = text.storable(wording.in_language(reason, run.language))
     stopped = {"status": models.Status.STOPPED, "reason": said, "worked_at": now}
     models.Run.objects.filter(id=run.id, status__in=AT_WORK).update(**stopped)
 

@@ -29,6 +29,7 @@ def begin(run: models.Run, *, now: datetime) -> None:
         raise CannotUndo(wording.say("{run} was a dry run and has written nothing.", run=run))
     ready = models.Run.objects.filter(id=run.id).exclude(status=models.Status.UNDONE)
     anew = {"reason": "", "worked_at": now, "finished_at": None, "attempts": 0, "not_before": None}
+    anew["undo_asked_at"] = now
     if not ready.update(status=models.Status.UNDOING, **anew):
         raise CannotUndo(wording.say("{run} is undone already.", run=run))
     run.refresh_from_db()

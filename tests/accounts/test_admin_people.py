@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
 from apps.accounts import models
-from apps.accounts.services import mailed
+from apps.accounts.services import mailed, people
 from apps.tenants import models as tenants
 from tests import factories
 from tests.filling import Page
@@ -58,7 +59,7 @@ def joined(owner: Page, **given: str) -> Any:
 def test_somebody_is_invited_and_comes_to_the_admin(tenant: tenants.Tenant, owner: Page) -> None:
     assert "Invite somebody" in owner.get(MEMBERS).text
     token = invited(owner, "ann@example.test")
-    assert f"http://{owner.host}/admin/join/#invitation={token}" in mail.outbox[-1].body
+    assert f"http://{owner.host}{settings.OWN_PORT}/admin/join/#invitation={token}" in mail.outbox[-1].body
     assert "ann@example.test" in owner.get(INVITATIONS).text
 
     weak = joined(owner, token=token, name="Ann", password="tea")
@@ -73,6 +74,24 @@ def test_somebody_is_invited_and_comes_to_the_admin(tenant: tenants.Tenant, owne
     assert browser.get("/admin/content/node/").status_code == 200
     assert "unknown, used or expired" in joined(owner, token=token, password=PASSWORD).content.decode()
     assert "editor" in owner.get(f"{MEMBERS}?q=ann").text
+
+
+def test_who_is_invited_as_a_customer_stays_outside_and_operators_need_to_be_staff(tenant: tenants.Tenant) -> None:
+    for user in (
+        factories.make_member(tenant, "customer", factories.make_user(is_staff=False)),
+        factories.make_user(is_superuser=True, is_staff=False),
+    ):
+        browser = Client(headers={"host": f"{tenant.slug}.test"})
+        browser.force_login(user)
+        assert browser.get("/admin/").status_code == 302, user
+    operator = factories.make_member(tenant, "editor", factories.make_user(is_staff=True))
+    people.set_platform_permission(user=operator, permission="consumers.operate_events", is_held=True)
+    browser = Client(headers={"host": f"{tenant.slug}.test"})
+    browser.force_login(operator)
+    assert browser.get("/admin/consumers/consumer/").status_code == 200
+    people.set_staff(user=operator, is_staff=False)
+    assert browser.get("/admin/consumers/consumer/").status_code == 403
+    assert browser.get("/admin/content/node/").status_code == 200
 
 
 def test_an_invitation_says_what_is_wrong_and_is_withdrawn(tenant: tenants.Tenant, owner: Page) -> None:

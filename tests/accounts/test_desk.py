@@ -159,6 +159,15 @@ def test_a_problem_within_a_value_says_where_and_a_field_that_is_needed_is_to_be
     assert [cell.called for cell in draft.wrong] == ["Title", ""]
 
 
+@pytest.mark.parametrize(
+    ("path", "called"), [("rows/a/sku", "SKU (no. 2)"), ("words/de/title", "SKU (de)"), ("title", "SKU")]
+)
+def test_a_field_is_called_by_its_label_and_which_it_is(path: str, called: str) -> None:
+    draft = Draft(SHEET, {"rows": ["b", "a"]})
+
+    assert draft.cell(Field(name=path, label="SKU"), path).called == called
+
+
 def test_what_is_wrong_within_a_row_is_wrong_there() -> None:
     with pytest.raises(errors.DomainError) as raised, within("rows/a"):
         raise errors.ValidationFailed.for_field("/sku", "taken", "taken")

@@ -106,9 +106,12 @@ def test_all_combinations_of_options_are_a_button_away(page: Page, tenant: tenan
 def test_combinations_end_where_a_page_of_them_does(tenant: tenants.Tenant) -> None:
     document: Document = {"options": ["a", "b", "c"], "variants": []}
     document |= {f"options/{option}/values/en": "\n".join(map(str, range(50))) for option in "abc"}
+    twice: Document = {"options": ["a"], "options/a/values/en": "S\nS", "variants": []}
     with factories.at_work(tenant):
         found = product_document.with_all_combinations(document, 200)
         without = product_document.with_all_combinations({"options": [], "variants": ["new1"]}, 200)
+        once = product_document.with_all_combinations(twice, 200)
+    assert (once["variants"], once["variants/new1/manage_inventory"]) == (["new1"], "on")
     assert len(found["variants"]) == 200
     assert without["variants"] == ["new1"]
 

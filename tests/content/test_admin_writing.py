@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -235,6 +237,25 @@ def test_blocks_are_previewed_by_what_they_say(page: Page, media_root: Path, ten
     assert "<strong>often</strong>" in page.text
     assert "<em>so</em>" in page.text
     assert "<script>" not in page.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"type": "hero", "": "x"}],
+        [
+            {"type": kind, name: value}
+            for kind in blocks.TYPES
+            for name in ("pictures", "items", "actions")
+            for value in (5, True, "x", {})
+        ],
+        functools.reduce(lambda inner, _: [{"type": "faq", "items": inner}], range(300), []),
+    ],
+)
+def test_a_preview_of_what_is_no_block_is_no_fault_of_ours(page: Page, body: list[Any]) -> None:
+    page.post("/admin/content/node/preview/", format="json", body=json.dumps(body))
+
+    assert page.status == 200
 
 
 def test_a_preview_of_a_node_is_that_of_any_text_and_for_who_may_see_nodes(page: Page, tenant: tenants.Tenant) -> None:

@@ -10,7 +10,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.utils import timezone
 
 from apps.accounts import models
-from apps.accounts.access import catalogue, engine, rights
+from apps.accounts.access import catalogue, engine, matrix, rights
 from apps.tenants import scope
 
 ACTIONS = {"view": "read", "add": "create", "change": "update", "delete": "delete"}
@@ -25,7 +25,7 @@ class AccessBackend(ModelBackend):
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         if perm in catalogue.PLATFORM_PERMISSIONS:
-            return super().has_perm(user_obj, perm, obj)
+            return bool(getattr(user_obj, "is_staff", False)) and super().has_perm(user_obj, perm, obj)
         permission = permission_behind(perm)
         return permission is not None and rights_here(user_obj).allows(permission)
 
@@ -51,6 +51,12 @@ def rights_here(user: Any) -> rights.Rights:
         known[at_work.tenant_id] = engine.rights_of(user, at_work.tenant_id, now=timezone.now())
         engine.act(known[at_work.tenant_id])
     return known[at_work.tenant_id]
+
+
+def works_here(user: Any) -> bool:
+    """Whether the user does more in the tenant of the host than customers do, or was let in for an emergency."""
+    held = rights_here(user)
+    return bool(held.alternatives) and not {*held.roles} <= {matrix.CUSTOMER}
 
 
 def permission_behind(perm: str) -> str | None:

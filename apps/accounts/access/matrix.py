@@ -15,7 +15,7 @@ from apps.accounts.access import catalogue, rights
 TABLE = Path(__file__).with_name("matrix.toml")
 _LINE = re.compile(r"(?P<resource>[a-z_]+): (?P<actions>[a-z, ]+?)(?: \((?P<constraints>[a-z, ]+)\))?")
 
-SUPER_ADMIN = "super_admin"
+SUPER_ADMIN, CUSTOMER = "super_admin", "customer"
 SUPPORT_READER, SUPPORT_WRITER = "support_reader", "support_writer"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.contrib.admin.options import ActionLocation
@@ -177,8 +178,8 @@ class EditingAdmin(TenantReadOnlyAdmin):
         row = self.get_object(request, unquote(object_id)) if object_id and self.has_view_permission(request) else None
         domain = row.tenant.domains.order_by("created_at").first() if row is not None else None
         if domain is not None:
-            port = request.get_port()
-            host = domain.host if port in ("80", "443") else f"{domain.host}:{port}"
+            port = urlsplit(f"//{request.get_host()}").port
+            host = f"{domain.host}:{port}" if port else domain.host
             there = format_html('<a href="{0}://{1}{2}">{1}</a>', request.scheme, host, request.path)
             messages.info(request, format_html("This is changed on the host of its tenant: {}.", there))
 

@@ -246,9 +246,12 @@ class Cell:
 
     @property
     def called(self) -> str:
-        """Its label, and which of several it is: `Title (de)`."""
-        middle = [step for step in self.path.split("/")[1:-1] if not step.startswith("new") and len(step) < 20]
-        return f"{self.field.label} ({middle[0]})" if middle else self.field.label
+        """Its label, and which of several it is: `Title (de)`, `SKU (no. 2)`."""
+        group, *within = self.path.split("/")
+        rows = self.draft.document.get(group)
+        if isinstance(rows, list) and within and within[0] in rows:
+            return f"{self.field.label} (no. {rows.index(within[0]) + 1})"
+        return f"{self.field.label} ({within[0]})" if len(within) > 1 else self.field.label
 
     @property
     def template(self) -> str:

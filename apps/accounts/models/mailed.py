@@ -70,3 +70,6 @@ class Invitation(MailedTokenRecord, TenantModel):
             models.Index(fields=["tenant", "email", "purpose"], name="accounts_invitation_by_email"),
             models.Index(fields=["tenant", "id"], name="accounts_invitation_list"),
         ]
+
+    def __str__(self) -> str:
+        return self.email

@@ -81,4 +81,4 @@ class Membership(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_id} in {self.tenant_id}"
+        return str(self.user)

@@ -190,7 +190,7 @@ def _join_address(tenant: Tenant) -> str:
     """The page of the admin that takes invitations, on the oldest host of the tenant; nothing where it has none."""
     domain = tenant.domains.order_by("created_at").first()
     scheme = "https" if settings.SESSION_COOKIE_SECURE else "http"
-    return f"{scheme}://{domain.host}{reverse('admin:join')}" if domain else ""
+    return f"{scheme}://{domain.host}{settings.OWN_PORT}{reverse('admin:join')}" if domain else ""
 
 
 def _nudge() -> None:

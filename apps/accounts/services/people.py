@@ -62,7 +62,7 @@ def enable_user(*, user: models.User) -> None:
 
 
 def set_staff(*, user: models.User, is_staff: bool) -> None:
-    """Let somebody into the admin, where their roles decide what they see, or keep them out of it.
+    """Let somebody into the admin of the installation, where permissions decide what they see, or keep them out of it.
 
     Nothing is written when nothing differs.
     """

@@ -64,7 +64,7 @@ def with_all_combinations(document: Document, most: int) -> Document:
     """
     path = "options/{}/values/" + scope.current().default_locale
     lines = [str(document.get(path.format(option), "")).split("\n") for option in document.get("options", [])]
-    values = [[line.strip() for line in each if line.strip()] for each in lines]
+    values = [[*dict.fromkeys(line.strip() for line in each if line.strip())] for each in lines]
     rows = [*document.get("variants", [])]
     held = {
         row: tuple(str(document.get(f"variants/{row}/values/{at}", "")) for at in range(len(values))) for row in rows
@@ -75,6 +75,8 @@ def with_all_combinations(document: Document, most: int) -> Document:
         for name, value in document.items()
         if rows and name.startswith(tuple(f"variants/{rows[0]}/{kept}" for kept in _LIKE_THE_FIRST))
     }
+    if not rows:
+        pattern = {"manage_inventory": flag(True), "requires_shipping": flag(True)}
     numbers = count(newest(rows) + 1)
     found = {**document}
     for combination in product(*values) if values else ():

@@ -58,9 +58,16 @@ class PriceInline(ReadOnlyInline):
         return "" if row.compare_at is None else money.to_decimal_text(row.compare_at, row.currency)
 
 
+def _may_see_stock(request: HttpRequest) -> bool:
+    return bool(request.user.has_perm("commerce.view_stocklocation"))
+
+
 class LevelInline(ReadOnlyInline):
     model = models.InventoryLevel
     fields = ("location", "stocked", "reserved", "incoming", "low_stock_threshold", "allow_backorder")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _may_see_stock(request)
 
 
 class _OfTenantFilter(admin.SimpleListFilter):
@@ -221,7 +228,8 @@ class ProductAdmin(LimitedAdmin, EditingAdmin, TranslatedReadOnlyAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         where = ("tenant",) if scope.find() is None else ()
-        return ["picture", "words", *where, "state", "price", "stock", "vendor", "product_type", "changed"]
+        stock = ["stock"] if _may_see_stock(request) else []
+        return ["picture", "words", *where, "state", "price", *stock, "vendor", "product_type", "changed"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)

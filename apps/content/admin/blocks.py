@@ -27,6 +27,8 @@ from apps.tenants import scope
 _FOUND_ON = {"asset": "media.asset", "prod": "commerce.product", "coll": "commerce.collection"}
 # In Markdown, with clean HTML in the document.
 _MARKDOWN = {"text": "text", "faq": "answer"}
+_LISTS = ("items_within", "pictures", "features", "actions", "product_ids")
+_DEEPEST = 8  # what is nested deeper than any block is not looked at
 
 
 def described(request: HttpRequest) -> JsonResponse:
@@ -63,12 +65,13 @@ def _read(source: str) -> list[dict[str, Any]] | None:
     return found if isinstance(found, list) and all(isinstance(part, dict) for part in found) else None
 
 
-def _parts(value: Any) -> Iterator[Mapping[str, Any]]:
+def _parts(value: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
     """Every object within."""
     if isinstance(value, dict):
         yield value
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _parts(inner)
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for inner in within if depth < _DEEPEST else ():
+        yield from _parts(inner, depth + 1)
 
 
 def _pictures(found: list[dict[str, Any]]) -> dict[str, str]:
@@ -86,23 +89,26 @@ def _pictures(found: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def _shown(part: Any, pictures: Mapping[str, str], kind: Any) -> Any:
+def _shown(part: Any, pictures: Mapping[str, str], kind: Any, depth: int = 0) -> Any:
     """A part as the template takes it: texts as clean HTML, `picture_here` where one of this host is shown."""
+    if depth > _DEEPEST:
+        return ""
     if isinstance(part, list):
-        return [_shown(inner, pictures, kind) for inner in part]
+        return [_shown(inner, pictures, kind, depth + 1) for inner in part]
     if not isinstance(part, dict):
         return part
-    made = {name: _shown(inner, pictures, kind) for name, inner in part.items()}
-    markdown = part.get(_MARKDOWN.get(str(kind), ""))
-    if isinstance(markdown, str):
+    made = {name: _shown(inner, pictures, kind, depth + 1) for name, inner in part.items()}
+    named = _MARKDOWN.get(str(kind))
+    if named and isinstance(markdown := part.get(named), str):
         made["html"] = text.markdown_to_html(markdown)
-        made.pop(_MARKDOWN[str(kind)])
+        made.pop(named)
     elif isinstance(part.get("html"), str):
         made["html"] = text.safe_html(part["html"])
     else:
         made.pop("html", None)
     address = pictures.get(str(part.get("asset_id"))) or part.get("url")
     # `items` of an object is a method in templates.
-    made["items_within"] = made.pop("items", None) or made.pop("plans", None) or []
+    made["items_within"] = made.pop("items", None) or made.pop("plans", None)
+    made |= {name: made[name] if isinstance(made.get(name), list) else [] for name in _LISTS}
     made["picture_here"] = address if isinstance(address, str) and is_of_this_host(address) else ""
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -159,7 +159,8 @@ class Mapper:
 
     def comments(self, item: reading.Item) -> Iterator[WantedNode]:
         placed: set[str] = set()
-        for comment in _parents_first(item.comments):
+        by_id = {comment.comment_id: comment for comment in item.comments}
+        for comment in parents_first(item.comments, by_id, lambda comment: comment.parent):
             notes: list[Note] = []
             parent = self.external_id(item.key)
             if comment.parent not in {"", "0"}:
@@ -409,10 +410,10 @@ def _link(item: reading.Item, notes: list[Note]) -> str:
 
 
 def _file(item: reading.Item, meta: dict[str, str], notes: list[Note]) -> dict[str, Any]:
-    url = item.attachment_url or item.guid
-    if url and not _ADDRESS.fullmatch(url):
-        notes.append(Note(item.number, "wp:attachment_url", url, _NO_ADDRESS))
-        url = ""
+    url = next((url for url in (item.attachment_url, item.guid) if _ADDRESS.fullmatch(url)), "")
+    if not url and (wrong := item.attachment_url or item.guid):
+        element = "wp:attachment_url" if item.attachment_url else "guid"
+        notes.append(Note(item.number, element, wrong, _NO_ADDRESS))
     sizes = {
         name: int(size) for name, size in reversed(_SERIALISED_SIZE.findall(meta.get("_wp_attachment_metadata", "")))
     }
@@ -425,15 +426,16 @@ def _file(item: reading.Item, meta: dict[str, str], notes: list[Note]) -> dict[s
     }
 
 
-def _parents_first(comments: list[reading.Comment]) -> list[reading.Comment]:
-    """In the order of the file, but each after the comment it answers; a circle of answers stays as it is."""
-    by_id = {comment.comment_id: comment for comment in comments}
-    placed: dict[int, reading.Comment] = {}
-    for comment in comments:
-        line: dict[int, reading.Comment] = {}
-        here: reading.Comment | None = comment
+def parents_first[Entry](
+    entries: Iterable[Entry], by_id: Mapping[str, Entry], parent_of: Callable[[Entry], str]
+) -> list[Entry]:
+    """In this order, but each after the one it lies below; a circle stays as it is."""
+    placed: dict[int, Entry] = {}
+    for entry in entries:
+        line: dict[int, Entry] = {}
+        here: Entry | None = entry
         while here is not None and id(here) not in line and id(here) not in placed:
             line[id(here)] = here
-            here = by_id.get(here.parent)
+            here = by_id.get(parent_of(here))
         placed |= reversed(line.items())
     return list(placed.values())

@@ -140,15 +140,7 @@ def _parents_first(items: Sequence[reading.Item]) -> list[reading.Item]:
     """By their order in the menu, each after the one it lies below."""
     ordered = sorted(items, key=lambda item: (mapping.menu_order(item), item.number))
     by_id = {item.post_id: item for item in reversed(ordered)}
-    placed: dict[int, reading.Item] = {}
-    for item in ordered:
-        line: dict[int, reading.Item] = {}
-        here: reading.Item | None = item
-        while here is not None and id(here) not in line and id(here) not in placed:
-            line[id(here)] = here
-            here = by_id.get(dict(here.meta).get("_menu_item_menu_item_parent", ""))
-        placed |= reversed(line.items())
-    return list(placed.values())
+    return mapping.parents_first(ordered, by_id, lambda item: dict(item.meta).get("_menu_item_menu_item_parent", ""))
 
 
 def _note(item: reading.Item, problem: str) -> mapping.Note:

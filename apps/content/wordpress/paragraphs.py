@@ -25,6 +25,9 @@ _WHOLE = {
     "audio", "button", "canvas", "iframe", "map", "math", "noscript", "object", "picture", "script", "select", "style",
     "svg", "textarea", "video",
 }  # fmt: skip
+# Nothing within is a tag.
+_RAW = {"script", "style", "textarea"}
+_FOREIGN = {"math", "svg"}
 _SHOWN = (_WHOLE - {"script", "style"}) | {"embed", "img", "input"}
 _COMMENT = "!"
 _TAG = re.compile(r"""<(/?)([a-zA-Z][a-zA-Z0-9:-]*+)(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+')?+)*+>""")
@@ -67,18 +70,11 @@ def as_shown(body: str) -> str:
 
 
 def _pieces(body: str) -> Iterator[_Piece]:
-    """As a browser reads the body, up to a tag or comment that is never closed."""
+    """As a browser reads the body, up to a tag, comment or script that is never closed."""
     here = start = 0
     while (start := body.find("<", start)) >= 0:
-        if body.startswith("<!--", start):
-            closing = body.find("-->", start + 4)
-            found = None if closing < 0 else _Piece(body[start : closing + 3], _COMMENT)
-        elif match := _TAG.match(body, start):
-            name = match[2].lower()
-            found = _Piece(match[0], "h" if _HEADING.fullmatch(name) else name, bool(match[1]))
-        elif _BEGINS_TAG.match(body, start):
-            found = None
-        else:
+        found = _read(body, start)
+        if found is not None and not found.text:
             start += 1
             continue
         if here < start:
@@ -87,8 +83,26 @@ def _pieces(body: str) -> Iterator[_Piece]:
             return
         yield found
         here = start = start + len(found.text)
+        if found.name in _RAW and not found.is_end:
+            ending = re.compile(rf"</{found.name}\b", re.IGNORECASE).search(body, start)
+            if ending is None:
+                return
+            start = ending.start()
     if here < len(body):
         yield _Piece(body[here:])
+
+
+def _read(body: str, start: int) -> _Piece | None:
+    """The tag or comment that begins there; an empty piece where none does, None where it is never closed."""
+    if body.startswith("<!--", start):
+        closing = body.find("-->", start + 4)
+        return None if closing < 0 else _Piece(body[start : closing + 3], _COMMENT)
+    if match := _TAG.match(body, start):
+        name = match[2].lower()
+        if name in _FOREIGN and match[0].endswith("/>"):
+            return _Piece(match[0], "img")  # it holds nothing either
+        return _Piece(match[0], "h" if _HEADING.fullmatch(name) else name, bool(match[1]))
+    return None if _BEGINS_TAG.match(body, start) else _Piece("")
 
 
 class _Writer:

@@ -15,4 +15,9 @@ class Migration(migrations.Migration):
             name='not_before',
             field=models.DateTimeField(help_text='When it is tried again after a failure.', null=True),
         ),
+        migrations.AddField(
+            model_name='run',
+            name='undo_asked_at',
+            field=models.DateTimeField(help_text='From then on it can only be undone to its end.', null=True),
+        ),
     ]

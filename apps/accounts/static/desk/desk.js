@@ -92,14 +92,14 @@ function choose(select) {
 function pick(input) {
   if (input.disabled || input.dataset.ready || !input.dataset.library) return;
   input.dataset.ready = "yes";
-  const find = input.dataset.library;
+  const { library: find, kind = "image" } = input.dataset;
   const search = make("input", { type: "text", autocomplete: "off", placeholder: "Search the library…" });
   search.setAttribute("aria-label", "Search the library");
   const found = make("div", { className: "picker-found" });
   const said = make("p", { className: "problem", hidden: true });
   said.setAttribute("role", "alert");
   const panel = make("div", { className: "picker", hidden: true }, search, found);
-  const file = make("input", { type: "file", accept: "image/*", hidden: true });
+  const file = make("input", { type: "file", accept: `${kind}/*`, hidden: true });
   let timer = null;
 
   const say = (text) => { said.textContent = text; said.hidden = !text; };
@@ -114,10 +114,10 @@ function pick(input) {
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
   const ask = async () => {
-    const answer = await fetch(`${find}?${new URLSearchParams({ q: search.value, kind: "image" })}`);
+    const answer = await fetch(`${find}?${new URLSearchParams({ q: search.value, kind })}`);
     const rows = answer.ok ? (await answer.json()).found : [];
     found.replaceChildren(...(rows.length ? rows.map((row) => make(
-      "button", { type: "button", title: row.text, onclick: () => take(row) }, make("img", { src: row.picture, alt: row.text, loading: "lazy" }),
+      "button", { type: "button", title: row.text, onclick: () => take(row) }, make("img", { src: row.picture, alt: row.text, loading: "lazy" }), ...(kind === "image" ? [] : [row.text]),
     )) : [make("p", { className: "help", textContent: "Nothing is called that." })]));
   };
   const send = async () => {

@@ -40,7 +40,7 @@ class Form {
     const isSource = names.includes("asset_id") && names.includes("url");
     const order = [...names.filter((name) => name !== "anchor"), ...names.filter((name) => name === "anchor")];
     const cells = order.filter((name) => !(isSource && name === "asset_id")).map((name) =>
-      isSource && name === "url" ? this.source(holder, at) : this.cell(name, schema, holder, at));
+      isSource && name === "url" ? this.source(holder, at, schema.properties.type?.const === "video" ? "video" : "image") : this.cell(name, schema, holder, at));
     return make("div", { className: "cells" }, ...cells);
   }
 
@@ -105,6 +105,7 @@ class Form {
   chooser(address, ids, isMany, set) {
     const select = make("select", { multiple: isMany, id: newId() });
     select.dataset.find = address;
+    select.hidden = true;
     const frame = make("div", { className: isMany ? "chosen-many" : "" }, select);
     select.append(...ids.map((id) => new Option(id, id, true, true)));
     select.addEventListener("change", () => set(every("option", select).filter((option) => option.value && option.selected).map((option) => option.value)));
@@ -116,13 +117,14 @@ class Form {
   }
 
   // A file of the library, or one that is elsewhere.
-  source(holder, at) {
+  source(holder, at, kind) {
     const input = make("input", { type: "text", autocomplete: "off", value: holder.url ?? "", placeholder: "https://… or from the library" });
     const place = at ? `${at}/url` : "url";
     const picture = make("span", { className: "row-picture" });
-    const show = (address) => picture.replaceChildren(...(address?.startsWith("/") ? [make("img", { src: address, alt: "", width: 48, height: 48 })] : []));
+    const show = (address) => picture.replaceChildren(...(/^\/(?!\/)/.test(address ?? "") && kind === "image" ? [make("img", { src: address, alt: "", width: 48, height: 48 })] : []));
     const frame = make("div", { className: "row block-source" }, input, picture);
     if (this.known.find.asset) input.dataset.library = this.known.find.asset;
+    input.dataset.kind = kind;
     input.addEventListener("picked", ({ detail }) => { delete holder.url; holder.asset_id = detail.id; this.tell(); });
     input.addEventListener("input", () => {
       delete holder.asset_id;
@@ -132,9 +134,11 @@ class Form {
       this.tell();
     });
     pick(input);
-    if (holder.asset_id) named(this.known.find.asset, [holder.asset_id]).then((rows) => {
-      const row = rows.get(holder.asset_id);
-      input.value = row?.address ?? holder.asset_id;
+    const id = holder.asset_id;
+    if (id) named(this.known.find.asset, [id]).then((rows) => {
+      if (holder.asset_id !== id) return; // another one was chosen meanwhile
+      const row = rows.get(id);
+      input.value = row?.address ?? id;
       show(row?.picture);
     });
     else show(holder.url);
@@ -168,7 +172,7 @@ class Form {
     const frame = make("fieldset", { className: "block-list" });
     const draw = () => {
       const entries = held.map((entry, index) => make("div", { className: "block-entry" },
-        tools(held, index, called, () => { set(held); draw(); }), this.draw(one, entry, `${place}/${index}`)));
+        tools(held, index, called, (label) => { this.wrong.clear(); set(held); draw(); focusOn(frame.querySelectorAll(":scope > .block-entry"), index, label); }), this.draw(one, entry, `${place}/${index}`)));
       const add = make("button", { type: "button", className: "block-add", textContent: `Add ${called}`, disabled: held.length >= schema.maxItems, onclick: () => {
         held.push(fresh(one, this.definitions));
         set(held);
@@ -186,7 +190,7 @@ class Form {
 // Buttons that move an entry of a list and take it out.
 function tools(entries, index, called, changed) {
   const button = (label, sign, act, isOff = false) => {
-    const made = make("button", { type: "button", className: "row-button", textContent: sign, disabled: isOff, onclick: (event) => { event.preventDefault(); act(); changed(); } });
+    const made = make("button", { type: "button", className: "row-button", textContent: sign, disabled: isOff, onclick: (event) => { event.preventDefault(); act(); changed(label); } });
     made.setAttribute("aria-label", `${label} ${called}`);
     return made;
   };
@@ -197,16 +201,26 @@ function tools(entries, index, called, changed) {
     button("Remove", "×", () => entries.splice(index, 1)));
 }
 
+// Cards are drawn anew once they moved: who works with keys goes on with the same one.
+function focusOn(cards, index, label) {
+  const card = cards[index + ({ "Move up": -1, "Move down": 1 }[label] ?? 0)] ?? cards[cards.length - 1];
+  (card?.querySelector(`.block-tools [aria-label^="${label}"]:not(:disabled)`) ?? card?.querySelector("summary, input, textarea"))?.focus();
+}
+
 async function named(address, ids) {
   if (!address || !ids.length) return new Map();
-  const answer = await fetch(`${address}?${new URLSearchParams(ids.map((id) => ["id", id]))}`);
-  return new Map(answer.ok ? (await answer.json()).found.map((row) => [row.id, row]) : []);
+  try {
+    const answer = await fetch(`${address}?${new URLSearchParams(ids.map((id) => ["id", id]))}`);
+    return new Map(answer.ok ? (await answer.json()).found.map((row) => [row.id, row]) : []);
+  } catch {
+    return new Map(); // without their names, ids are shown
+  }
 }
 
 // --- A body ------------------------------------------------------------------------------------------------------
 
 let asked = null;
-const known = (address) => (asked ??= fetch(address).then((answer) => answer.json()));
+const known = (address) => (asked ??= fetch(address).then((answer) => answer.json()).catch(() => { asked = null; }));
 
 // Blocks as the text has them; null where it is not a list of objects, which is mended as text.
 function read(text) {
@@ -238,7 +252,7 @@ async function compose(writer) {
     const title = () => {
       const said = [block.title, block.text, block.html && plain(block.html), block.items?.[0]?.question].find((text) => typeof text === "string" && text) ?? "";
       summary.replaceChildren(make("strong", { textContent: type?.label ?? block.type ?? "Unknown" }), make("span", { textContent: said.slice(0, 80) }),
-        tools(blocks, index, "block", () => { isFirst = false; tell(); draw(); }));
+        tools(blocks, index, "block", (label) => { isFirst = false; tell(); draw(); focusOn(every(".block-card", frame), index, label); }));
     };
     const form = new Form(types, type?.schema.$defs ?? {}, () => { tell(); title(); }, wrong);
     const details = make("details", { className: `block-card${wrong.size ? " is-wrong" : ""}`, open: opened.has(block) || wrong.size > 0 || blocks.length === 1 }, summary);
@@ -264,9 +278,9 @@ async function compose(writer) {
     const isJson = format.value === "json";
     if (isJson && !types) {
       const told = await known(writer.dataset.blocks);
-      types = { find: told.find, byName: new Map(told.types.map((type) => [type.name, { ...type, label: nameOf(type.name), help: type.help.replaceAll("`", "") }])) };
+      if (told) types = { find: told.find, byName: new Map(told.types.map((type) => [type.name, { ...type, label: nameOf(type.name), help: type.help.replaceAll("`", "") }])) };
     }
-    blocks = isJson && !isText ? read(area.value) : null;
+    blocks = isJson && !isText && types ? read(area.value) : null;
     frame.hidden = !blocks;
     area.hidden = !frame.hidden;
     toggle.hidden = !isJson;
@@ -274,7 +288,7 @@ async function compose(writer) {
     toggle.disabled = frame.hidden && !read(area.value);
     if (blocks) draw();
   };
-  toggle.addEventListener("click", () => { isText = !frame.hidden; show(); });
+  toggle.addEventListener("click", () => { isText = !frame.hidden; isFirst = false; show(); });
   area.addEventListener("input", () => { if (frame.hidden) toggle.disabled = !read(area.value); });
   format.addEventListener("change", show);
   area.before(frame);
