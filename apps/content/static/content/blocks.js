@@ -281,12 +281,16 @@ async function compose(writer) {
       if (told) types = { find: told.find, byName: new Map(told.types.map((type) => [type.name, { ...type, label: nameOf(type.name), help: type.help.replaceAll("`", "") }])) };
     }
     blocks = isJson && !isText && types ? read(area.value) : null;
+    try {
+      if (blocks) draw();
+    } catch {
+      blocks = null; // a block from before holds what no form has a field for
+    }
     frame.hidden = !blocks;
     area.hidden = !frame.hidden;
     toggle.hidden = !isJson;
     toggle.textContent = frame.hidden ? "As forms" : "As JSON";
     toggle.disabled = frame.hidden && !read(area.value);
-    if (blocks) draw();
   };
   toggle.addEventListener("click", () => { isText = !frame.hidden; isFirst = false; show(); });
   area.addEventListener("input", () => { if (frame.hidden) toggle.disabled = !read(area.value); });
