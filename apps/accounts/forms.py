@@ -30,7 +30,7 @@ class GuardedLoginForm(AdminAuthenticationForm):
 
     def confirm_login_allowed(self, user: Any) -> None:
         """Raises ValidationError."""
-        if not user.is_active or not (user.is_staff or (backend.works_here(user) and not user.is_superuser)):
+        if not user.is_active or not (user.is_staff or backend.works_here(user)):
             raise self.get_invalid_login_error()
 
     def clean(self) -> dict[str, Any]:

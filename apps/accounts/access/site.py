@@ -110,11 +110,11 @@ def group_of(screen: Any) -> str:
 
 def may_enter(user: Any) -> bool:
     """Whether somebody who has proved to be this user works here: at the tenant of the host, or at the installation."""
-    if not user.is_active or (user.is_superuser and not user.is_staff):
+    if not user.is_active:
         return False
     if user.is_staff and (user.is_superuser or any(user.has_perm(name) for name in catalogue.PLATFORM_PERMISSIONS)):
         return True
-    return scope.find() is not None and backend.works_here(user)
+    return backend.works_here(user)
 
 
 class LimitedAdmin(admin.ModelAdmin[Any]):

@@ -125,7 +125,7 @@ def _variants(document: Mapping[str, Any], *, may_count: bool) -> Table:
         row="a variant",
         columns=[_fixed(each, is_fixed) for each in _columns(document, may_count=may_count)],
         details=[_fixed(each, is_fixed) for each in _details(document)],
-        more=[(ALL_COMBINATIONS, "Add all combinations")] if document.get("options") else [],
+        more=[(ALL_COMBINATIONS, f"Add all combinations, {MOST_VARIANTS} at most")] if document.get("options") else [],
         note=note,
         is_fixed=is_fixed,
     )
